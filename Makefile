@@ -1,0 +1,47 @@
+# `make` and `make test` do all the set-up that they need, once; both work offline afterwards.
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := demo
+.PHONY: help setup demo test lint figures bench peers lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+setup: $(READY) ## make .venv from requirements.lock
+
+$(READY): requirements.lock
+	$(if $(filter yes,$(shell $(PYTHON) -c 'import sys; print("yes" if sys.version_info >= (3, 11) else "no")' 2>&1)),,\
+	  $(error gradnets needs Python 3.11 or later, but $(PYTHON) is $(or $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>&1),missing): try make PYTHON=python3.12))
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@echo "installing the locked packages into $(VENV) (once)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+demo: $(READY) ## the sampled gradient of a net trained on built-in digits: table and figure (the default)
+	@$(PY) grad_network.py
+
+test: $(READY) ## the whole test suite
+	@$(PY) -m pytest
+
+lint: $(READY) ## style and mistakes
+	@$(VENV)/bin/ruff check .
+
+figures: $(READY) ## redraw the gallery from real data
+	@$(PY) grad_network.py --dataset mnist --out figures
+
+bench: $(READY) ## speed against the peers, as ratios; one thread
+	@for subject in mlp networks; do echo; $(PY) benchmarks/$$subject.py || exit 1; done
+
+peers: $(READY) ## install the libraries that bench compares with (large: PyTorch)
+	@$(PY) -m pip install --disable-pip-version-check torch igraph networkit
+
+lock: ## pin the newest allowed versions again (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url \
+	  --python-version 3.11 --no-header -o requirements.lock --upgrade
+
+clean: ## remove .venv and out
+	rm -rf $(VENV) out

@@ -1,0 +1,212 @@
+"""Is a sampled gradient a social network?
+
+Takes the gradient of one step of training, absolute values over the largest, as chances of links; draws networks
+from it and compares them with what chance would give to networks with the same links: with every link anywhere,
+with the same degrees, and with the same out-degrees of the inputs and in-degrees of the hidden units.
+
+Figure: the gradient, one network drawn from it, the degrees of both sides (CCDF, log-log, with the band of
+shuffled entries), and clustering, path length and diameter of the drawn networks beside those of each null.
+
+Source: the essay "Social Network Patterns in Neural Network Gradients" (2016). Its net is a 784-784-10 tanh net
+with a bias on the input layer alone, squared error, weights uniform in ±0.25, trained on single samples. It merges
+input i and hidden unit i into one node, and so does this script, unless LAYERS says bipartite.
+"""
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+import mlp
+from gradnets import datasets, experiment, graphs, metrics, nulls, plots
+
+DATASET = "glyphs"          # glyphs, noise, noise-constant, mnist, cifar10, cifar100, tree or clusters
+IMAGES = 10_000             # at most so many training images, from the first on (the essay: 50_000)
+HIDDEN_UNITS = "inputs"     # a number, or inputs: as many as there are inputs, which makes the gradient square
+ACTIVATION = "tanh"         # tanh, relu or leaky(slope)
+LOSS = "squared"            # squared or cross-entropy
+INIT = "uniform(0.25)"      # uniform(scale), normal(scale), glorot, glorot-normal or orthogonal(gain)
+LEARNING_RATE = 0.1         # the essay's; it also shows 0.01 and 1.0
+STEPS = 500                 # the gradient is that of the last one; 1 takes it from the untrained net
+BATCH_SIZE = 1              # samples a step
+SEED = 0                    # seeds data, weights, order of the samples and links
+DRAWS = 50                  # networks drawn, of the gradient and of each null
+METHOD = "sample"           # sample: links by chance; threshold: the largest entries
+CUT = 0.0                   # for threshold: keep entries above this share of the largest; 0: as many as sampling
+LAYERS = "merged"           # merged: input i and hidden unit i are one node; bipartite: they stay apart
+GRAPHML = False             # also write the first network drawn, for Gephi, Cytoscape or networkx
+
+METHODS = ("sample", "threshold")
+OBSERVED, SHUFFLED, DEGREES = "drawn from the gradient", "shuffled entries", "directed configuration"
+# Nulls of the merged network, where no side is left:
+UNDIRECTED = ("undirected configuration", "Erdős-Rényi")
+# The essay's own numbers, one network each: (diameter, clustering) by data set and learning rate.
+ESSAY = {("mnist", 0.01): (5, 0.259), ("mnist", 0.1): (4, 0.279), ("mnist", 1.0): (6, 0.08),
+         ("cifar10", 0.1): (4, 0.215)}
+
+
+def last_gradient(dataset, hidden_units, steps, learning_rate, batch_size, seed, **net):
+    """The first layer's gradient in the last step, with the bias as its last row, and how many steps had none.
+
+    Returns float64 (inputs + 1, hidden_units) and an int: the steps whose deltas are all zero or not finite.
+    """
+    weights_seed, samples_seed = np.random.SeedSequence(seed).spawn(2)
+    sizes = (dataset.inputs.shape[1], hidden_units, dataset.classes)
+    network = mlp.MLP(sizes, seed=np.random.default_rng(weights_seed), biases=(True, False), **net)
+    training = mlp.train(network, dataset, steps, learning_rate, batch_size, np.random.default_rng(samples_seed))
+    degenerate = 0
+    for step in experiment.progress(training, total=steps, what="training"):
+        degenerate += not (np.isfinite(step.deltas[0]).all() and step.deltas[0].any())
+    return np.vstack([step.gradients[0], step.bias_gradients[0]]), degenerate
+
+
+def certain(chances, cut):
+    """The thresholded network as chances of 0 and 1: above the cut, or as many links as sampling gives on average."""
+    kept = graphs.threshold(chances, cut=cut) if cut > 0 else graphs.threshold(chances, edges=round(chances.sum()))
+    return kept.astype(float)
+
+
+def draw(chances, layers, rng):
+    """One network and one of each of its nulls, by name: bool (inputs, hidden); merged where a null mixes both."""
+    observed = graphs.sample(chances, rng)
+    drawn = {OBSERVED: observed}
+    if layers == "merged":
+        merged = graphs.merge_layers(observed)
+        # Which hidden unit shares a node with which input is arbitrary: other labels, another network.
+        drawn["hidden units relabelled"] = observed[:, rng.permutation(observed.shape[1])]
+        drawn[UNDIRECTED[0]] = nulls.undirected_configuration(merged, rng)
+        drawn[UNDIRECTED[1]] = nulls.erdos_renyi(merged, rng)
+    drawn[SHUFFLED] = nulls.shuffled_entries(observed, rng)
+    drawn[DEGREES] = nulls.directed_configuration(observed, rng)
+    return drawn
+
+
+def statistics(name, adjacency, layers):
+    """The numbers of one network that the table shows, and its degrees on both sides where it has sides."""
+    if layers == "bipartite":
+        stats = metrics.measure_bipartite(adjacency)
+        clustering = stats.bipartite_clustering
+    else:
+        stats = metrics.measure(graphs.merge_layers(adjacency))
+        clustering = stats.average_clustering
+    numbers = {"nodes": stats.nodes, "giant_nodes": stats.giant_nodes, "edges": stats.edges,
+               "diameter": stats.diameter, "path_length": stats.average_path_length,
+               "effective_diameter": stats.effective_diameter, "clustering": clustering}
+    if name in UNDIRECTED:
+        return numbers, None
+    degrees = {"out": adjacency.sum(axis=1), "in": adjacency.sum(axis=0)}
+    for side, values in degrees.items():
+        numbers[f"{side}_skew"], numbers[f"{side}_kurtosis"] = metrics.moments(values)
+    return numbers, degrees
+
+
+def summary(name, draws, observed):
+    """The row of one kind of network: medians and 90 % intervals; its clustering against the observed, draw by draw."""
+    row = {"network": name, "draws": len(draws)}
+    columns = {key: [numbers[key] for numbers, _ in draws] for key in draws[0][0]}
+    if name != OBSERVED:
+        columns["observed_over_this"] = [o["clustering"] / n["clustering"] if n["clustering"] else np.nan
+                                         for (o, _), (n, _) in zip(observed, draws, strict=True)]
+    for key, values in columns.items():
+        row |= dict(zip((key, f"{key}_low", f"{key}_high"), np.quantile(values, (0.5, 0.05, 0.95)), strict=True))
+    return row
+
+
+def closed_form(chances):
+    """What a rank-one matrix of these chances gives on average, in place of drawing."""
+    row, column = nulls.rank_one(chances)
+    return {"network": "closed form, rank one", "edges": nulls.expected_degrees(row, column).sum() / 2,
+            "clustering": nulls.expected_clustering(row, column)}
+
+
+def finding(rows):
+    """The verdict in a sentence. Degrees explain the clustering where theirs is within 5 % of it."""
+    over = {row["network"]: row.get("observed_over_this") for row in rows}
+    if not np.isfinite(over[SHUFFLED] + over[DEGREES]):
+        return "Too few links to cluster, by chance or otherwise"
+    explained = "degrees explain it" if abs(over[DEGREES] - 1) < 0.05 else "degrees do not explain it"
+    return (f"{over[SHUFFLED]:.2g} times the clustering of shuffled entries, {over[DEGREES]:.2f} times that of the "
+            f"same degrees: {explained}")
+
+
+@plots.styled
+def picture(rows, first, degrees, chances, title, caption):
+    """The figure. first: bool (inputs, hidden), one network; degrees: {name: list of degrees of both sides}."""
+    figure, panels = plots.figure([["gradient", "network", "degrees"], ["clustering", "path_length", "diameter"]],
+                                  12, 7.8, title, caption, height_ratios=(1.1, 1))
+    # In the order of their chances, without the dark inputs: hubs first, so that rank one shows as a corner.
+    inputs = np.argsort(-chances.sum(axis=1), kind="stable")[:np.count_nonzero(chances.any(axis=1))]
+    order = np.ix_(inputs, np.argsort(-chances.sum(axis=0), kind="stable"))
+    plots.draw_matrix(panels["gradient"], chances[order])
+    plots.draw_matrix(panels["network"], first[order])
+    panels["gradient"].set(title="|gradient| over its largest entry", ylabel=f"the {len(inputs)} inputs that are not 0")
+    panels["network"].set(title=f"one network drawn from it: {first.sum():,} links")
+    for name in ("gradient", "network"):
+        panels[name].set(xlabel="hidden units, largest first")
+
+    ccdf = panels["degrees"]
+    for side in ("out", "in"):
+        plots.draw_ccdf(ccdf, [d[side] for d in degrees[SHUFFLED]], plots.PALE,
+                        "shuffled entries" if side == "out" else None, band=True)
+    plots.draw_ccdf(ccdf, [d["out"] for d in degrees[OBSERVED]], plots.BLUE, "inputs, out-degree")
+    plots.draw_ccdf(ccdf, [d["in"] for d in degrees[OBSERVED]], plots.RED, "hidden units, in-degree")
+    ccdf.set(title="degrees", xlabel="degree", ylabel="share of units with at least this degree")
+    ccdf.legend(loc="lower left", fontsize=8, handlelength=1.2, borderaxespad=0.2)
+
+    for key, xlabel in (("clustering", "mean over the nodes"), ("path_length", "mean over pairs, links"),
+                        ("diameter", "longest shortest path, links")):
+        plots.draw_intervals(panels[key], rows, key, names=key == "clustering")
+        panels[key].set(title=key.replace("_", " "), xlabel=xlabel)
+    panels["diameter"].xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def main():
+    check_constants()
+    dataset = datasets.load(DATASET, limit=IMAGES, seed=SEED)
+    inputs = dataset.inputs.shape[1]
+    hidden_units = inputs if HIDDEN_UNITS == "inputs" else int(HIDDEN_UNITS)
+    gradient, degenerate = last_gradient(dataset, hidden_units, STEPS, LEARNING_RATE, BATCH_SIZE, SEED,
+                                         activation=ACTIVATION, loss=LOSS, init=INIT)
+    try:
+        chances = graphs.probabilities(gradient)[:-1]  # the bias sets the scale and is then left out, as in the essay
+    except graphs.DegenerateMatrix as error:
+        raise graphs.DegenerateMatrix(f"step {STEPS}, one of {degenerate} degenerate ones: {error}") from None
+
+    kept = certain(chances, CUT) if METHOD == "threshold" else chances
+
+    draws = {}
+    streams = np.random.SeedSequence((SEED, DRAWS)).spawn(DRAWS)
+    for stream in experiment.progress(streams, total=DRAWS, what="drawing"):
+        for name, adjacency in draw(kept, LAYERS, np.random.default_rng(stream)).items():
+            draws.setdefault(name, []).append(statistics(name, adjacency, LAYERS))
+    rows = [summary(name, found, draws[OBSERVED]) for name, found in draws.items()]
+    rows[0]["degenerate_steps"] = degenerate
+    if (DATASET, LEARNING_RATE) in ESSAY:
+        diameter, clustering = ESSAY[DATASET, LEARNING_RATE]
+        rows.insert(1, {"network": "the essay's one network", "diameter": diameter, "clustering": clustering})
+    if METHOD == "sample" and LAYERS == "merged" and BATCH_SIZE == 1:
+        rows.append(closed_form(chances))
+
+    first = graphs.sample(kept, np.random.default_rng(streams[0]))  # the first draw again
+    caption = (f"{dataset.name}, {inputs}-{hidden_units}-{dataset.classes} {ACTIVATION} net, learning rate "
+               f"{LEARNING_RATE:g}, gradient of step {STEPS} ({degenerate} of {STEPS} steps degenerate), seed {SEED}, "
+               f"layers {LAYERS}.\nDots are medians and bars the middle 90 % of {DRAWS} networks of each kind.")
+    degrees = {name: [sides for _, sides in draws[name]] for name in (OBSERVED, SHUFFLED)}
+    files = {".npz": {"gradient": gradient, "adjacency": first}}
+    if GRAPHML:
+        files[".graphml"] = graphs.to_networkx(first, LAYERS)
+    return rows, picture(rows, first, degrees, chances, finding(rows), caption), files
+
+
+def check_constants():
+    for name, value, known in (("METHOD", METHOD, METHODS), ("LAYERS", LAYERS, graphs.LAYERS)):
+        if value not in known:
+            raise ValueError(f"{name} is {value!r}: expected {' or '.join(known)}")
+    if DRAWS < 1:
+        raise ValueError(f"DRAWS is {DRAWS}: expected at least one network")
+    if not 0 <= CUT < 1:
+        raise ValueError(f"CUT is {CUT}: expected a share of the largest entry, in [0, 1)")
+    if HIDDEN_UNITS != "inputs" and not (HIDDEN_UNITS.isdecimal() and int(HIDDEN_UNITS) > 0):
+        raise ValueError(f"HIDDEN_UNITS is {HIDDEN_UNITS!r}: expected a positive whole number, or inputs")
+
+
+if __name__ == "__main__":
+    experiment.run(main)

@@ -1,0 +1,309 @@
+"""A script's constants become its flags; what its `main` returns becomes a table, a PNG and a JSON.
+
+A script ends with
+
+    if __name__ == "__main__":
+        experiment.run(main)
+
+and its `main()` returns `rows, figure` or `rows, figure, files`:
+
+- rows: a list of flat dicts, the numbers in the figure. Keys `x`, `x_low`, `x_high` are a value and its
+  interval, and share a column of the table.
+- figure: a matplotlib Figure.
+- files: more to keep, by the end of their names: {".npz": dict of arrays, ".graphml": networkx.Graph,
+  "_epochs.png": Figure, ".csv": str}.
+"""
+import argparse
+import ast
+import contextlib
+import difflib
+import io
+import json
+import math
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tokenize
+from importlib import metadata
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+from matplotlib.figure import Figure
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from gradnets import datasets
+
+PACKAGES = ("numpy", "scipy", "matplotlib", "networkx", "numba")  # whose versions the JSON records
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(main, argv=None):
+    """Run a script's `main` with its constants set from the command line, then print and save what it returns.
+
+    Parameters
+    ----------
+    main : function of no arguments
+        Reads the constants of its own module; returns rows, figure and, if it likes, files.
+    argv : list of str, optional
+        The command line's words; those of the process unless given.
+
+    Returns
+    -------
+    int
+        0. A user's mistake (ValueError, OSError, MemoryError) ends the process with one line on standard
+        error and exit status 2; `--traceback` shows where it came from.
+
+    Notes
+    -----
+    BLAS is held to one thread: small nets run faster so, and the same seed gives the same rows whatever the
+    number of cores. The constants are put back afterwards.
+    """
+    module = sys.modules[main.__module__]
+    script = Path(module.__file__).stem
+    options = vars(_parser(module, script).parse_args(argv))
+    out, traceback = Path(options.pop("out")), options.pop("traceback")
+    before = {name: getattr(module, name) for name in options}
+    for name, value in options.items():
+        setattr(module, name, value)
+    try:
+        _check_writable(out)
+        datasets.loaded.clear()
+        start = time.perf_counter()
+        with threadpool_limits(limits=1):
+            rows, figure, *files = main()
+        record = _record(script, options, rows, time.perf_counter() - start)
+        paths = _save(out, script, record, figure, *files)
+    except (ValueError, OSError, MemoryError) as error:
+        if traceback:
+            raise
+        print(f"{script}: {_one_line(error)}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print(f"{script}: interrupted, nothing written", file=sys.stderr)
+        raise SystemExit(130) from None
+    finally:
+        for name, value in before.items():
+            setattr(module, name, value)
+    print(table(rows))
+    if figure.get_suptitle():
+        print(f"\n{figure.get_suptitle()}.")
+    print(f"\n{record['seconds']:.1f} s; wrote {', '.join(map(str, paths))}")
+    return 0
+
+
+def progress(iterable, total=None, what=""):
+    """The iterable with a bar on standard error where that is a terminal, and nothing elsewhere."""
+    return tqdm(iterable, total=total, desc=what, leave=False, disable=not sys.stderr.isatty())
+
+
+# ---- constants to flags -----------------------------------------------------------------------------------
+
+def constants(path):
+    """The constants of a script: {name: (value, comment)}, in the file's order.
+
+    A constant is a top-level assignment of a literal (a number, a string, a bool, or a tuple of one kind) to
+    a name in capitals, with a comment behind it. Others are not flags.
+    """
+    source = Path(path).read_text(encoding="utf-8")
+    comments = {token.start[0]: token.string.lstrip("# ")
+                for token in tokenize.generate_tokens(io.StringIO(source).readline)
+                if token.type == tokenize.COMMENT}
+    found = {}
+    for node in ast.parse(source).body:
+        if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
+            continue
+        name = node.targets[0].id
+        if name.isupper() and node.end_lineno in comments:
+            with contextlib.suppress(ValueError):  # not a literal: a derived value
+                value = ast.literal_eval(node.value)
+                if isinstance(value, bool | int | float | str | tuple):
+                    found[name] = value, comments[node.end_lineno]
+    return found
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """One line, where argparse would print the whole usage before it."""
+        if message.startswith("unrecognized arguments: "):
+            word = message.split(": ", 1)[1].split()[0]
+            near = difflib.get_close_matches(word, self._option_string_actions, n=1)
+            message = f"unknown argument {word}" + (f", did you mean {near[0]}?" if near else "")
+        print(f"{self.prog}: {message} (--help lists the flags)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def _parser(module, script):
+    parser = _Parser(prog=script, usage=f"python {script}.py [flags]", description=module.__doc__,
+                     allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+    group = parser.add_argument_group("constants (each can also be edited at the top of the file)")
+    for name, (value, comment) in constants(module.__file__).items():
+        flag = "--" + name.lower().replace("_", "-")
+        help_ = comment.replace("%", "%%")
+        if isinstance(value, bool):
+            group.add_argument(flag, dest=name, default=value, action=argparse.BooleanOptionalAction,
+                               help=f"{help_} [{'yes' if value else 'no'}]")
+            continue
+        several = isinstance(value, tuple)
+        kind = type(value[0]) if several else type(value)
+        action = group.add_argument(flag, dest=name, default=value, type=kind, metavar=kind.__name__.upper(),
+                                    nargs="+" if several else None,
+                                    help=f"{help_} [{' '.join(map(str, value)) if several else value}]")
+        if several:
+            action.type = kind
+    group = parser.add_argument_group("every script")
+    group.add_argument("--out", default="out", metavar="DIR", help="folder of the results [out]")
+    group.add_argument("--traceback", action="store_true", help="on an error, show where it came from")
+    return parser
+
+
+# ---- what is printed --------------------------------------------------------------------------------------
+
+def table(rows, width=None):
+    """Rows as aligned text; under a value that has `_low` and `_high`, its interval on a second line.
+
+    Wider tables than `width` characters (the terminal's unless given) go on below, with the first column again.
+    """
+    width = width or shutil.get_terminal_size((140, 0)).columns
+    keys = [key for key in dict.fromkeys(key for row in rows for key in row) if not key.endswith(("_low", "_high"))]
+    columns = [_column(rows, key) for key in keys]
+    blocks, used = [[]], 0
+    for column in columns[1:]:
+        if blocks[-1] and used + 2 + len(column[0]) > width:
+            blocks.append([])
+        if not blocks[-1]:
+            used = len(columns[0][0])
+        blocks[-1].append(column)
+        used += 2 + len(column[0])
+    return "\n\n".join("\n".join("  ".join(cells).rstrip() for cells in zip(columns[0], *block, strict=True)
+                                  if "".join(cells).strip()) for block in blocks)
+
+
+def _column(rows, key):
+    """One column's cells, all of one width: its name in two lines, then two lines a row."""
+    name = key.replace("_", " ")
+    cells = ["", name] if " " not in name else name.split(" ", 1)
+    for row in rows:
+        value = row.get(key)
+        cells.append("" if value is None else _cell(value))
+        low, high = row.get(key + "_low"), row.get(key + "_high")
+        cells.append("" if low == high else f"{_cell(low)}..{_cell(high)}")
+    width = max(map(len, cells))
+    words = any(isinstance(row.get(key), str) for row in rows)  # words stand left, numbers right
+    return [cell.ljust(width) if words else cell.rjust(width) for cell in cells]
+
+
+def _cell(value):
+    if isinstance(value, float | np.floating):
+        if not math.isfinite(value):
+            return "-"
+        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return str(value)
+
+
+def _one_line(error):
+    text = " ".join(str(error).split()) or type(error).__name__
+    return f"not enough memory: {text}; choose smaller sizes" if isinstance(error, MemoryError) else text
+
+
+# ---- what is kept -----------------------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def atomic(path):
+    """A temporary path beside `path` that takes its place once the block ends well, and is removed otherwise."""
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    try:
+        yield Path(temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's own 0600 would hide results from colleagues
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _check_writable(out):
+    """Before the work, not after it: make the folder and try to write there."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise ValueError(f"cannot write to the folder {out} ({error.strerror}): choose another with --out") from None
+
+
+def _record(script, settings, rows, seconds):
+    return {
+        "script": script,
+        "settings": {name.lower(): value for name, value in settings.items()},
+        "rows": rows,
+        "seconds": round(seconds, 3),
+        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
+        "platform": platform.platform(),
+        "commit": _commit(),
+        "data": list(datasets.loaded),
+    }
+
+
+def _commit():
+    """The commit of the code, with "+" where files differ from it; None where there is no git."""
+    git = ["git", "-C", str(ROOT)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
+        changed = subprocess.run([*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True,
+                                 text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return commit.stdout.strip() + ("+" if changed.stdout.strip() else "") if commit.returncode == 0 else None
+
+
+def _save(out, script, record, figure, files=None):
+    contents = {".png": figure} | (files or {}) | {".json": record}
+    paths = []
+    for ending, content in contents.items():
+        path = out / f"{script}{ending}"
+        with atomic(path) as temporary:
+            _write(temporary, content)
+        paths.append(path)
+    return paths
+
+
+def _write(path, content):
+    if isinstance(content, Figure):
+        content.savefig(path, format=path.suffix[1:])
+    elif isinstance(content, nx.Graph):
+        nx.write_graphml(content, path)
+    elif isinstance(content, str):
+        path.write_text(content, encoding="utf-8")
+    elif path.suffix == ".npz":
+        np.savez_compressed(path, **content)
+    else:
+        path.write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _plain(value):
+    """What JSON can hold: numpy scalars become Python's, and what is not finite becomes null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

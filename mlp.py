@@ -1,0 +1,379 @@
+"""How does a plain multi-layer perceptron learn, seen step by step?
+
+The model that the other scripts import: numpy alone, and a generator that records every step.
+
+    network = mlp.MLP((784, 784, 10), activation="tanh", loss="squared", init="uniform(0.25)", seed=0)
+    for step in mlp.train(network, dataset, steps=500, learning_rate=0.1):
+        step.gradients[0]  # (784, 784), taken at the weights before this step's update
+
+Run as a script it trains one net, prints its accuracy, and saves the weights and the learning curves.
+
+Figure: loss and accuracy on training and test images against steps.
+"""
+import re
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+
+DATASET = "glyphs"          # glyphs, noise, mnist, cifar10, cifar100, tree or clusters
+HIDDEN_UNITS = (30,)        # units of each hidden layer; several numbers make a deeper net
+ACTIVATION = "tanh"         # tanh, relu or leaky(slope)
+LOSS = "squared"            # squared (the output layer has the activation too) or cross-entropy (softmax)
+INIT = "glorot"             # uniform(scale), normal(scale), glorot, glorot-normal or orthogonal(gain)
+LEARNING_RATE = 0.05        # step length of gradient descent
+MOMENTUM = 0.0              # share of the last update that is kept, in [0, 1)
+NESTEROV = False            # look ahead along the momentum
+BATCH_SIZE = 1              # samples a step, drawn with replacement
+STEPS = 20_000              # updates
+SEED = 0                    # seeds data, weights and the order of the samples
+
+
+# ---- the network ------------------------------------------------------------------------------------------
+
+# Each activation: its value from the pre-activation, its derivative from its value. They branch on the real
+# part alone, so that a complex step (f(x + ih) has the derivative in its imaginary part) passes through.
+ACTIVATIONS = {
+    "tanh": (lambda total, slope: np.tanh(total),
+             lambda value, slope: 1.0 - value * value),
+    "relu": (lambda total, slope: np.where(total.real > 0, total, 0.0),
+             lambda value, slope: (value.real > 0).astype(float)),
+    "leaky": (lambda total, slope: np.where(total.real > 0, total, slope * total),
+              lambda value, slope: np.where(value.real > 0, 1.0, slope)),
+}
+LOSSES = ("squared", "cross-entropy")
+# What the number after a name is when it is left out; None where no number may follow.
+SLOPES = {"tanh": None, "relu": None, "leaky": 0.01}
+SCALES = {"uniform": 0.25, "normal": 0.1, "glorot": None, "glorot-normal": None, "orthogonal": 1.0}
+
+
+class MLP:
+    """A fully connected net, float64, with one activation throughout.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Units of each layer, inputs first, at least two layers.
+    activation : str
+        "tanh", "relu", or "leaky(slope)" with a slope in (0, 1), 0.01 unless given.
+    loss : str
+        "squared": half the sum over outputs of (output - target)², the output layer having the activation
+        like every other; "cross-entropy": softmax outputs and minus the log-probability of the label.
+    init : str
+        "uniform(scale)" in ±scale; "normal(scale)", scale the standard deviation; "glorot", uniform, and
+        "glorot-normal" (Glorot and Bengio 2010, eq. 16); "orthogonal(gain)" (Saxe et al. 2013). In a shell
+        "uniform:0.25" needs no quotes.
+    seed : int or numpy.random.Generator
+    biases : bool, or one bool a layer of weights
+        Where there is a bias. The essay of 2016 has one on the input layer only: (True, False). A bias is
+        drawn by the law of the weights for uniform and normal (the sources hold it as one more row of the
+        weight matrix), and starts at zero otherwise.
+    targets : pair of float
+        What "squared" asks of a wrong and of the right output.
+
+    Attributes
+    ----------
+    weights : list of float64 (n_l, n_{l+1})
+    biases : list of float64 (n_{l+1},), or None where the layer has none
+
+    Raises
+    ------
+    ValueError
+        For sizes that are not positive integers, and for names and numbers that are not in the lists above.
+    """
+
+    def __init__(self, sizes, activation="tanh", loss="squared", init="uniform(0.25)", seed=0, *,
+                 biases=True, targets=(0.0, 1.0)):
+        self.sizes = _sizes(sizes)
+        layers = len(self.sizes) - 1
+        self.activation, self.slope = _named_number("activation", activation, SLOPES)
+        if self.slope is not None and self.slope >= 1:
+            raise ValueError(f"activation {activation!r}: expected a slope between 0 and 1")
+        if loss not in LOSSES:
+            raise ValueError(f"unknown loss {loss!r}: expected one of {', '.join(LOSSES)}")
+        self.loss_name = loss
+        wrong, right = targets if loss == "squared" else (0.0, 1.0)
+        self._targets = np.full((self.sizes[-1],) * 2, float(wrong))  # row k: what the outputs of label k should be
+        np.fill_diagonal(self._targets, right)
+        biased = [bool(biases)] * layers if np.ndim(biases) == 0 else list(biases)
+        if len(biased) != layers:
+            raise ValueError(f"biases names {len(biased)} layers, but sizes {self.sizes} make {layers}")
+        law, scale = _named_number("init", init, SCALES)
+        rng = np.random.default_rng(seed)
+        self.weights, self.biases = [], []
+        for shape, has_bias in zip(zip(self.sizes, self.sizes[1:], strict=False), biased, strict=True):
+            self.weights.append(_draw(law, scale, shape, rng))
+            self.biases.append(_draw_bias(law, scale, shape[1], rng) if has_bias else None)
+
+    def forward(self, inputs):
+        """Activations of every layer, inputs first: list of (batch, n_l) from inputs (batch, n_0)."""
+        activate, _ = ACTIVATIONS[self.activation]
+        activations = [inputs]
+        for layer, (weights, bias) in enumerate(zip(self.weights, self.biases, strict=True), start=1):
+            total = activations[-1] @ weights
+            if bias is not None:
+                total += bias
+            softmax = self.loss_name == "cross-entropy" and layer == len(self.weights)
+            activations.append(_softmax(total) if softmax else activate(total, self.slope))
+        return activations
+
+    def loss(self, outputs, labels):
+        """Loss of each sample: (batch,) from the last activations (batch, n_L) and labels int (batch,)."""
+        if self.loss_name == "squared":
+            miss = outputs - self._targets[labels]
+            return 0.5 * (miss * miss).sum(axis=1)
+        right = outputs[np.arange(len(labels)), labels]
+        return -np.log(np.where(right == 0, np.finfo(float).tiny, right))  # a probability may underflow
+
+    def backward(self, activations, labels):
+        """Deltas of every layer: list of (batch, n_{l+1}), the derivative of each sample's own loss with
+        respect to the pre-activations of layer l + 1."""
+        _, derivative = ACTIVATIONS[self.activation]
+        delta = activations[-1] - self._targets[labels]
+        if self.loss_name == "squared":
+            delta *= derivative(activations[-1], self.slope)
+        deltas = [delta]
+        for layer in range(len(self.weights) - 1, 0, -1):
+            delta = (delta @ self.weights[layer].T) * derivative(activations[layer], self.slope)
+            deltas.append(delta)
+        return deltas[::-1]
+
+
+def accuracy(network, dataset, chunk=2000):
+    """Share of the dataset's items whose largest output is their label's, `chunk` items at a time."""
+    right = 0
+    for start in range(0, len(dataset.labels), chunk):
+        outputs = network.forward(dataset.inputs[start:start + chunk])[-1]
+        right += np.count_nonzero(outputs.argmax(axis=1) == dataset.labels[start:start + chunk])
+    return right / len(dataset.labels)
+
+
+# ---- training, a generator of recorded steps --------------------------------------------------------------
+
+class Step:
+    """What one step of training saw. Nothing in it is written to again: keep it without copying.
+
+    Attributes
+    ----------
+    index : int
+        From 1: step 1 is taken at the untrained weights.
+    loss : float
+        Mean over the batch.
+    activations : list of float64 (batch, n_l), inputs first
+    deltas : list of float64 (batch, n_{l+1})
+        Derivative of each sample's own loss with respect to the pre-activations.
+    gradients : list of float64 (n_l, n_{l+1})
+        Derivative of the mean loss with respect to the weights before the step's update; an outer product
+        of activations and deltas, formed when it is first read.
+    bias_gradients : list of float64 (n_{l+1},), or None where the layer has no bias
+    """
+
+    def __init__(self, index, loss, activations, deltas, biased):
+        self.index, self.loss, self.activations, self.deltas = index, loss, activations, deltas
+        self._biased = biased
+
+    @cached_property
+    def gradients(self):
+        return [_gradient(a, d) for a, d in zip(self.activations, self.deltas, strict=False)]
+
+    @cached_property
+    def bias_gradients(self):
+        return [d.mean(axis=0) if has else None for d, has in zip(self.deltas, self._biased, strict=True)]
+
+
+def train(network, dataset, steps, learning_rate, batch_size=1, seed=0, momentum=0.0, nesterov=False):
+    """Gradient descent on samples drawn with replacement; yields a Step before its update is applied.
+
+    While the loop's body looks at a step, `network` still holds the weights at which its gradient was taken;
+    the update follows when the loop asks for more, after the last step too.
+
+    Parameters
+    ----------
+    network : MLP
+        Trained in place.
+    dataset : datasets.Dataset
+        As wide as the network's inputs, with no more classes than it has outputs.
+    steps, batch_size : int, positive
+    learning_rate : float, finite, not negative
+    seed : int or numpy.random.Generator
+        Draws the samples.
+    momentum : float in [0, 1)
+        velocity = momentum * velocity + gradient; the step goes along the velocity, or with `nesterov` along
+        gradient + momentum * velocity (Sutskever et al. 2013, in the form that PyTorch uses).
+
+    Raises
+    ------
+    ValueError
+        For numbers outside these ranges and for a dataset that does not fit the network.
+
+    Notes
+    -----
+    A single sample without momentum costs one pass over the rows of nonzero inputs, since no other row moves.
+    A net that diverges goes on with infinities and NaN, as its numbers are: look at `step.loss`.
+    """
+    _check_training(network, dataset, steps, learning_rate, batch_size, momentum)
+    rng = np.random.default_rng(seed)
+    biased = [bias is not None for bias in network.biases]
+    scratch = [np.empty_like(weights) for weights in network.weights]  # spares an allocation a step
+    velocities = None
+    for index in range(1, steps + 1):
+        chosen = rng.integers(len(dataset.labels), size=batch_size)
+        inputs, labels = dataset.inputs[chosen], dataset.labels[chosen]
+        with np.errstate(over="ignore", invalid="ignore"):  # not around the yield: it would leak to the caller
+            activations = network.forward(inputs)
+            deltas = network.backward(activations, labels)
+            step = Step(index, float(network.loss(activations[-1], labels).mean()), activations, deltas, biased)
+        yield step
+        with np.errstate(over="ignore", invalid="ignore"):
+            if momentum:
+                velocities = _accelerate(velocities, step, momentum)
+                _descend_velocity(network, step, velocities, learning_rate, momentum if nesterov else None)
+            else:
+                _descend(network, step, learning_rate, scratch)
+
+
+def _gradient(activation, delta):
+    if len(delta) == 1:
+        return activation.T * delta  # an outer product: cheaper than a matrix product with inner size one
+    return activation.T @ (delta / len(delta))
+
+
+def _descend(network, step, rate, scratch):
+    for weights, bias, activation, delta, moves in zip(network.weights, network.biases, step.activations,
+                                                       step.deltas, scratch, strict=False):
+        scaled = (rate / len(delta)) * delta
+        if bias is not None:
+            bias -= scaled.sum(axis=0)
+        live = activation[0].nonzero()[0]
+        if len(delta) == 1 and 2 * live.size < len(weights):  # dark pixels: their rows do not move
+            weights[live] -= np.multiply(activation[0, live, None], scaled, out=moves[:live.size])
+        elif len(delta) == 1:
+            weights -= np.multiply(activation.T, scaled, out=moves)
+        else:
+            weights -= np.matmul(activation.T, scaled, out=moves)
+
+
+def _accelerate(velocities, step, momentum):
+    gradients = step.gradients + [g for g in step.bias_gradients if g is not None]
+    if velocities is None:
+        return [g.copy() for g in gradients]
+    for velocity, gradient in zip(velocities, gradients, strict=True):
+        velocity *= momentum
+        velocity += gradient
+    return velocities
+
+
+def _descend_velocity(network, step, velocities, rate, lookahead):
+    parameters = network.weights + [b for b in network.biases if b is not None]
+    gradients = step.gradients + [g for g in step.bias_gradients if g is not None]
+    for parameter, gradient, velocity in zip(parameters, gradients, velocities, strict=True):
+        parameter -= rate * (velocity if lookahead is None else gradient + lookahead * velocity)
+
+
+# ---- checks and draws -------------------------------------------------------------------------------------
+
+def _sizes(sizes):
+    sizes = tuple(sizes)
+    if len(sizes) < 2 or not all(isinstance(n, int | np.integer) and n > 0 for n in sizes):
+        raise ValueError(f"layer sizes {sizes}: expected at least two positive whole numbers, inputs first")
+    return tuple(map(int, sizes))
+
+
+def _named_number(what, text, defaults):
+    """("uniform", 0.25) from "uniform(0.25)", "uniform:0.25" or, by its default, from "uniform"."""
+    match = re.fullmatch(r"([a-z-]+)(?:\(([^()]+)\)|:([^()]+))?", str(text))
+    name, number = (match[1], match[2] or match[3]) if match else (None, None)
+    if name not in defaults:
+        raise ValueError(f"unknown {what} {text!r}: expected one of {', '.join(defaults)}")
+    if number is None:
+        return name, defaults[name]
+    if defaults[name] is None:
+        raise ValueError(f"{what} {text!r}: {name} takes no number, write {name}")
+    try:
+        value = float(number)
+    except ValueError:
+        value = np.nan
+    if not (np.isfinite(value) and value > 0):
+        raise ValueError(f"{what} {text!r}: expected a positive number after the name, as in "
+                         f"{name}({defaults[name]})")
+    return name, value
+
+
+def _draw(law, scale, shape, rng):
+    if law == "uniform":
+        return rng.uniform(-scale, scale, shape)
+    if law == "normal":
+        return rng.normal(0.0, scale, shape)
+    if law == "glorot":
+        limit = np.sqrt(6.0 / sum(shape))
+        return rng.uniform(-limit, limit, shape)
+    if law == "glorot-normal":
+        return rng.normal(0.0, np.sqrt(2.0 / sum(shape)), shape)
+    tall = rng.normal(size=(max(shape), min(shape)))
+    q, r = np.linalg.qr(tall)
+    q *= np.sign(np.diag(r))  # else QR's sign convention would bias the draw
+    return scale * np.ascontiguousarray(q if shape[0] >= shape[1] else q.T)
+
+
+def _draw_bias(law, scale, size, rng):
+    return _draw(law, scale, (size,), rng) if law in ("uniform", "normal") else np.zeros(size)
+
+
+def _softmax(total):
+    total = np.exp(total - total.real.max(axis=1, keepdims=True))
+    return total / total.sum(axis=1, keepdims=True)
+
+
+def _check_training(network, dataset, steps, learning_rate, batch_size, momentum):
+    for name, value in (("steps", steps), ("batch_size", batch_size)):
+        if not isinstance(value, int | np.integer) or value < 1:
+            raise ValueError(f"{name} is {value!r}: expected a positive whole number")
+    if not (np.isfinite(learning_rate) and learning_rate >= 0):
+        raise ValueError(f"learning_rate is {learning_rate!r}: expected a finite number, not negative")
+    if not 0 <= momentum < 1:
+        raise ValueError(f"momentum is {momentum!r}: expected a number in [0, 1)")
+    features = dataset.inputs.shape[1]
+    if features != network.sizes[0] or dataset.classes > network.sizes[-1]:
+        raise ValueError(f"{dataset.name} has {features} features and {dataset.classes} classes, the network "
+                         f"{network.sizes[0]} inputs and {network.sizes[-1]} outputs: make them match")
+
+
+# ---- as a script ------------------------------------------------------------------------------------------
+
+def learning_curve(network, training, test, steps, records, **how):
+    """Train, and note about `records` times the mean loss since the last note and the accuracy on both sets."""
+    from gradnets import experiment
+
+    few = replace(training, inputs=training.inputs[:len(test.labels)], labels=training.labels[:len(test.labels)])
+    every = -(-steps // records)
+    rows, losses = [], []
+    for step in experiment.progress(train(network, training, steps, **how), total=steps, what="training"):
+        losses.append(step.loss)
+        if (step.index - 1) % every == 0 or step.index == steps:
+            rows.append({"step": step.index, "loss": np.mean(losses), "training_accuracy": accuracy(network, few),
+                         "test_accuracy": accuracy(network, test)})
+            losses = []
+    return rows
+
+
+def main():
+    from gradnets import datasets, plots  # here, so that the model itself needs numpy alone
+
+    training, test = (datasets.load(DATASET, split, seed=SEED) for split in ("train", "test"))
+    sizes = (training.inputs.shape[1], *HIDDEN_UNITS, training.classes)
+    network = MLP(sizes, ACTIVATION, LOSS, INIT, SEED)
+    rows = learning_curve(network, training, test, STEPS, 20, learning_rate=LEARNING_RATE, batch_size=BATCH_SIZE,
+                          seed=SEED, momentum=MOMENTUM, nesterov=NESTEROV)
+
+    title = f"{rows[-1]['test_accuracy']:.1%} of the test items right after {STEPS:,} steps"
+    caption = (f"{training.name}, {'-'.join(map(str, sizes))} {ACTIVATION} net, {LOSS}, batch {BATCH_SIZE}, learning rate "
+               f"{LEARNING_RATE:g}, seed {SEED}; n = {len(training.labels):,} training, {len(test.labels):,} test items")
+    arrays = {f"weights_{l}": weights for l, weights in enumerate(network.weights)}
+    arrays |= {f"biases_{l}": bias for l, bias in enumerate(network.biases) if bias is not None}
+    return rows, plots.learning_curve(rows, title, caption), {".npz": arrays}
+
+
+if __name__ == "__main__":
+    from gradnets import experiment
+
+    experiment.run(main)
