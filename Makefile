@@ -12,9 +12,12 @@ help: ## list the targets
 
 setup: $(READY) ## make .venv from requirements.lock
 
+# Run in a shell of its own, so that a Python that is not there prints nothing of its own.
+version = $(shell ($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])') 2>/dev/null)
+
 $(READY): requirements.lock
-	$(if $(filter yes,$(shell $(PYTHON) -c 'import sys; print("yes" if sys.version_info >= (3, 11) else "no")' 2>&1)),,\
-	  $(error gradnets needs Python 3.11 or later, but $(PYTHON) is $(or $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>&1),missing): try make PYTHON=python3.12))
+	$(if $(filter 2.% 3.0 3.1 3.2 3.3 3.4 3.5 3.6 3.7 3.8 3.9 3.10 missing,$(or $(version),missing)),$(error gradnets \
+	  needs Python 3.11 or later, but $(PYTHON) is $(or $(version),missing): try make PYTHON=python3.12))
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
 	@echo "installing the locked packages into $(VENV) (once)"
@@ -30,14 +33,15 @@ test: $(READY) ## the whole test suite
 lint: $(READY) ## style and mistakes
 	@$(VENV)/bin/ruff check .
 
-figures: $(READY) ## redraw the gallery from real data
-	@$(PY) grad_network.py --dataset mnist --out figures
+figures: $(READY) ## redraw the gallery from real data (GRADNETS_DATA, or a download)
+	@$(PY) grad_network.py --dataset mnist --learning-rate 0.1 --seed 1 --out figures
+	@$(PY) mlp.py --dataset mnist --steps 60000 --out figures
 
 bench: $(READY) ## speed against the peers, as ratios; one thread
-	@for subject in mlp networks; do echo; $(PY) benchmarks/$$subject.py || exit 1; done
+	@for subject in training networks; do echo; $(PY) benchmarks/$$subject.py || exit 1; done
 
 peers: $(READY) ## install the libraries that bench compares with (large: PyTorch)
-	@$(PY) -m pip install --disable-pip-version-check torch igraph networkit
+	@$(PY) -m pip install --disable-pip-version-check --editable '.[bench]'
 
 lock: ## pin the newest allowed versions again (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url \

@@ -110,7 +110,7 @@ class MLP:
         activate, _ = ACTIVATIONS[self.activation]
         activations = [inputs]
         for layer, (weights, bias) in enumerate(zip(self.weights, self.biases, strict=True), start=1):
-            total = activations[-1] @ weights
+            total = _product(activations[-1], weights)
             if bias is not None:
                 total += bias
             softmax = self.loss_name == "cross-entropy" and layer == len(self.weights)
@@ -222,7 +222,8 @@ def train(network, dataset, steps, learning_rate, batch_size=1, seed=0, momentum
         with np.errstate(over="ignore", invalid="ignore"):  # not around the yield: it would leak to the caller
             activations = network.forward(inputs)
             deltas = network.backward(activations, labels)
-            step = Step(index, float(network.loss(activations[-1], labels).mean()), activations, deltas, biased)
+            loss = float(network.loss(activations[-1], labels).sum() / batch_size)
+        step = Step(index, loss, activations, deltas, biased)
         yield step
         with np.errstate(over="ignore", invalid="ignore"):
             if momentum:
@@ -230,6 +231,23 @@ def train(network, dataset, steps, learning_rate, batch_size=1, seed=0, momentum
                 _descend_velocity(network, step, velocities, learning_rate, momentum if nesterov else None)
             else:
                 _descend(network, step, learning_rate, scratch)
+
+
+def _live(activation):
+    """Which inputs are not zero, for a single sample where most are (dark pixels); None otherwise.
+
+    The other rows of the weights are neither read nor moved in its step.
+    """
+    if len(activation) == 1:
+        live = activation[0].nonzero()[0]
+        if 2 * live.size < activation.shape[1]:
+            return live
+    return None
+
+
+def _product(activation, weights):
+    live = _live(activation)
+    return activation @ weights if live is None else activation[:, live] @ weights[live]
 
 
 def _gradient(activation, delta):
@@ -244,9 +262,12 @@ def _descend(network, step, rate, scratch):
         scaled = (rate / len(delta)) * delta
         if bias is not None:
             bias -= scaled.sum(axis=0)
-        live = activation[0].nonzero()[0]
-        if len(delta) == 1 and 2 * live.size < len(weights):  # dark pixels: their rows do not move
-            weights[live] -= np.multiply(activation[0, live, None], scaled, out=moves[:live.size])
+        live = _live(activation)
+        if live is not None:
+            rows, products = moves[:live.size], moves[live.size:2 * live.size]
+            np.take(weights, live, axis=0, out=rows, mode="clip")  # unless told to clip, it copies once more
+            rows -= np.einsum("i,j->ij", activation[0, live], scaled[0], out=products)
+            weights[live] = rows
         elif len(delta) == 1:
             weights -= np.multiply(activation.T, scaled, out=moves)
         else:
@@ -366,8 +387,9 @@ def main():
                           seed=SEED, momentum=MOMENTUM, nesterov=NESTEROV)
 
     title = f"{rows[-1]['test_accuracy']:.1%} of the test items right after {STEPS:,} steps"
-    caption = (f"{training.name}, {'-'.join(map(str, sizes))} {ACTIVATION} net, {LOSS}, batch {BATCH_SIZE}, learning rate "
-               f"{LEARNING_RATE:g}, seed {SEED}; n = {len(training.labels):,} training, {len(test.labels):,} test items")
+    caption = (f"{training.name}, {'-'.join(map(str, sizes))} {ACTIVATION} net, {LOSS} loss, batch {BATCH_SIZE}, "
+               f"learning rate {LEARNING_RATE:g}, seed {SEED}; n = {len(training.labels):,} training and "
+               f"{len(test.labels):,} test items")
     arrays = {f"weights_{l}": weights for l, weights in enumerate(network.weights)}
     arrays |= {f"biases_{l}": bias for l, bias in enumerate(network.biases) if bias is not None}
     return rows, plots.learning_curve(rows, title, caption), {".npz": arrays}

@@ -9,7 +9,7 @@ and its `main()` returns `rows, figure` or `rows, figure, files`:
 
 - rows: a list of flat dicts, the numbers in the figure. Keys `x`, `x_low`, `x_high` are a value and its
   interval, and share a column of the table.
-- figure: a matplotlib Figure.
+- figure: a matplotlib Figure, whose title says what was found.
 - files: more to keep, by the end of their names: {".npz": dict of arrays, ".graphml": networkx.Graph,
   "_epochs.png": Figure, ".csv": str}.
 """
@@ -77,7 +77,7 @@ def run(main, argv=None):
         start = time.perf_counter()
         with threadpool_limits(limits=1):
             rows, figure, *files = main()
-        record = _record(script, options, rows, time.perf_counter() - start)
+        record = _record(script, options, figure.get_suptitle(), rows, time.perf_counter() - start)
         paths = _save(out, script, record, figure, *files)
     except (ValueError, OSError, MemoryError) as error:
         if traceback:
@@ -91,8 +91,8 @@ def run(main, argv=None):
         for name, value in before.items():
             setattr(module, name, value)
     print(table(rows))
-    if figure.get_suptitle():
-        print(f"\n{figure.get_suptitle()}.")
+    if record["finding"]:
+        print(f"\n{record['finding']}.")
     print(f"\n{record['seconds']:.1f} s; wrote {', '.join(map(str, paths))}")
     return 0
 
@@ -245,10 +245,11 @@ def _check_writable(out):
         raise ValueError(f"cannot write to the folder {out} ({error.strerror}): choose another with --out") from None
 
 
-def _record(script, settings, rows, seconds):
+def _record(script, settings, finding, rows, seconds):
     return {
         "script": script,
         "settings": {name.lower(): value for name, value in settings.items()},
+        "finding": finding,
         "rows": rows,
         "seconds": round(seconds, 3),
         "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},

@@ -128,10 +128,10 @@ def merge_layers(adjacency):
     Raises
     ------
     ValueError
-        If it is not square: then the layers can only stay apart.
+        If it is no matrix of bools, or not square: then the layers can only stay apart.
     """
-    adjacency = np.asarray(adjacency)
-    if adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1]:
+    adjacency = as_links(adjacency)
+    if adjacency.shape[0] != adjacency.shape[1]:
         raise ValueError(f"merging layers needs as many sending as receiving units, got {_size(adjacency)}: choose "
                          "as many hidden units as inputs, or keep the layers apart (bipartite)")
     merged = adjacency | adjacency.T
@@ -161,7 +161,7 @@ def to_networkx(adjacency, layers="merged"):
         graph.add_nodes_from(range(len(merged)))
         graph.add_edges_from(np.argwhere(np.triu(merged)).tolist())
     elif layers == "bipartite":
-        adjacency = np.asarray(adjacency)
+        adjacency = as_links(adjacency)
         senders, receivers = adjacency.shape
         graph.add_nodes_from(range(senders), bipartite=0)
         graph.add_nodes_from(range(senders, senders + receivers), bipartite=1)
@@ -169,6 +169,15 @@ def to_networkx(adjacency, layers="merged"):
     else:
         raise ValueError(f"unknown layers {layers!r}: expected one of {', '.join(LAYERS)}")
     return graph
+
+
+def as_links(adjacency):
+    """The same as a bool array (n, m); ValueError if it is not a matrix of bools with at least one entry."""
+    adjacency = np.asarray(adjacency)
+    if adjacency.ndim != 2 or adjacency.dtype != bool or adjacency.size == 0:
+        raise ValueError(f"expected a matrix of bools with at least one entry, got {adjacency.dtype} of shape "
+                         f"{adjacency.shape}: sample or threshold a matrix of numbers first")
+    return adjacency
 
 
 def _real_matrix(matrix):

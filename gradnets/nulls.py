@@ -7,7 +7,7 @@ beyond it would be structure.
 import numpy as np
 from numba import njit
 
-from gradnets import graphs
+from gradnets import graphs, metrics
 
 SWITCHES = 10  # tried per link, as igraph's rewiring does by default
 
@@ -24,10 +24,16 @@ def erdos_renyi(adjacency, rng):
     -------
     bool array (n, n), symmetric without loops
         Nodes without a link stay without.
+
+    Raises
+    ------
+    ValueError
+        As `metrics.measure` does.
     """
-    linked = np.flatnonzero(adjacency.any(axis=1))
+    packed = metrics.pack(adjacency)
+    linked = np.flatnonzero(packed.degrees)
     first, second = np.triu_indices(len(linked), k=1)
-    chosen = rng.choice(len(first), size=np.count_nonzero(adjacency) // 2, replace=False, shuffle=False)
+    chosen = rng.choice(len(first), size=len(packed.neighbors) // 2, replace=False, shuffle=False)
     drawn = np.zeros_like(adjacency)
     drawn[linked[first[chosen]], linked[second[chosen]]] = True
     return drawn | drawn.T
@@ -45,14 +51,21 @@ def undirected_configuration(adjacency, rng):
     -------
     bool array (n, n), symmetric without loops
 
+    Raises
+    ------
+    ValueError
+        As `metrics.measure` does.
+
     Notes
     -----
     Ten switches a link are tried (Milo et al. 2003, "On the uniform generation of random graphs with prescribed
     degree sequences"); one that would make a loop or a double link is passed over.
     """
-    drawn = adjacency.copy()
-    first, second = np.nonzero(np.triu(adjacency))
-    _switch_undirected(drawn, first, second, rng)
+    packed = metrics.pack(adjacency)
+    first, second = np.repeat(np.arange(len(adjacency)), packed.degrees), packed.neighbors.astype(np.int64)
+    once = first < second
+    drawn = np.array(adjacency)
+    _switch_undirected(drawn, first[once], second[once], rng)
     return drawn
 
 
@@ -74,7 +87,7 @@ def directed_configuration(adjacency, rng):
     Ten switches a link are tried, as in `undirected_configuration`. Entry (i, i) is a link like any other here,
     since unit i of one layer is another unit than unit i of the other.
     """
-    drawn = adjacency.copy()
+    drawn = np.array(graphs.as_links(adjacency))
     rows, columns = np.nonzero(adjacency)
     _switch_directed(drawn, rows, columns, rng)
     return drawn
@@ -97,6 +110,7 @@ def shuffled_entries(adjacency, rng):
     Given the number of links, all places are equally likely once the entries' order is random, so the matrix of
     numbers need not be shuffled, only the links.
     """
+    adjacency = graphs.as_links(adjacency)
     drawn = np.zeros(adjacency.size, dtype=bool)
     drawn[rng.choice(adjacency.size, size=np.count_nonzero(adjacency), replace=False, shuffle=False)] = True
     return drawn.reshape(adjacency.shape)

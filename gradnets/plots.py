@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 INK, GREY, PALE = "#1d2733", "#7b8794", "#d9dee4"
 BLUE, RED, GOLD, GREEN = "#1f6fb2", "#c8452d", "#d99a1c", "#2f8f6b"
@@ -119,4 +120,6 @@ def learning_curve(rows, title, caption):
         panels["accuracy"].plot(steps, [row[key] for row in rows], "o-", color=color, ms=3, label=key.split("_")[0])
     panels["accuracy"].set(title="accuracy", xlabel="step", ylim=(0, 1.02))
     panels["accuracy"].legend(loc="lower right")
+    for panel in panels.values():
+        panel.xaxis.set_major_locator(MaxNLocator(5))
     return made

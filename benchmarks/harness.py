@@ -1,0 +1,105 @@
+"""What the benchmarks share: one thread, interleaved medians, peers by name, a table and a JSON.
+
+Import it before numpy: it pins the threads.
+"""
+import os
+
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[_variable] = "1"
+
+import importlib
+import json
+import platform
+import statistics
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT))  # the project is cloned, not installed
+
+from gradnets import datasets, experiment
+
+
+def peer(name):
+    """A library to compare with, or None, said on standard error."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        print(f"{name} is not installed, its comparisons are left out: make peers", file=sys.stderr)
+        return None
+
+
+def medians(contestants, rounds):
+    """Median seconds of each function, run in turn, A B C A B C, after one round that does not count.
+
+    Parameters
+    ----------
+    contestants : dict of str to (function, repetitions)
+        A quick function is repeated, and the time divided.
+
+    Returns
+    -------
+    dict of str to float
+    """
+    times = {name: [] for name in contestants}
+    for turn in range(rounds + 1):
+        for name, (function, repetitions) in contestants.items():
+            start = time.perf_counter()
+            for _ in range(repetitions):
+                function()
+            if turn:
+                times[name].append((time.perf_counter() - start) / repetitions)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def real(name, limit):
+    """A real data set, or the built-in digits, said on standard error."""
+    try:
+        return datasets.load(name, limit=limit)
+    except datasets.DataError as error:
+        print(f"{error}; glyphs in its place", file=sys.stderr)
+        return datasets.load("glyphs", limit=limit)
+
+
+def ratio(what, seconds, ours, theirs, goal):
+    """A row: how many times as long the peer took, where both were measured."""
+    return {"what": what, "value": seconds[theirs] / seconds[ours], "goal": goal, "higher_is_better": True,
+            "ours_ms": 1e3 * seconds[ours], "peer_ms": 1e3 * seconds[theirs]}
+
+
+def figure(what, value, goal, **behind):
+    """A row of a number that should stay below its goal: seconds, gigabytes."""
+    return {"what": what, "value": value, "goal": goal, "higher_is_better": False, **behind}
+
+
+def report(subject, rows, packages):
+    """Print the table and write benchmarks/<subject>.json."""
+    shown = []
+    for row in rows:
+        met = row["value"] >= row["goal"] if row["higher_is_better"] else row["value"] <= row["goal"]
+        times = {key: f"{value:.3g}" for key, value in row.items() if key.endswith("_ms")}
+        shown.append({"what": row["what"], "value": float(row["value"]),
+                      "goal": f"{'>=' if row['higher_is_better'] else '<='} {row['goal']:g}",
+                      "met": "yes" if met else "no", **times})
+    print(experiment.table(shown, width=200))
+    versions = {"python": platform.python_version()}
+    for name in packages:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    record = {"machine": f"{_processor()}, one thread, {platform.platform()}", "versions": versions, "rows": rows}
+    path = ROOT / "benchmarks" / f"{subject}.json"
+    with experiment.atomic(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(f"\nwrote {path.relative_to(ROOT)}")
+
+
+def _processor():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,120 @@
+"""How fast are a sampled network's metrics, beside networkx and igraph?
+
+Networks are sampled from a gradient of the essay's net on MNIST (784 nodes) and CIFAR-10 (3072). End to end starts at
+the bool adjacency matrix and includes packing it, or building the peer's graph by its quickest constructor; all
+metrics are components, every distance of the giant component, clustering and transitivity. The kernels are also
+measured alone, on a packed matrix and on a graph that stands. networkx takes minutes for all distances of CIFAR-10:
+its sources are sampled there, and the time scaled.
+"""
+import harness  # first: it pins the threads  # isort: skip
+
+from collections import Counter
+
+import networkx as nx
+import numpy as np
+
+import grad_network
+from gradnets import graphs, metrics
+
+STEPS = {"mnist": 500, "cifar10": 100}
+ROUNDS = 5
+SOURCES = 64      # of networkx's walks on CIFAR-10
+NETWORKS = 1000   # sampled from one gradient
+
+
+def networkx_distances(graph, sources=None):
+    counts = Counter()
+    for source in graph if sources is None else sources:
+        counts.update(nx.single_source_shortest_path_length(graph, source).values())
+    return counts
+
+
+def networkx_clustering(graph):
+    return nx.average_clustering(graph), nx.transitivity(graph)
+
+
+def networkx_giant(graph):
+    return graph.subgraph(max(nx.connected_components(graph), key=len)).copy()
+
+
+def igraph_build(igraph, adjacency):
+    return igraph.Graph(n=len(adjacency), edges=np.argwhere(np.triu(adjacency)))
+
+
+def igraph_clustering(graph):
+    return graph.transitivity_avglocal_undirected(mode="zero"), graph.transitivity_undirected()
+
+
+def igraph_all(igraph, adjacency):
+    graph = igraph_build(igraph, adjacency)
+    giant = graph.connected_components().giant()
+    return graph.degree(), giant.path_length_hist(directed=False), igraph_clustering(graph)
+
+
+def compare(name, chances, igraph):
+    """Rows of ratios on one network."""
+    adjacency = graphs.merge_layers(graphs.sample(chances, np.random.default_rng(0)))
+    packed, graph = metrics.pack(adjacency), nx.from_numpy_array(adjacency)
+    giant = networkx_giant(graph)
+    scaled = len(giant) > 1000
+    sources = list(giant)[:SOURCES] if scaled else None
+    quick = 3 if scaled else 50
+    contestants = {
+        "all": (lambda: metrics.measure(adjacency), quick),
+        "distances": (lambda: metrics.distances(packed), quick),
+        "clustering": (lambda: metrics.triangles(packed), quick),
+        "networkx build": (lambda: networkx_giant(nx.from_numpy_array(adjacency)), 1),
+        "networkx distances": (lambda: networkx_distances(giant, sources), 1),
+        "networkx clustering": (lambda: networkx_clustering(graph), 1),
+    }
+    if igraph:
+        standing = igraph_build(igraph, adjacency)
+        connected = standing.connected_components().giant()
+        contestants |= {
+            "igraph": (lambda: igraph_all(igraph, adjacency), 1),
+            "igraph distances": (lambda: connected.path_length_hist(directed=False), 1),
+            "igraph clustering": (lambda: igraph_clustering(standing), 1),
+        }
+    seconds = harness.medians(contestants, ROUNDS)
+    if scaled:
+        seconds["networkx distances"] *= len(giant) / SOURCES
+    seconds["networkx"] = sum(seconds[f"networkx {part}"] for part in ("build", "distances", "clustering"))
+    seconds["kernels"] = seconds["distances"] + seconds["clustering"]
+    seconds["networkx kernels"] = seconds["networkx distances"] + seconds["networkx clustering"]
+    rows = [harness.ratio(f"all metrics end to end, {name}, against networkx", seconds, "all", "networkx", 500),
+            harness.ratio(f"kernels alone, {name}, against networkx", seconds, "kernels", "networkx kernels", 1000)]
+    if igraph:
+        rows += [harness.ratio(f"all metrics end to end, {name}, against igraph", seconds, "all", "igraph", 20),
+                 harness.ratio(f"distances alone, {name}, against igraph", seconds, "distances", "igraph distances",
+                               100),
+                 harness.ratio(f"clustering alone, {name}, against igraph", seconds, "clustering",
+                               "igraph clustering", 3)]
+    return rows
+
+
+def many(chances):
+    """Sample, merge and measure."""
+    rng = np.random.default_rng(0)
+    for _ in range(NETWORKS):
+        metrics.measure(graphs.merge_layers(graphs.sample(chances, rng)))
+
+
+def main():
+    igraph = harness.peer("igraph")
+    rows = []
+    for name, steps in STEPS.items():
+        dataset = harness.real(name, 10_000)
+        inputs = dataset.inputs.shape[1]
+        gradient, _ = grad_network.last_gradient(dataset, inputs, steps, 0.1, 1, seed=1)
+        chances = graphs.probabilities(gradient)[:-1]
+        label = {"mnist": "MNIST", "cifar10": "CIFAR-10"}.get(dataset.name, dataset.name)
+        rows += compare(label, chances, igraph)
+        if inputs == 784:
+            seconds = harness.medians({"many": (lambda c=chances: many(c), 1)}, 3)["many"]
+            rows.append(harness.figure(f"{NETWORKS} networks sampled from one {label} gradient, every metric, seconds",
+                                       seconds, 6))
+    harness.report("networks", rows, ("numpy", "numba", "networkx", "igraph"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""What several test files share: the real data, where there is any, and running a script as a user would."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mlp
+from gradnets import datasets, graphs
+
+ROOT = Path(__file__).resolve().parent.parent
+REAL = {"mnist": "mnist", "cifar10": "cifar-10-batches-py"}  # data set: its folder
+
+
+def real(name, **how):
+    """A real data set, or a skip that says why."""
+    folder = os.environ.get("GRADNETS_DATA", "")
+    if not (Path(folder) / REAL[name]).is_dir():
+        pytest.skip(f"no {REAL[name]} in GRADNETS_DATA ({folder or 'not set'})")
+    return datasets.load(name, **how)
+
+
+def chances_of(dataset, steps, seed=0):
+    """The essay's sampling probabilities: its net, its gradient with the bias row, then without that row."""
+    inputs = dataset.inputs.shape[1]
+    network = mlp.MLP((inputs, inputs, dataset.classes), biases=(True, False), seed=seed)
+    for step in mlp.train(network, dataset, steps, 0.1, seed=seed):  # noqa: B007 - the last one is what we want
+        pass
+    return graphs.probabilities(np.vstack([step.gradients[0], step.bias_gradients[0]]))[:-1]
+
+
+@pytest.fixture(scope="session")
+def mnist_chances():
+    return chances_of(real("mnist", limit=500), 30)
+
+
+@pytest.fixture(scope="session")
+def cifar10_chances():
+    return chances_of(real("cifar10", limit=50), 3)
+
+
+@pytest.fixture
+def script():
+    """Run a script from the shell: script("mlp.py", "--steps", 5) -> CompletedProcess with text output."""
+    def run(name, *flags, **environment):
+        return subprocess.run([sys.executable, str(ROOT / name), *map(str, flags)], capture_output=True, text=True,
+                              timeout=300, env=os.environ | environment)
+    return run

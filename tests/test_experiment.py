@@ -1,0 +1,216 @@
+"""Constants to flags, one line for a mistake, complete files or none; on a small script of its own."""
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import networkx as nx
+import numpy as np
+import pytest
+
+from gradnets import datasets, experiment
+
+SCRIPT = '''"""Does a small script work?
+
+Figure: a line.
+"""
+import numpy as np
+from matplotlib.figure import Figure
+
+from gradnets import experiment, graphs
+
+LEARNING_RATE = 0.5   # step length, 50 % of the usual
+STEPS = 3             # whole number
+NAME = "glyphs"       # a word
+SIZES = (4, 5)        # several numbers
+FAST = False          # yes or no
+DERIVED = STEPS * 2   # follows from another: no flag
+TABLE = {1: 2}        # no flag
+HIDDEN = 7
+lower = 1             # no constant
+
+
+def main():
+    if NAME == "bad":
+        raise ValueError("NAME is bad:\\nchoose another")
+    if NAME == "degenerate":
+        graphs.probabilities(np.zeros((2, 2)))
+    figure = Figure()
+    figure.suptitle("A finding")
+    figure.subplots().plot([1, 2])
+    rows = [{"name": NAME, "rate": LEARNING_RATE, "rate_low": 0.1, "rate_high": np.float64(0.9), "n": np.int64(STEPS)},
+            {"name": "none", "rate": float("nan"), "sizes": SIZES}]
+    return rows, figure, {".npz": {"sizes": np.array(SIZES)}, ".csv": "a,b\\n", "_second.png": figure,
+                          ".graphml": graphs.to_networkx(np.ones((3, 3), bool))}
+
+
+if __name__ == "__main__":
+    experiment.run(main)
+'''
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    path = tmp_path / "small.py"
+    path.write_text(SCRIPT)
+    spec = importlib.util.spec_from_file_location("small", path)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "small", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(module, *flags):
+    return experiment.run(module.main, list(flags))
+
+
+def refused(capsys, module, *flags):
+    """The one line that a mistake ends with."""
+    with pytest.raises(SystemExit) as end:
+        run(module, *flags)
+    assert end.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1, err
+    return err
+
+
+def test_constants_are_literals_in_capitals_with_a_comment(small):
+    assert experiment.constants(small.__file__) == {
+        "LEARNING_RATE": (0.5, "step length, 50 % of the usual"), "STEPS": (3, "whole number"),
+        "NAME": ("glyphs", "a word"), "SIZES": ((4, 5), "several numbers"), "FAST": (False, "yes or no")}
+
+
+def test_flags_set_constants_for_one_run(small, tmp_path, capsys):
+    out = tmp_path / "here" / "there"
+    run(small, "--learning-rate", "0.25", "--sizes", "1", "2", "3", "--fast", "--name", "two words", "--out", str(out))
+    record = json.loads((out / "small.json").read_text())
+    assert record["settings"] == {"learning_rate": 0.25, "steps": 3, "name": "two words", "sizes": [1, 2, 3],
+                                  "fast": True}
+    assert (small.LEARNING_RATE, small.SIZES, small.FAST) == (0.5, (4, 5), False)
+    assert capsys.readouterr().out.count("A finding.") == 1
+
+
+def test_what_is_kept(small, tmp_path):
+    datasets.loaded.append({"name": "from an earlier run"})
+    run(small, "--out", str(tmp_path / "out"))
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"small.png", "small.json", "small.npz", "small.csv", "small_second.png", "small.graphml"}
+    record = json.loads((tmp_path / "out" / "small.json").read_text())
+    assert set(record) == {"script", "settings", "finding", "rows", "seconds", "versions", "platform", "commit", "data"}
+    assert record["rows"] == [{"name": "glyphs", "rate": 0.5, "rate_low": 0.1, "rate_high": 0.9, "n": 3},
+                              {"name": "none", "rate": None, "sizes": [4, 5]}]
+    assert record["finding"] == "A finding"
+    assert record["data"] == []
+    assert record["versions"]["numpy"] == np.__version__
+    assert (tmp_path / "out" / "small.png").read_bytes().startswith(b"\x89PNG")
+    with np.load(tmp_path / "out" / "small.npz", allow_pickle=False) as arrays:
+        assert arrays["sizes"].tolist() == [4, 5]
+    assert nx.read_graphml(tmp_path / "out" / "small.graphml").number_of_edges() == 3
+    assert os.stat(tmp_path / "out" / "small.png").st_mode & 0o777 == 0o666 & ~experiment._umask()
+
+
+@pytest.mark.parametrize(("flags", "words"), [
+    (["--step", "3"], "unknown argument --step, did you mean --steps?"),
+    (["--derived", "3"], "unknown argument --derived"),
+    (["stray"], "unknown argument stray"),
+    (["--steps", "many"], "--steps: invalid int value: 'many'"),
+    (["--steps"], "--steps: expected one argument"),
+    (["--learning-rate", "x"], "invalid float value"),
+    (["--name", "bad"], "small: NAME is bad: choose another"),
+    (["--name", "degenerate"], "2 x 2 matrix is zero everywhere"),
+])
+def test_mistakes_are_one_line_and_leave_nothing(small, tmp_path, capsys, flags, words):
+    assert words in refused(capsys, small, *flags, "--out", str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+    assert small.NAME == "glyphs"
+
+
+def test_a_mistakes_origin_can_be_shown(small, tmp_path):
+    with pytest.raises(ValueError, match="NAME is bad"):
+        run(small, "--name", "bad", "--traceback", "--out", str(tmp_path))
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_the_work(small, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    small.main = lambda: pytest.fail("ran before it looked at the folder")
+    small.main.__module__ = "small"
+    message = refused(capsys, small, "--out", str(tmp_path / "file"))
+    assert "cannot write to the folder" in message
+    assert "choose another with --out" in message
+    assert "cannot write" in refused(capsys, small, "--out", str(tmp_path / "file" / "deeper"))
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_no_rest(tmp_path):
+    path = tmp_path / "kept.txt"
+    path.write_text("old")
+
+    def interrupted():
+        with experiment.atomic(path) as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [p.name for p in tmp_path.iterdir()] == ["kept.txt"]
+    assert path.read_text() == "old"
+    with experiment.atomic(path) as temporary:
+        temporary.write_text("new")
+    assert [p.name for p in tmp_path.iterdir()] == ["kept.txt"]
+    assert path.read_text() == "new"
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_half_file(small, tmp_path, capsys, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.raises(SystemExit) as end:
+        run(small, "--out", str(tmp_path / "out"))
+    assert end.value.code == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("*.npz"))
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_memory_that_is_not_there_is_one_line(small, tmp_path, capsys):
+    def greedy():
+        raise MemoryError("Unable to allocate 5 TiB")
+    greedy.__module__ = "small"
+    small.main = greedy
+    assert "not enough memory: Unable to allocate 5 TiB" in refused(capsys, small, "--out", str(tmp_path))
+
+
+def test_table_shows_intervals_below_and_wraps():
+    rows = [{"network": "observed", "path_length": 2.23456, "path_length_low": 2.1, "path_length_high": 2.3, "n": 50},
+            {"network": "null", "n": 123456, "path_length": float("nan")}]
+    assert experiment.table(rows, width=80).splitlines() == [
+        "              path",
+        "network     length       n",
+        "observed      2.23      50",
+        "          2.1..2.3",
+        "null             -  123456"]
+    narrow = experiment.table(rows, width=20).splitlines()
+    assert max(map(len, narrow)) <= 20
+    assert narrow.count("observed      2.23") == 1
+    assert "observed      50" in narrow
+
+
+def test_help_is_the_docstring_and_the_comments(small, capsys):
+    with pytest.raises(SystemExit) as end:
+        run(small, "--help")
+    assert end.value.code == 0
+    shown = capsys.readouterr().out
+    for words in ("Does a small script work?", "Figure: a line.", "--learning-rate", "step length, 50 % of the usual",
+                  "[4 5]", "--no-fast", "--out DIR"):
+        assert words in shown
+    assert "--derived" not in shown
+
+
+def test_from_the_shell(small, tmp_path):
+    done = subprocess.run([sys.executable, small.__file__, "--steps", "8"], cwd=tmp_path, capture_output=True,
+                          text=True, env=os.environ | {"PYTHONPATH": str(experiment.ROOT)})
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert (tmp_path / "out" / "small.png").exists()
+    assert json.loads((tmp_path / "out" / "small.json").read_text())["settings"]["steps"] == 8

@@ -1,0 +1,180 @@
+"""The main script as a user runs it, and the essay's recipe against a version written out longhand."""
+import json
+from types import SimpleNamespace
+
+import networkx as nx
+import numpy as np
+import pytest
+from conftest import real
+
+import grad_network
+from gradnets import datasets, experiment, graphs, metrics, nulls
+
+SMALL = ["--dataset", "tree", "--steps", "20", "--draws", "4"]  # 31 inputs: quick
+
+
+def run(tmp_path, *flags):
+    experiment.run(grad_network.main, [*SMALL, *flags, "--out", str(tmp_path)])
+    record = json.loads((tmp_path / "grad_network.json").read_text())
+    return record, {row["network"]: row for row in record["rows"]}
+
+
+def essay_longhand(inputs, labels, classes, hidden, steps, rate, seed):
+    """The essay's gradient by its formulas, loops and all; the same draws of random numbers as the script."""
+    weights_seed, samples_seed = np.random.SeedSequence(seed).spawn(2)
+    draw, choose = np.random.default_rng(weights_seed), np.random.default_rng(samples_seed)
+    w = draw.uniform(-0.25, 0.25, (inputs.shape[1], hidden))
+    bias = draw.uniform(-0.25, 0.25, hidden)
+    v = draw.uniform(-0.25, 0.25, (hidden, classes))
+    for _ in range(steps):
+        k = choose.integers(len(labels), size=1)[0]
+        x = np.append(inputs[k], 1.0)  # the bias is one more input, last
+        h = np.tanh(x @ np.vstack([w, bias]))
+        o = np.tanh(h @ v)
+        delta = (o - np.eye(classes)[labels[k]]) * (1 - o**2)
+        hidden_delta = (v @ delta) * (1 - h**2)
+        gradient = np.outer(x, hidden_delta)
+        v = v - rate * np.outer(h, delta)
+        w, bias = w - rate * gradient[:-1], bias - rate * gradient[-1]
+    return gradient
+
+
+def test_gradient_is_the_essays():
+    data = datasets.load("glyphs", limit=40)
+    gradient, degenerate = grad_network.last_gradient(data, 12, 25, 0.1, 1, seed=3, activation="tanh", loss="squared",
+                                                      init="uniform(0.25)")
+    expected = essay_longhand(data.inputs, data.labels, 10, 12, 25, 0.1, seed=3)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-8, atol=1e-15)
+    assert degenerate == 0
+
+
+def test_degenerate_steps_are_counted():
+    rng = np.random.default_rng(0)
+    data = SimpleNamespace(name="toy", inputs=rng.random((20, 30)), labels=rng.integers(3, size=20), classes=3)
+    _, saturated = grad_network.last_gradient(data, 30, 50, 30.0, 1, 0, init="uniform(5)")
+    assert 0 < saturated <= 50
+
+
+def test_rows_are_medians_over_draws_of_what_the_parts_give(tmp_path):
+    record, rows = run(tmp_path, "--seed", "5")
+    with np.load(tmp_path / "grad_network.npz", allow_pickle=False) as kept:
+        gradient, adjacency = kept["gradient"], kept["adjacency"]
+    assert (gradient.shape, gradient.dtype) == ((32, 31), np.float64)
+    assert (adjacency.shape, adjacency.dtype) == ((31, 31), bool)
+    assert set(rows) == {"drawn from the gradient", "hidden units relabelled", "undirected configuration",
+                         "Erdős-Rényi", "shuffled entries", "directed configuration", "closed form, rank one"}
+
+    chances = graphs.probabilities(gradient)[:-1]
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence((5, 4)).spawn(4)]
+    networks = [graphs.sample(chances, stream) for stream in streams]
+    np.testing.assert_array_equal(networks[0], adjacency)
+    stats = [metrics.measure(graphs.merge_layers(network)) for network in networks]
+    observed = rows["drawn from the gradient"]
+    for key, field in (("clustering", "average_clustering"), ("path_length", "average_path_length"),
+                       ("diameter", "diameter"), ("edges", "edges"), ("giant_nodes", "giant_nodes")):
+        low, middle, high = np.quantile([getattr(s, field) for s in stats], (0.05, 0.5, 0.95))
+        assert (observed[f"{key}_low"], observed[key], observed[f"{key}_high"]) == (low, middle, high)
+    skews = [metrics.moments(network.sum(axis=1))[0] for network in networks]
+    assert observed["out_skew"] == pytest.approx(np.median(skews), rel=1e-12)
+    assert rows["directed configuration"]["out_skew"] == observed["out_skew"]  # it keeps the degrees of both sides
+    assert rows["directed configuration"]["in_kurtosis"] == observed["in_kurtosis"]
+    assert "out_skew" not in rows["Erdős-Rényi"]
+    assert rows["Erdős-Rényi"]["edges"] == observed["edges"]
+    assert rows["closed form, rank one"]["clustering"] == nulls.expected_clustering(*nulls.rank_one(chances))
+    assert observed["degenerate_steps"] == 0
+    assert record["data"][0]["name"] == "tree"
+    assert "times the clustering of shuffled entries" in record["finding"]
+
+
+def test_the_same_seed_gives_the_same_rows(tmp_path):
+    first, _ = run(tmp_path / "a")
+    again, _ = run(tmp_path / "b")
+    other, _ = run(tmp_path / "c", "--seed", "1")
+    assert first["rows"] == again["rows"] != other["rows"]
+
+
+def test_bipartite_layers_keep_their_own_nulls(tmp_path):
+    record, rows = run(tmp_path, "--layers", "bipartite", "--hidden-units", "12", "--graphml")
+    assert set(rows) == {"drawn from the gradient", "shuffled entries", "directed configuration"}
+    assert rows["drawn from the gradient"]["nodes"] == 31 + 12
+    assert record["settings"]["hidden_units"] == "12"
+    graph = nx.read_graphml(tmp_path / "grad_network.graphml", node_type=int)
+    with np.load(tmp_path / "grad_network.npz") as kept:
+        assert graph.number_of_edges() == kept["adjacency"].sum()
+    assert nx.is_bipartite(graph)
+
+
+def test_threshold_gives_one_network_of_as_many_links(tmp_path):
+    _, rows = run(tmp_path, "--method", "threshold")
+    with np.load(tmp_path / "grad_network.npz") as kept:
+        chances, adjacency = graphs.probabilities(kept["gradient"])[:-1], kept["adjacency"]
+    assert adjacency.sum() == round(chances.sum())
+    assert chances[adjacency].min() >= chances[~adjacency].max()
+    assert rows["drawn from the gradient"]["edges_low"] == rows["drawn from the gradient"]["edges_high"]
+    assert "closed form, rank one" not in rows
+    run(tmp_path, "--method", "threshold", "--cut", "0.5")
+    with np.load(tmp_path / "grad_network.npz") as kept:
+        np.testing.assert_array_equal(kept["adjacency"], graphs.probabilities(kept["gradient"])[:-1] > 0.5)
+
+
+def test_minibatch_gradients_have_no_closed_form(tmp_path):
+    _, rows = run(tmp_path, "--batch-size", "6")
+    assert "closed form, rank one" not in rows
+
+
+@pytest.mark.parametrize(("flags", "words"), [
+    (["--dataset", "digits"], "expected one of glyphs"),
+    (["--steps", "0"], "steps is 0"),
+    (["--hidden-units", "0"], "HIDDEN_UNITS is '0'"),
+    (["--hidden-units", "-3"], "HIDDEN_UNITS is '-3'"),
+    (["--hidden-units", "12"], "got 31 x 12"),
+    (["--images", "0"], "limit 0"),
+    (["--draws", "0"], "DRAWS is 0"),
+    (["--batch-size", "0"], "batch_size is 0"),
+    (["--seed", "-1"], "seed -1"),
+    (["--learning-rate", "nan"], "learning_rate is nan"),
+    (["--learning-rate", "-1"], "not negative"),
+    (["--method", "guess"], "expected sample or threshold"),
+    (["--layers", "none"], "expected merged or bipartite"),
+    (["--cut", "1.5"], "CUT is 1.5"),
+    (["--init", "uniform(1000)", "--steps", "1"], "zero everywhere"),
+])
+def test_mistakes_end_with_one_line(tmp_path, capsys, flags, words):
+    with pytest.raises(SystemExit) as end:
+        experiment.run(grad_network.main, [*SMALL, *flags, "--out", str(tmp_path)])
+    err = capsys.readouterr().err
+    assert end.value.code == 2
+    assert words in err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_finding_says_what_the_ratios_say():
+    def rows(shuffled, degrees):
+        return [{"network": grad_network.SHUFFLED, "observed_over_this": shuffled},
+                {"network": grad_network.DEGREES, "observed_over_this": degrees}]
+    assert grad_network.finding(rows(4.2, 1.01)).endswith("degrees explain it")
+    assert grad_network.finding(rows(4.2, 1.3)).endswith("degrees do not explain it")
+    assert grad_network.finding(rows(float("nan"), 1)).startswith("Too few links")
+
+
+def test_from_the_shell_on_the_built_in_data(script, tmp_path):
+    done = script("grad_network.py", "--draws", 2, "--images", 50, "--out", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert str(tmp_path / "grad_network.png") in done.stdout
+    assert (tmp_path / "grad_network.png").stat().st_size > 50_000
+
+
+def test_the_essays_numbers_lie_in_the_ensemble_on_mnist():
+    """Its clustering of 0.279 and diameter of 4 are those of one network; these are 12 at the same settings."""
+    data = real("mnist", limit=5000)
+    clustering, diameters = [], []
+    for seed in range(12):
+        gradient, _ = grad_network.last_gradient(data, 784, 500, 0.1, 1, seed)
+        links = graphs.sample(graphs.probabilities(gradient)[:-1], np.random.default_rng(seed))
+        stats = metrics.measure(graphs.merge_layers(links))
+        clustering.append(stats.average_clustering)
+        diameters.append(stats.diameter)
+    assert 0.15 < np.median(clustering) < 0.27
+    assert np.median(clustering) < 0.279 < np.mean(clustering) + 3 * np.std(clustering, ddof=1)
+    assert np.median(diameters) == 4

@@ -1,0 +1,147 @@
+"""Matrices to networks, against plain numpy, exact frequencies, and a round trip through GraphML."""
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from gradnets import graphs
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def test_probabilities_are_magnitudes_over_the_largest():
+    matrix = np.array([[0.0, -4.0], [1.0, 2.0]])
+    np.testing.assert_array_equal(graphs.probabilities(matrix), [[0, 1], [0.25, 0.5]])
+    np.testing.assert_array_equal(matrix, [[0, -4], [1, 2]])
+    np.testing.assert_array_equal(graphs.probabilities(np.array([[3, -6]])), [[0.5, 1]])
+    assert graphs.probabilities(matrix.astype(np.float32)).dtype == np.float64
+    tiny = np.array([[5e-324, 1e-323]])  # subnormal, and still a matrix
+    np.testing.assert_array_equal(graphs.probabilities(tiny), [[0.5, 1]])
+
+
+@pytest.mark.parametrize("make", [graphs.probabilities, lambda m: graphs.threshold(m, cut=0.1)])
+@pytest.mark.parametrize(("matrix", "message"), [
+    (np.zeros((2, 3)), "2 x 3 matrix is zero everywhere"),
+    (np.array([[1.0, np.nan]]), "1 entries that are NaN or infinite"),
+    (np.array([[1.0, np.inf], [-np.inf, 0]]), "2 entries that are NaN or infinite"),
+    (np.zeros((0, 3)), "at least one entry"),
+    (np.zeros(3), "matrix of real numbers"),
+    (np.array([[1j]]), "complex128"),
+    (np.array([["a"]]), "matrix of real numbers"),
+    (np.array([[None]]), "object"),
+])
+def test_degenerate_matrices_are_refused_by_name(make, matrix, message):
+    with pytest.raises(graphs.DegenerateMatrix, match=message):
+        make(matrix)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (30, 30), (7, 40)])
+def test_sample_is_the_plain_comparison_with_the_same_numbers(shape):
+    chances = rng(1).random(shape) * (rng(2).random(shape) < 0.6)
+    expected = np.zeros(shape, dtype=bool)
+    positive = chances > 0
+    expected[positive] = rng(3).random(np.count_nonzero(positive)) < chances[positive]
+    for laid_out in (chances, np.asfortranarray(chances), np.repeat(chances, 2, axis=1)[:, ::2]):
+        drawn = graphs.sample(laid_out, rng(3))
+        np.testing.assert_array_equal(drawn, expected)
+    assert drawn.dtype == bool
+
+
+def test_sample_keeps_each_link_as_often_as_its_probability():
+    chances = np.array([[0.0, 0.02, 0.3], [0.5, 0.97, 1.0]])
+    one = rng(4)
+    draws = 20_000
+    share = sum(graphs.sample(chances, one).astype(int) for _ in range(draws)) / draws
+    assert (np.abs(share - chances) <= 4.5 * np.sqrt(chances * (1 - chances) / draws)).all()
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.1, np.nan, np.inf, -np.inf])
+def test_sample_refuses_what_is_no_probability(wrong):
+    with pytest.raises(ValueError, match=r"1 of the probabilities lie outside \[0, 1\]"):
+        graphs.sample(np.array([[0.5, wrong, 0.2]]), rng())
+
+
+def test_threshold_keeps_as_many_as_asked_ties_by_place():
+    matrix = np.array([[1, -3, 2], [2, 2, 0]])
+    keep = [graphs.threshold(matrix, edges=m).astype(int).tolist() for m in (1, 2, 3, 5)]
+    assert keep == [[[0, 1, 0], [0, 0, 0]], [[0, 1, 1], [0, 0, 0]], [[0, 1, 1], [1, 0, 0]], [[1, 1, 1], [1, 1, 0]]]
+    random = rng().normal(size=(40, 30))
+    for m in (1, 17, 600, 1200):
+        kept = graphs.threshold(random, edges=m)
+        assert kept.sum() == m
+        assert m == 1200 or np.abs(random[kept]).min() > np.abs(random[~kept]).max()
+
+
+def test_threshold_by_cut_is_strict():
+    matrix = np.array([[0.5, -0.6, 0.0]])
+    assert graphs.threshold(matrix, cut=0.5).tolist() == [[False, True, False]]
+    assert graphs.threshold(matrix, cut=0).tolist() == [[True, True, False]]
+
+
+@pytest.mark.parametrize(("how", "message"), [
+    ({}, "exactly one"), ({"edges": 1, "cut": 0.5}, "exactly one"), ({"edges": 0}, "from 1 to 2"),
+    ({"edges": 3}, "from 1 to 2"), ({"edges": 1.0}, "from 1 to 2"), ({"cut": -1}, "not negative"),
+    ({"cut": np.nan}, "not negative"),
+])
+def test_threshold_refuses_impossible_wishes(how, message):
+    with pytest.raises(ValueError, match=message):
+        graphs.threshold(np.array([[1.0, 2.0, 0.0]]), **how)
+
+
+def test_merged_layers_are_symmetric_without_loops():
+    adjacency = rng().random((20, 20)) < 0.2
+    merged = graphs.merge_layers(adjacency)
+    for i in range(20):
+        for j in range(20):
+            assert merged[i, j] == (i != j and (adjacency[i, j] or adjacency[j, i]))
+    np.testing.assert_array_equal(graphs.merge_layers(merged), merged)
+
+
+def test_merging_needs_a_square_matrix():
+    with pytest.raises(ValueError, match=r"got 3 x 4.*bipartite"):
+        graphs.merge_layers(np.zeros((3, 4), bool))
+
+
+def test_networkx_graphs_hold_the_same_links(tmp_path):
+    adjacency = rng().random((12, 12)) < 0.2
+    merged = graphs.to_networkx(adjacency)
+    np.testing.assert_array_equal(nx.to_numpy_array(merged, nodelist=range(12)).astype(bool),
+                                  graphs.merge_layers(adjacency))
+    apart = graphs.to_networkx(adjacency[:, :5], "bipartite")
+    assert nx.is_bipartite(apart)
+    assert [apart.nodes[i]["bipartite"] for i in range(17)] == [0] * 12 + [1] * 5
+    senders, receivers = range(12), range(12, 17)
+    matrix = nx.bipartite.biadjacency_matrix(apart, senders, receivers).toarray()
+    np.testing.assert_array_equal(matrix.astype(bool), adjacency[:, :5])
+    nx.write_graphml(apart, tmp_path / "apart.graphml")
+    back = nx.read_graphml(tmp_path / "apart.graphml", node_type=int)
+    assert set(map(frozenset, back.edges)) == set(map(frozenset, apart.edges))
+    assert back.nodes[12]["bipartite"] == 1
+
+
+def test_networkx_refuses_unknown_layers():
+    with pytest.raises(ValueError, match="expected one of merged, bipartite"):
+        graphs.to_networkx(np.zeros((2, 2), bool), "apart")
+
+
+@settings(max_examples=200, deadline=None)
+@given(hnp.arrays(st.sampled_from(["f8", "f4", "f2", "i4", "u1", "?"]),
+                  hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)), st.booleans())
+def test_any_matrix_is_normalised_and_sampled_or_refused_by_name(matrix, turned):
+    matrix = matrix.T[::-1] if turned else matrix  # any strides
+    finite = matrix.astype(float)
+    if not np.isfinite(finite).all() or not finite.any():
+        with pytest.raises(graphs.DegenerateMatrix):
+            graphs.probabilities(matrix)
+        return
+    chances = graphs.probabilities(matrix)
+    assert chances.max() == 1
+    assert chances.min() >= 0
+    np.testing.assert_array_equal(chances == 0, np.abs(finite) / np.abs(finite).max() == 0)
+    drawn = graphs.sample(chances, rng())
+    assert not drawn[chances == 0].any()
+    assert drawn[chances == 1].all()

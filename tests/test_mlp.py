@@ -1,0 +1,254 @@
+"""The net against complex steps, hand-written recurrences and, where it is installed, PyTorch."""
+import copy
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import mlp
+from gradnets import experiment
+
+
+def toy(n=12, features=5, classes=3, seed=0, zeros=0.0):
+    """A data set of random numbers, of which a share is exactly zero."""
+    rng = np.random.default_rng(seed)
+    inputs = rng.random((n, features)) * (rng.random((n, features)) >= zeros)
+    return SimpleNamespace(name="toy", inputs=inputs, labels=rng.integers(classes, size=n), classes=classes)
+
+
+def mean_loss(network, inputs, labels):
+    return network.loss(network.forward(inputs)[-1], labels).mean()
+
+
+def complex_step(network, kind, layer, entry, inputs, labels, h=1e-30):
+    """The derivative of the mean loss by one entry of network.weights or network.biases, exact to rounding."""
+    probe = copy.deepcopy(network)
+    probe.weights = [w.astype(complex) for w in network.weights]
+    probe.biases = [b.astype(complex) for b in network.biases]
+    getattr(probe, kind)[layer][entry] += 1j * h
+    return mean_loss(probe, inputs, labels).imag / h
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "leaky(0.5)"])
+@pytest.mark.parametrize("loss", mlp.LOSSES)
+@pytest.mark.parametrize("sizes", [(5, 3), (5, 4, 3), (5, 6, 4, 3)])
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_gradients_equal_complex_steps(activation, loss, sizes, batch_size):
+    network = mlp.MLP(sizes, activation, loss, "normal(0.6)", seed=3)
+    data = toy(seed=4)
+    for step in mlp.train(network, data, 3, 0.1, batch_size, seed=5):
+        inputs, labels = step.activations[0], labels_of(step, data)
+        assert step.loss == pytest.approx(mean_loss(network, inputs, labels), rel=1e-12)
+        for kind, gradients in (("weights", step.gradients), ("biases", step.bias_gradients)):
+            for layer, gradient in enumerate(gradients):
+                exact = [complex_step(network, kind, layer, entry, inputs, labels)
+                         for entry in np.ndindex(gradient.shape)]
+                np.testing.assert_allclose(gradient.ravel(), exact, rtol=1e-7, atol=1e-13)
+
+
+def labels_of(step, data):
+    """The labels of the batch, found by its inputs: rows of random numbers are unique."""
+    return np.array([data.labels[(data.inputs == row).all(axis=1)][0] for row in step.activations[0]])
+
+
+def test_gradient_equals_central_differences_on_the_essays_net():
+    network = mlp.MLP((5, 5, 3), biases=(True, False), seed=1)
+    data = toy(seed=2)
+    step = next(mlp.train(network, data, 1, 0.1))
+    inputs, labels = step.activations[0], labels_of(step, data)
+    for i, j in np.ndindex(5, 5):
+        ends = []
+        for h in (1e-5, -1e-5):
+            network.weights[0][i, j] += h
+            ends.append(mean_loss(network, inputs, labels))
+            network.weights[0][i, j] -= h
+        assert step.gradients[0][i, j] == pytest.approx((ends[0] - ends[1]) / 2e-5, abs=1e-9)
+
+
+def test_deltas_are_the_essays_formulas():
+    network = mlp.MLP((5, 4, 3), biases=(True, False), seed=1)
+    data = toy()
+    step = next(mlp.train(network, data, 1, 0.1))
+    x, h, o = (a[0] for a in step.activations)
+    t = np.eye(3)[labels_of(step, data)[0]]
+    output = (o - t) * (1 - o**2)
+    hidden = (network.weights[1] @ output) * (1 - h**2)
+    np.testing.assert_allclose(h, np.tanh(x @ network.weights[0] + network.biases[0]), rtol=1e-13)
+    np.testing.assert_allclose(step.deltas[1][0], output, rtol=1e-12)
+    np.testing.assert_allclose(step.deltas[0][0], hidden, rtol=1e-12)
+    np.testing.assert_allclose(step.gradients[0], np.outer(x, hidden), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("zeros", "batch_size"), [(0.0, 1), (0.8, 1), (0.3, 5)])
+def test_update_follows_the_yield_and_is_rate_times_gradient(zeros, batch_size):
+    data = toy(30, features=20, zeros=zeros)
+    network = mlp.MLP((20, 6, 3), seed=1)
+    before = None
+    for step in mlp.train(network, data, 10, 0.3, batch_size):
+        if before is not None:
+            for new, old, gradient in zip(network.weights + network.biases, *before, strict=True):
+                np.testing.assert_allclose(new, old - 0.3 * gradient, rtol=1e-12, atol=1e-15)
+        before = [a.copy() for a in network.weights + network.biases], step.gradients + step.bias_gradients
+    for new, old, gradient in zip(network.weights + network.biases, *before, strict=True):  # after the last step too
+        np.testing.assert_allclose(new, old - 0.3 * gradient, rtol=1e-12, atol=1e-15)
+
+
+def test_recorded_steps_are_not_written_to_again():
+    steps = list(mlp.train(mlp.MLP((5, 4, 3), seed=1), toy(), 6, 0.5, seed=2))
+    assert [step.index for step in steps] == [1, 2, 3, 4, 5, 6]
+    for alone, step in zip(mlp.train(mlp.MLP((5, 4, 3), seed=1), toy(), 6, 0.5, seed=2), steps, strict=True):
+        for kept, fresh in zip(step.activations + step.deltas, alone.activations + alone.deltas, strict=True):
+            np.testing.assert_array_equal(kept, fresh)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_momentum_follows_its_recurrence(nesterov):
+    data, rate, momentum = toy(), 0.1, 0.7
+    network = mlp.MLP((5, 4, 3), "tanh", "cross-entropy", seed=1)
+    weights, velocity = network.weights[0].copy(), 0.0
+    for step in mlp.train(network, data, 8, rate, 4, momentum=momentum, nesterov=nesterov):
+        np.testing.assert_allclose(network.weights[0], weights, rtol=1e-11, atol=1e-14)
+        velocity = momentum * velocity + step.gradients[0]
+        weights = weights - rate * (step.gradients[0] + momentum * velocity if nesterov else velocity)
+    np.testing.assert_allclose(network.weights[0], weights, rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.6, False), (0.6, True)])
+def test_training_equals_pytorchs(momentum, nesterov):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed (make peers)")
+    data = toy(40)
+    network = mlp.MLP((5, 4, 3), "tanh", "cross-entropy", "normal(0.5)", seed=1)
+    parameters = [torch.tensor(a.copy(), requires_grad=True) for a in network.weights + network.biases]
+    descent = torch.optim.SGD(parameters, lr=0.1, momentum=momentum, nesterov=nesterov)
+    for step in mlp.train(network, data, 20, 0.1, 6, momentum=momentum, nesterov=nesterov):
+        hidden = torch.tanh(torch.tensor(step.activations[0]) @ parameters[0] + parameters[2])
+        labels = torch.tensor(labels_of(step, data))
+        loss = torch.nn.functional.cross_entropy(hidden @ parameters[1] + parameters[3], labels)
+        assert step.loss == pytest.approx(loss.item(), rel=1e-10)
+        descent.zero_grad()
+        loss.backward()
+        descent.step()
+    for ours, theirs in zip(network.weights + network.biases, parameters, strict=True):
+        np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-10, atol=1e-13)
+
+
+def test_the_same_seed_gives_the_same_net_and_another_another():
+    def trained(seed):
+        network = mlp.MLP((5, 4, 3), seed=seed)
+        return [step.loss for step in mlp.train(network, toy(), 5, 0.1, seed=seed)], network.weights
+    losses, weights = trained(7)
+    again, same = trained(7)
+    assert losses == again
+    np.testing.assert_array_equal(weights[0], same[0])
+    assert trained(8)[0] != losses
+
+
+def test_initialisations_follow_their_laws():
+    def weights(init, sizes=(300, 200)):
+        return mlp.MLP((*sizes, 2), init=init, seed=0).weights[0]
+    assert np.abs(weights("uniform(0.25)")).max() == pytest.approx(0.25, rel=1e-3)
+    assert weights("uniform(0.25)").std() == pytest.approx(0.25 / np.sqrt(3), rel=0.01)
+    assert weights("normal(0.1)").std() == pytest.approx(0.1, rel=0.01)
+    assert np.abs(weights("glorot")).max() == pytest.approx(np.sqrt(6 / 500), rel=1e-3)
+    assert weights("glorot-normal").std() == pytest.approx(np.sqrt(2 / 500), rel=0.01)
+    for sizes in ((300, 200), (200, 300), (40, 40)):
+        tall = weights("orthogonal(2)", sizes)
+        tall = tall if sizes[0] >= sizes[1] else tall.T
+        np.testing.assert_allclose(tall.T @ tall, 4 * np.eye(min(sizes)), atol=1e-12)
+    np.testing.assert_array_equal(weights("uniform:0.5"), weights("uniform(0.5)"))
+    np.testing.assert_array_equal(weights("uniform"), weights("uniform(0.25)"))
+    for init, drawn in (("uniform(0.25)", True), ("glorot", False)):
+        assert mlp.MLP((5, 4, 3), init=init).biases[0].any() == drawn
+
+
+def test_biases_stand_where_they_are_asked_for():
+    assert [b is not None for b in mlp.MLP((5, 4, 3), biases=(True, False)).biases] == [True, False]
+    assert [b is not None for b in mlp.MLP((5, 4, 3), biases=False).biases] == [False, False]
+    step = next(mlp.train(mlp.MLP((5, 4, 3), biases=(True, False)), toy(), 1, 0.1))
+    np.testing.assert_array_equal(step.bias_gradients[0], step.deltas[0][0])
+    assert step.bias_gradients[1] is None
+
+
+def test_targets_of_squared_error():
+    network = mlp.MLP((5, 3), targets=(-1, 1), seed=0)
+    output = network.forward(toy().inputs)[-1]
+    goal = np.where(np.eye(3)[toy().labels] == 1, 1.0, -1.0)
+    np.testing.assert_allclose(network.loss(output, toy().labels), 0.5 * ((output - goal)**2).sum(axis=1), rtol=1e-13)
+
+
+def test_accuracy_counts_the_largest_output_in_chunks():
+    network, data = mlp.MLP((5, 4, 3), seed=1), toy(25)
+    right = (network.forward(data.inputs)[-1].argmax(axis=1) == data.labels).mean()
+    assert mlp.accuracy(network, data, chunk=4) == right
+    assert 0 < right < 1
+
+
+def test_a_net_that_diverges_says_so_without_a_warning():
+    network = mlp.MLP((5, 4, 3), "leaky(0.5)", "squared", "normal(3)", seed=0)
+    losses = [step.loss for step in mlp.train(network, toy(), 60, 1e6)]
+    assert not np.isfinite(losses[-1])
+
+
+def test_training_learns():
+    data = toy(60, seed=1)
+    data.labels = (data.inputs[:, 0] > 0.5).astype(int)
+    network = mlp.MLP((5, 8, 3), init="glorot", seed=0)
+    assert mlp.accuracy(network, data) < 0.7
+    for _ in mlp.train(network, data, 4000, 0.1):
+        pass
+    assert mlp.accuracy(network, data) > 0.9
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ({"sizes": (5,)}, "at least two positive"),
+    ({"sizes": (5, 0, 3)}, "positive whole numbers"),
+    ({"sizes": (5, -4, 3)}, "positive whole numbers"),
+    ({"sizes": (5, 4.5, 3)}, "positive whole numbers"),
+    ({"activation": "sigmoid"}, "expected one of tanh, relu, leaky"),
+    ({"activation": "tanh(2)"}, "takes no number"),
+    ({"activation": "leaky(1.5)"}, "between 0 and 1"),
+    ({"loss": "hinge"}, "expected one of squared, cross-entropy"),
+    ({"init": "uniform(x)"}, "positive number"),
+    ({"init": "uniform(-1)"}, "positive number"),
+    ({"init": "uniform(nan)"}, "positive number"),
+    ({"init": "uniform(0.2"}, "unknown init"),
+    ({"init": "he"}, "expected one of uniform"),
+    ({"biases": (True,)}, "biases names 1 layers"),
+    ({"seed": -1}, "non-negative"),
+])
+def test_bad_nets_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        mlp.MLP(**{"sizes": (5, 4, 3)} | arguments)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ({"steps": 0}, "steps is 0"),
+    ({"steps": 1.5}, "steps is 1.5"),
+    ({"batch_size": -1}, "batch_size is -1"),
+    ({"learning_rate": float("nan")}, "learning_rate is nan"),
+    ({"learning_rate": float("inf")}, "learning_rate is inf"),
+    ({"learning_rate": -0.1}, "not negative"),
+    ({"momentum": 1.0}, r"in \[0, 1\)"),
+    ({"dataset": toy(features=6)}, "6 features"),
+    ({"dataset": toy(classes=4)}, "4 classes"),
+])
+def test_bad_training_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        next(mlp.train(mlp.MLP((5, 4, 3)), **{"dataset": toy(), "steps": 2, "learning_rate": 0.1} | arguments))
+
+
+def test_script_saves_a_run(tmp_path, capsys):
+    flags = "--steps 40 --hidden-units 6 5 --dataset tree --batch-size 3 --momentum 0.5 --nesterov --loss cross-entropy"
+    experiment.run(mlp.main, [*flags.split(), "--out", str(tmp_path)])
+    record = json.loads((tmp_path / "mlp.json").read_text())
+    assert record["rows"][-1]["step"] == 40
+    assert record["settings"]["hidden_units"] == [6, 5]
+    with np.load(tmp_path / "mlp.npz") as run:
+        assert [run[f"weights_{l}"].shape for l in range(3)] == [(31, 6), (6, 5), (5, 4)]
+        network = mlp.MLP((31, 6, 5, 4), "tanh", "cross-entropy")
+        network.weights[:] = [run[f"weights_{l}"] for l in range(3)]
+        network.biases[:] = [run[f"biases_{l}"] for l in range(3)]
+    from gradnets import datasets
+    assert mlp.accuracy(network, datasets.load("tree", "test")) == record["rows"][-1]["test_accuracy"]
+    assert "mlp.png" in capsys.readouterr().out

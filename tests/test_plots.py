@@ -1,0 +1,49 @@
+"""Panels show the numbers they were given."""
+import matplotlib
+import numpy as np
+import pytest
+
+from gradnets import plots
+
+
+def panel():
+    _, panels = plots.figure([["one"]], 4, 3, "title", "caption")
+    return panels["one"]
+
+
+def test_ccdf_is_the_share_of_values_at_least_x():
+    axes = panel()
+    plots.draw_ccdf(axes, [np.array([0, 1, 1, 4]), np.array([0, 1, 1, 4])], "k", "degrees")
+    x, y = axes.lines[0].get_data()
+    assert x.tolist() == [1, 4]
+    assert y.tolist() == [0.75, 0.25]
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+
+
+def test_ccdf_band_spans_the_middle_of_the_draws():
+    axes = panel()
+    samples = [np.r_[np.full(k, 2.0), np.ones(100 - k)] for k in range(101)]
+    plots.draw_ccdf(axes, samples, "k", "null", band=True)
+    corners = axes.collections[0].get_paths()[0].vertices
+    at_two = corners[corners[:, 0] == 2.0][:, 1]
+    assert (at_two.min(), at_two.max()) == pytest.approx((0.05, 0.95))
+
+
+def test_intervals_show_every_row_that_has_the_value():
+    axes = panel()
+    rows = [{"network": "observed", "c": 0.2, "c_low": 0.1, "c_high": 0.3}, {"network": "one number", "c": 0.5},
+            {"network": "without"}]
+    plots.draw_intervals(axes, rows, "c")
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["observed", "one number", "without"]
+    drawn = [line.get_data() for line in axes.lines]
+    assert ([0.1, 0.3], [0, 0]) in [(list(x), list(y)) for x, y in drawn]
+    dots = {(float(np.ravel(x)[0]), int(np.ravel(y)[0])) for x, y in drawn if np.size(x) == 1}
+    assert dots == {(0.2, 0), (0.5, 1)}
+
+
+def test_drawing_leaves_the_users_own_style_alone():
+    before = {key: matplotlib.rcParams[key] for key in plots.STYLE}
+    rows = [{"step": s, "loss": 1 / s, "training_accuracy": 0.5, "test_accuracy": 0.4} for s in (1, 2, 3)]
+    figure = plots.learning_curve(rows, "title", "caption")
+    assert figure.get_suptitle() == "title"
+    assert {key: matplotlib.rcParams[key] for key in plots.STYLE} == before != plots.STYLE
