@@ -117,13 +117,16 @@ def closed_form(chances):
 
 
 def finding(rows):
-    """The verdict in a sentence. Degrees explain the clustering where theirs is within 5 % of it."""
-    over = {row["network"]: row.get("observed_over_this") for row in rows}
-    if not np.isfinite(over[SHUFFLED] + over[DEGREES]):
+    """The verdict in a sentence. Degrees explain the clustering if the interval of its ratio to theirs comes within
+    5 % of 1."""
+    ratio = {row["network"]: [row.get("observed_over_this" + end, np.nan) for end in ("", "_low", "_high")]
+             for row in rows}
+    shuffled, (degrees, low, high) = ratio[SHUFFLED][0], ratio[DEGREES]
+    if not np.isfinite(shuffled + degrees):
         return "Too few links to cluster, by chance or otherwise"
-    explained = "degrees explain it" if abs(over[DEGREES] - 1) < 0.05 else "degrees do not explain it"
-    return (f"{over[SHUFFLED]:.2g} times the clustering of shuffled entries, {over[DEGREES]:.2f} times that of the "
-            f"same degrees: {explained}")
+    explained = "degrees explain it" if low < 1.05 and high > 0.95 else "degrees do not explain it"
+    return (f"Clustering {shuffled:.2g} times that of shuffled entries, {degrees:.2f} times that of the same degrees: "
+            f"{explained}")
 
 
 @plots.styled
@@ -154,7 +157,7 @@ def picture(rows, first, degrees, chances, title, caption):
                         ("diameter", "longest shortest path, links")):
         plots.draw_intervals(panels[key], rows, key, names=key == "clustering")
         panels[key].set(title=key.replace("_", " "), xlabel=xlabel)
-    panels["diameter"].xaxis.set_major_locator(MaxNLocator(integer=True))
+        panels[key].xaxis.set_major_locator(MaxNLocator(5, integer=key == "diameter"))
     return figure
 
 

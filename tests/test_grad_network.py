@@ -83,7 +83,7 @@ def test_rows_are_medians_over_draws_of_what_the_parts_give(tmp_path):
     assert rows["closed form, rank one"]["clustering"] == nulls.expected_clustering(*nulls.rank_one(chances))
     assert observed["degenerate_steps"] == 0
     assert record["data"][0]["name"] == "tree"
-    assert "times the clustering of shuffled entries" in record["finding"]
+    assert "times that of shuffled entries" in record["finding"]
 
 
 def test_the_same_seed_gives_the_same_rows(tmp_path):
@@ -150,12 +150,17 @@ def test_mistakes_end_with_one_line(tmp_path, capsys, flags, words):
 
 
 def test_finding_says_what_the_ratios_say():
-    def rows(shuffled, degrees):
-        return [{"network": grad_network.SHUFFLED, "observed_over_this": shuffled},
-                {"network": grad_network.DEGREES, "observed_over_this": degrees}]
-    assert grad_network.finding(rows(4.2, 1.01)).endswith("degrees explain it")
-    assert grad_network.finding(rows(4.2, 1.3)).endswith("degrees do not explain it")
-    assert grad_network.finding(rows(float("nan"), 1)).startswith("Too few links")
+    def finding(shuffled, degrees, low, high):
+        return grad_network.finding([
+            {"network": grad_network.SHUFFLED, "observed_over_this": shuffled},
+            {"network": grad_network.DEGREES, "observed_over_this": degrees, "observed_over_this_low": low,
+             "observed_over_this_high": high}])
+    assert finding(4.2, 1.01, 0.9, 1.1) == ("Clustering 4.2 times that of shuffled entries, 1.01 times that of the same "
+                                            "degrees: degrees explain it")
+    assert finding(4.2, 0.97, 0.96, 0.98).endswith("degrees explain it")
+    assert finding(4.2, 1.3, 1.1, 1.5).endswith("degrees do not explain it")
+    assert finding(4.2, 0.8, 0.7, 0.9).endswith("degrees do not explain it")
+    assert finding(float("nan"), 1, 1, 1).startswith("Too few links")
 
 
 def test_from_the_shell_on_the_built_in_data(script, tmp_path):
