@@ -155,8 +155,8 @@ def test_finding_says_what_the_ratios_say():
             {"network": grad_network.SHUFFLED, "observed_over_this": shuffled},
             {"network": grad_network.DEGREES, "observed_over_this": degrees, "observed_over_this_low": low,
              "observed_over_this_high": high}])
-    assert finding(4.2, 1.01, 0.9, 1.1) == ("Clustering 4.2 times that of shuffled entries, 1.01 times that of the same "
-                                            "degrees: degrees explain it")
+    assert finding(4.2, 1.01, 0.9, 1.1) == ("Clustering 4.2 times that of shuffled entries, 1.01 times that of the "
+                                            "same degrees: degrees explain it")
     assert finding(4.2, 0.97, 0.96, 0.98).endswith("degrees explain it")
     assert finding(4.2, 1.3, 1.1, 1.5).endswith("degrees do not explain it")
     assert finding(4.2, 0.8, 0.7, 0.9).endswith("degrees do not explain it")
