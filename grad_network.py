@@ -47,10 +47,9 @@ def last_gradient(dataset, hidden_units, steps, learning_rate, batch_size, seed,
 
     Returns float64 (inputs + 1, hidden_units) and an int: the steps whose deltas are all zero or not finite.
     """
-    weights_seed, samples_seed = np.random.SeedSequence(seed).spawn(2)
     sizes = (dataset.inputs.shape[1], hidden_units, dataset.classes)
-    network = mlp.MLP(sizes, seed=np.random.default_rng(weights_seed), biases=(True, False), **net)
-    training = mlp.train(network, dataset, steps, learning_rate, batch_size, np.random.default_rng(samples_seed))
+    network = mlp.MLP(sizes, seed=seed, biases=(True, False), **net)
+    training = mlp.train(network, dataset, steps, learning_rate, batch_size, seed)
     degenerate = 0
     for step in experiment.progress(training, total=steps, what="training"):
         degenerate += not (np.isfinite(step.deltas[0]).all() and step.deltas[0].any())
@@ -176,7 +175,7 @@ def main():
     kept = certain(chances, CUT) if METHOD == "threshold" else chances
 
     draws = {}
-    streams = np.random.SeedSequence((SEED, DRAWS)).spawn(DRAWS)
+    streams = np.random.SeedSequence(SEED, spawn_key=(2,)).spawn(DRAWS)  # apart from weights, samples and data
     for stream in experiment.progress(streams, total=DRAWS, what="drawing"):
         for name, adjacency in draw(kept, LAYERS, np.random.default_rng(stream)).items():
             draws.setdefault(name, []).append(statistics(name, adjacency, LAYERS))

@@ -63,7 +63,7 @@ class MLP:
         "uniform(scale)" in ±scale; "normal(scale)", scale the standard deviation; "glorot", uniform, and
         "glorot-normal" (Glorot and Bengio 2010, eq. 16); "orthogonal(gain)" (Saxe et al. 2013). In a shell
         "uniform:0.25" needs no quotes.
-    seed : int or numpy.random.Generator
+    seed : int, not negative, or numpy.random.Generator
     biases : bool, or one bool a layer of weights
         Where there is a bias. The essay of 2016 has one on the input layer only: (True, False). A bias is
         drawn by the law of the weights for uniform and normal (the sources hold it as one more row of the
@@ -99,7 +99,7 @@ class MLP:
         if len(biased) != layers:
             raise ValueError(f"biases names {len(biased)} layers, but sizes {self.sizes} make {layers}")
         law, scale = _named_number("init", init, SCALES)
-        rng = np.random.default_rng(seed)
+        rng = _generator(seed, child=0)
         self.weights, self.biases = [], []
         for shape, has_bias in zip(zip(self.sizes, self.sizes[1:], strict=False), biased, strict=True):
             self.weights.append(_draw(law, scale, shape, rng))
@@ -195,8 +195,8 @@ def train(network, dataset, steps, learning_rate, batch_size=1, seed=0, momentum
         As wide as the network's inputs, with no more classes than it has outputs.
     steps, batch_size : int, positive
     learning_rate : float, finite, not negative
-    seed : int or numpy.random.Generator
-        Draws the samples.
+    seed : int, not negative, or numpy.random.Generator
+        Draws the samples; the network's own number may serve again, it gives another stream here.
     momentum : float in [0, 1)
         velocity = momentum * velocity + gradient; the step goes along the velocity, or with `nesterov` along
         gradient + momentum * velocity (Sutskever et al. 2013, in the form that PyTorch uses).
@@ -212,7 +212,7 @@ def train(network, dataset, steps, learning_rate, batch_size=1, seed=0, momentum
     A net that diverges goes on with infinities and NaN, as its numbers are: look at `step.loss`.
     """
     _check_training(network, dataset, steps, learning_rate, batch_size, momentum)
-    rng = np.random.default_rng(seed)
+    rng = _generator(seed, child=1)
     biased = [bias is not None for bias in network.biases]
     scratch = [np.empty_like(weights) for weights in network.weights]  # spares an allocation a step
     velocities = None
@@ -320,6 +320,15 @@ def _named_number(what, text, defaults):
     return name, value
 
 
+def _generator(seed, child):
+    """A generator as it is, or that of one child of a number: 0 weights, 1 samples (and elsewhere 2 links, 3 data)."""
+    if isinstance(seed, np.random.Generator):
+        return seed
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed is {seed!r}: expected a whole number, 0 or greater, or a numpy Generator")
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(child,)))
+
+
 def _draw(law, scale, shape, rng):
     if law == "uniform":
         return rng.uniform(-scale, scale, shape)
@@ -362,18 +371,22 @@ def _check_training(network, dataset, steps, learning_rate, batch_size, momentum
 # ---- as a script ------------------------------------------------------------------------------------------
 
 def learning_curve(network, training, test, steps, records, **how):
-    """Train, and note about `records` times the mean loss since the last note and the accuracy on both sets."""
+    """Train, and note about `records` times, the end included, the recent loss and the accuracy on both sets."""
     from gradnets import experiment
 
     few = replace(training, inputs=training.inputs[:len(test.labels)], labels=training.labels[:len(test.labels)])
     every = -(-steps // records)
     rows, losses = [], []
+
+    def note(updates):
+        rows.append({"step": updates, "loss": np.mean(losses[-every:]), "training_accuracy": accuracy(network, few),
+                     "test_accuracy": accuracy(network, test)})
+
     for step in experiment.progress(train(network, training, steps, **how), total=steps, what="training"):
         losses.append(step.loss)
-        if (step.index - 1) % every == 0 or step.index == steps:
-            rows.append({"step": step.index, "loss": np.mean(losses), "training_accuracy": accuracy(network, few),
-                         "test_accuracy": accuracy(network, test)})
-            losses = []
+        if (step.index - 1) % every == 0:  # so many updates have been applied by now
+            note(step.index - 1)
+    note(steps)
     return rows
 
 

@@ -153,8 +153,9 @@ DOTS = 4  # yes-or-no samples along a template cell
 def _make(name, split, limit, seed):
     """Inputs (uint8 images, float64 features), int64 labels, number of classes, source."""
     n = limit or (2_000 if split == "test" or name in ("tree", "clusters") else 10_000)
-    # The graph behind `clusters` belongs to both splits, so it has a stream of its own.
-    *streams, graph = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
+    # Child 3 of the seed: nets and samples of the same seed draw from others. The graph behind
+    # `clusters` belongs to both splits, so it has a stream of its own.
+    *streams, graph = map(np.random.default_rng, np.random.SeedSequence(seed, spawn_key=(3,)).spawn(3))
     rng = streams[SPLITS.index(split)]
     made = f"made here, {split}, seed {seed}"
     if name == "glyphs":

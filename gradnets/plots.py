@@ -115,7 +115,7 @@ def learning_curve(rows, title, caption):
     made, panels = figure([["loss", "accuracy"]], 9, 4, title, caption)
     steps = [row["step"] for row in rows]
     panels["loss"].plot(steps, [row["loss"] for row in rows], "o-", color=INK, ms=3)
-    panels["loss"].set(title="loss, mean since the point before", xlabel="step", yscale="log")
+    panels["loss"].set(title="loss, mean since the last dot", xlabel="step", yscale="log")
     for key, color in (("training_accuracy", GREY), ("test_accuracy", RED)):
         panels["accuracy"].plot(steps, [row[key] for row in rows], "o-", color=color, ms=3, label=key.split("_")[0])
     panels["accuracy"].set(title="accuracy", xlabel="step", ylim=(0, 1.02))

@@ -215,7 +215,8 @@ def test_training_learns():
     ({"init": "uniform(0.2"}, "unknown init"),
     ({"init": "he"}, "expected one of uniform"),
     ({"biases": (True,)}, "biases names 1 layers"),
-    ({"seed": -1}, "non-negative"),
+    ({"seed": -1}, "seed is -1"),
+    ({"seed": 1.5}, "seed is 1.5"),
 ])
 def test_bad_nets_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
