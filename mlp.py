@@ -8,11 +8,12 @@ The model that the other scripts import: numpy alone, and a generator that recor
 
 Run as a script it trains one net, prints its accuracy, and saves the weights and the learning curves.
 
-Figure: loss and accuracy on training and test images against steps.
+Figure: loss and accuracy on training and test images against steps. Takes 2 s for 20,000 steps.
 """
 import re
 from dataclasses import replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -101,7 +102,7 @@ class MLP:
         law, scale = _named_number("init", init, SCALES)
         rng = _generator(seed, child=0)
         self.weights, self.biases = [], []
-        for shape, has_bias in zip(zip(self.sizes, self.sizes[1:], strict=False), biased, strict=True):
+        for shape, has_bias in zip(pairwise(self.sizes), biased, strict=True):
             self.weights.append(_draw(law, scale, shape, rng))
             self.biases.append(_draw_bias(law, scale, shape[1], rng) if has_bias else None)
 
@@ -211,11 +212,16 @@ def train(network, dataset, steps, learning_rate, batch_size=1, seed=0, momentum
     A single sample without momentum costs one pass over the rows of nonzero inputs, since no other row moves.
     A net that diverges goes on with infinities and NaN, as its numbers are: look at `step.loss`.
     """
-    _check_training(network, dataset, steps, learning_rate, batch_size, momentum)
-    rng = _generator(seed, child=1)
+    _check_training(network, dataset, steps, learning_rate, batch_size, momentum, nesterov)
+    return _steps(network, dataset, steps, learning_rate, batch_size, _generator(seed, child=1), momentum, nesterov)
+
+
+def _steps(network, dataset, steps, learning_rate, batch_size, rng, momentum, nesterov):
     biased = [bias is not None for bias in network.biases]
-    scratch = [np.empty_like(weights) for weights in network.weights]  # spares an allocation a step
-    velocities = None
+    if momentum:
+        velocities = [np.zeros_like(parameter) for parameter in _parameters(network.weights, network.biases)]
+    else:
+        scratch = [np.empty_like(weights) for weights in network.weights]  # spares an allocation a step
     for index in range(1, steps + 1):
         chosen = rng.integers(len(dataset.labels), size=batch_size)
         inputs, labels = dataset.inputs[chosen], dataset.labels[chosen]
@@ -227,8 +233,7 @@ def train(network, dataset, steps, learning_rate, batch_size=1, seed=0, momentum
         yield step
         with np.errstate(over="ignore", invalid="ignore"):
             if momentum:
-                velocities = _accelerate(velocities, step, momentum)
-                _descend_velocity(network, step, velocities, learning_rate, momentum if nesterov else None)
+                _descend_with_momentum(network, step, learning_rate, velocities, momentum, nesterov)
             else:
                 _descend(network, step, learning_rate, scratch)
 
@@ -251,9 +256,14 @@ def _product(activation, weights):
 
 
 def _gradient(activation, delta):
-    if len(delta) == 1:
+    if len(delta) > 1:
+        return activation.T @ (delta / len(delta))
+    live = _live(activation)
+    if live is None:
         return activation.T * delta  # an outer product: cheaper than a matrix product with inner size one
-    return activation.T @ (delta / len(delta))
+    gradient = np.zeros((activation.shape[1], delta.shape[1]), delta.dtype)
+    gradient[live] = activation[0, live, None] * delta
+    return gradient
 
 
 def _descend(network, step, rate, scratch):
@@ -274,21 +284,18 @@ def _descend(network, step, rate, scratch):
             weights -= np.matmul(activation.T, scaled, out=moves)
 
 
-def _accelerate(velocities, step, momentum):
-    gradients = step.gradients + [g for g in step.bias_gradients if g is not None]
-    if velocities is None:
-        return [g.copy() for g in gradients]
-    for velocity, gradient in zip(velocities, gradients, strict=True):
+def _descend_with_momentum(network, step, rate, velocities, momentum, nesterov):
+    parameters = _parameters(network.weights, network.biases)
+    gradients = _parameters(step.gradients, step.bias_gradients)
+    for parameter, gradient, velocity in zip(parameters, gradients, velocities, strict=True):
         velocity *= momentum
         velocity += gradient
-    return velocities
+        parameter -= rate * (gradient + momentum * velocity if nesterov else velocity)
 
 
-def _descend_velocity(network, step, velocities, rate, lookahead):
-    parameters = network.weights + [b for b in network.biases if b is not None]
-    gradients = step.gradients + [g for g in step.bias_gradients if g is not None]
-    for parameter, gradient, velocity in zip(parameters, gradients, velocities, strict=True):
-        parameter -= rate * (velocity if lookahead is None else gradient + lookahead * velocity)
+def _parameters(weights, biases):
+    """Weights and those biases that there are, in one list."""
+    return weights + [bias for bias in biases if bias is not None]
 
 
 # ---- checks and draws -------------------------------------------------------------------------------------
@@ -354,7 +361,7 @@ def _softmax(total):
     return total / total.sum(axis=1, keepdims=True)
 
 
-def _check_training(network, dataset, steps, learning_rate, batch_size, momentum):
+def _check_training(network, dataset, steps, learning_rate, batch_size, momentum, nesterov):
     for name, value in (("steps", steps), ("batch_size", batch_size)):
         if not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"{name} is {value!r}: expected a positive whole number")
@@ -362,10 +369,17 @@ def _check_training(network, dataset, steps, learning_rate, batch_size, momentum
         raise ValueError(f"learning_rate is {learning_rate!r}: expected a finite number, not negative")
     if not 0 <= momentum < 1:
         raise ValueError(f"momentum is {momentum!r}: expected a number in [0, 1)")
-    features = dataset.inputs.shape[1]
+    if nesterov and momentum == 0:
+        raise ValueError("nesterov looks ahead along the momentum, and momentum is 0: set it, or leave nesterov out")
+    items, features = dataset.inputs.shape
+    if items == 0 or len(dataset.labels) != items:
+        raise ValueError(f"{dataset.name} has {items} items and {len(dataset.labels)} labels: expected one each")
     if features != network.sizes[0] or dataset.classes > network.sizes[-1]:
         raise ValueError(f"{dataset.name} has {features} features and {dataset.classes} classes, the network "
                          f"{network.sizes[0]} inputs and {network.sizes[-1]} outputs: make them match")
+    if dataset.labels.min() < 0 or dataset.labels.max() >= dataset.classes:
+        raise ValueError(f"labels of {dataset.name} run from {dataset.labels.min()} to {dataset.labels.max()}: "
+                         f"expected 0 to {dataset.classes - 1}")
 
 
 # ---- as a script ------------------------------------------------------------------------------------------
@@ -401,9 +415,10 @@ def main():
 
     title = f"{rows[-1]['test_accuracy']:.1%} of the test items right after {STEPS:,} steps"
     caption = (f"{training.name}, {'-'.join(map(str, sizes))} {ACTIVATION} net, {LOSS} loss, batch {BATCH_SIZE}, "
-               f"learning rate {LEARNING_RATE:g}, seed {SEED}; n = {len(training.labels):,} training and "
-               f"{len(test.labels):,} test items")
+               f"learning rate {LEARNING_RATE:g}, seed {SEED}; trained on {len(training.labels):,} items, accuracy on "
+               f"{len(test.labels):,} of each set")
     arrays = {f"weights_{l}": weights for l, weights in enumerate(network.weights)}
+    arrays |= {key: np.array([row[key] for row in rows]) for key in rows[0]}
     arrays |= {f"biases_{l}": bias for l, bias in enumerate(network.biases) if bias is not None}
     return rows, plots.learning_curve(rows, title, caption), {".npz": arrays}
 

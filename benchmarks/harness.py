@@ -21,6 +21,8 @@ sys.path.append(str(ROOT))  # the project is cloned, not installed
 
 from gradnets import datasets, experiment
 
+missing = []  # peers and data that were not there
+
 
 def peer(name):
     """A library to compare with, or None, said on standard error."""
@@ -28,6 +30,7 @@ def peer(name):
         return importlib.import_module(name)
     except ImportError:
         print(f"{name} is not installed, its comparisons are left out: make peers", file=sys.stderr)
+        missing.append(name)
         return None
 
 
@@ -60,6 +63,7 @@ def real(name, limit):
         return datasets.load(name, limit=limit)
     except datasets.DataError as error:
         print(f"{error}; glyphs in its place", file=sys.stderr)
+        missing.append(name)
         return datasets.load("glyphs", limit=limit)
 
 
@@ -75,7 +79,7 @@ def figure(what, value, goal, **behind):
 
 
 def report(subject, rows, packages):
-    """Print the table and write benchmarks/<subject>.json."""
+    """Print the table and write benchmarks/<subject>.json, unless a peer or data was missing."""
     shown = []
     for row in rows:
         met = row["value"] >= row["goal"] if row["higher_is_better"] else row["value"] <= row["goal"]
@@ -84,6 +88,9 @@ def report(subject, rows, packages):
                       "goal": f"{'>=' if row['higher_is_better'] else '<='} {row['goal']:g}",
                       "met": "yes" if met else "no", **times})
     print(experiment.table(shown, width=200))
+    if missing:
+        print(f"\nbenchmarks/{subject}.json is left as it was, since these were missing: {', '.join(missing)}")
+        return
     versions = {"python": platform.python_version()}
     for name in packages:
         try:

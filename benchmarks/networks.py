@@ -8,6 +8,10 @@ its sources are sampled there, and the time scaled.
 """
 import harness  # first: it pins the threads  # isort: skip
 
+import resource
+import subprocess
+import sys
+import tempfile
 from collections import Counter
 
 import networkx as nx
@@ -99,6 +103,14 @@ def many(chances):
         metrics.measure(graphs.merge_layers(graphs.sample(chances, rng)))
 
 
+def peak_memory(name):
+    """Gigabytes that grad_network.py takes at most on a data set, in a process of its own."""
+    with tempfile.TemporaryDirectory() as out:
+        subprocess.run([sys.executable, harness.ROOT / "grad_network.py", "--dataset", name, "--steps", "20", "--draws",
+                        "3", "--seed", "1", "--out", out], check=True, stdout=subprocess.DEVNULL)
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
+
+
 def main():
     igraph = harness.peer("igraph")
     rows = []
@@ -113,6 +125,9 @@ def main():
             seconds = harness.medians({"many": (lambda c=chances: many(c), 1)}, 3)["many"]
             rows.append(harness.figure(f"{NETWORKS} networks sampled from one {label} gradient, every metric, seconds",
                                        seconds, 6))
+        else:
+            rows.append(harness.figure(f"peak memory of grad_network.py, {label}, {inputs}-{inputs}-10, GB",
+                                       peak_memory(dataset.name), 2))
     harness.report("networks", rows, ("numpy", "numba", "networkx", "igraph"))
 
 

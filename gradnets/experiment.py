@@ -151,11 +151,9 @@ def _parser(module, script):
             continue
         several = isinstance(value, tuple)
         kind = type(value[0]) if several else type(value)
-        action = group.add_argument(flag, dest=name, default=value, type=kind, metavar=kind.__name__.upper(),
-                                    nargs="+" if several else None,
-                                    help=f"{help_} [{' '.join(map(str, value)) if several else value}]")
-        if several:
-            action.type = kind
+        group.add_argument(flag, dest=name, default=value, type=kind, metavar=kind.__name__.upper(),
+                           nargs="+" if several else None,
+                           help=f"{help_} [{' '.join(map(str, value)) if several else value}]")
     group = parser.add_argument_group("every script")
     group.add_argument("--out", default="out", metavar="DIR", help="folder of the results [out]")
     group.add_argument("--traceback", action="store_true", help="on an error, show where it came from")
@@ -272,13 +270,13 @@ def _commit():
 
 
 def _save(out, script, record, figure, files=None):
+    """Write everything, and only then put it in place: results of two runs never stand side by side."""
     contents = {".png": figure} | (files or {}) | {".json": record}
-    paths = []
-    for ending, content in contents.items():
-        path = out / f"{script}{ending}"
-        with atomic(path) as temporary:
+    paths = [out / f"{script}{ending}" for ending in contents]
+    with contextlib.ExitStack() as stack:
+        temporaries = [stack.enter_context(atomic(path)) for path in paths]
+        for temporary, content in zip(temporaries, contents.values(), strict=True):
             _write(temporary, content)
-        paths.append(path)
     return paths
 
 

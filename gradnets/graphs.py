@@ -27,17 +27,8 @@ def probabilities(matrix):
     DegenerateMatrix
         If it has no entry, holds NaN or infinity, or is zero everywhere.
     """
-    matrix = _real_matrix(matrix)
-    magnitudes = np.abs(matrix)
-    largest = magnitudes.max()
-    if not np.isfinite(largest):
-        raise DegenerateMatrix(f"the {_size(matrix)} matrix holds {np.count_nonzero(~np.isfinite(matrix))} entries "
-                               "that are NaN or infinite: lower the learning rate or take an earlier step")
-    if largest == 0:
-        raise DegenerateMatrix(f"the {_size(matrix)} matrix is zero everywhere, so it cannot be normalised: lower "
-                               "the learning rate, or take another step or seed")
-    magnitudes /= largest
-    return magnitudes
+    magnitudes = _magnitudes(matrix)
+    return magnitudes / magnitudes.max()
 
 
 def sample(probabilities, rng):
@@ -46,7 +37,7 @@ def sample(probabilities, rng):
     Parameters
     ----------
     probabilities : float array (n, m), each in [0, 1]
-    rng : numpy.random.Generator
+    rng : numpy.random.Generator, or a seed for one
         Gives one number for each entry that is not zero, row by row; the only source of randomness.
 
     Returns
@@ -65,7 +56,7 @@ def sample(probabilities, rng):
     """
     probabilities = _real_matrix(probabilities)
     adjacency = np.zeros(probabilities.shape, dtype=bool)
-    if not _sample(probabilities, rng, adjacency):
+    if not _sample(probabilities, np.random.default_rng(rng), adjacency):
         wrong = probabilities[~((probabilities >= 0) & (probabilities <= 1))]
         raise ValueError(f"{wrong.size} of the probabilities lie outside [0, 1], the first is {wrong[0]:.6g}: "
                          "pass the matrix through graphs.probabilities first")
@@ -97,16 +88,16 @@ def threshold(matrix, *, edges=None, cut=None):
     """
     if (edges is None) == (cut is None):
         raise ValueError("threshold needs exactly one of edges=COUNT and cut=VALUE")
-    magnitudes = probabilities(matrix)  # refuses what is degenerate, and keeps the order of the entries
+    magnitudes = _magnitudes(matrix)
     if cut is not None:
         if not cut >= 0:
             raise ValueError(f"cut is {cut!r}: expected a number that is not negative")
-        return np.abs(np.asarray(matrix)) > cut
+        return magnitudes > cut
     available = np.count_nonzero(magnitudes)
     if not (isinstance(edges, int | np.integer) and 0 < edges <= available):
         raise ValueError(f"edges is {edges!r}: expected a whole number from 1 to {available}, the entries of the "
                          f"{_size(magnitudes)} matrix that are not zero")
-    flat = np.abs(np.asarray(matrix)).ravel()
+    flat = magnitudes.ravel()
     border = np.partition(flat, flat.size - edges)[flat.size - edges]
     keep = flat > border
     keep[np.flatnonzero(flat == border)[:edges - np.count_nonzero(keep)]] = True
@@ -186,6 +177,19 @@ def _real_matrix(matrix):
         raise DegenerateMatrix(f"expected a matrix of real numbers with at least one entry, got {matrix.dtype} of "
                                f"shape {matrix.shape}")
     return matrix.astype(np.float64, copy=False)
+
+
+def _magnitudes(matrix):
+    """|matrix| in float64, refused where it cannot be normalised."""
+    magnitudes = np.abs(_real_matrix(matrix))
+    largest = magnitudes.max()
+    if not np.isfinite(largest):
+        raise DegenerateMatrix(f"the {_size(magnitudes)} matrix holds {np.count_nonzero(~np.isfinite(magnitudes))} "
+                               "entries that are NaN or infinite: lower the learning rate or take an earlier step")
+    if largest == 0:
+        raise DegenerateMatrix(f"the {_size(magnitudes)} matrix is zero everywhere, so it cannot be normalised: lower "
+                               "the learning rate, or take another step or seed")
+    return magnitudes
 
 
 def _size(matrix):

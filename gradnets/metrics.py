@@ -81,7 +81,8 @@ def measure(adjacency):
 
     Notes
     -----
-    Time O(n m / 64) a unit of the diameter, with m links, at worst; memory n² / 2 bytes beside the input.
+    Time O(n m / 64) a unit of the diameter, with m links, at worst; memory n² / 2 + 8 m bytes
+    beside the input.
     """
     return NetworkStats(**_statistics(pack(adjacency)))
 

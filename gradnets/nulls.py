@@ -18,7 +18,7 @@ def erdos_renyi(adjacency, rng):
     Parameters
     ----------
     adjacency : bool array (n, n), symmetric without loops
-    rng : numpy.random.Generator
+    rng : numpy.random.Generator, or a seed for one
 
     Returns
     -------
@@ -33,7 +33,8 @@ def erdos_renyi(adjacency, rng):
     packed = metrics.pack(adjacency)
     linked = np.flatnonzero(packed.degrees)
     first, second = np.triu_indices(len(linked), k=1)
-    chosen = rng.choice(len(first), size=len(packed.neighbors) // 2, replace=False, shuffle=False)
+    links = len(packed.neighbors) // 2
+    chosen = np.random.default_rng(rng).choice(len(first), size=links, replace=False, shuffle=False)
     drawn = np.zeros_like(adjacency)
     drawn[linked[first[chosen]], linked[second[chosen]]] = True
     return drawn | drawn.T
@@ -45,7 +46,7 @@ def undirected_configuration(adjacency, rng):
     Parameters
     ----------
     adjacency : bool array (n, n), symmetric without loops
-    rng : numpy.random.Generator
+    rng : numpy.random.Generator, or a seed for one
 
     Returns
     -------
@@ -58,14 +59,15 @@ def undirected_configuration(adjacency, rng):
 
     Notes
     -----
-    Ten switches a link are tried (Milo et al. 2003, "On the uniform generation of random graphs with prescribed
-    degree sequences"); one that would make a loop or a double link is passed over.
+    Ten switches a link are tried, and one that would make a loop or a double link is passed over: the chain of
+    Milo et al. 2003, "On the uniform generation of random graphs with prescribed degree sequences". They advise a
+    hundred; on sampled gradients a hundred gives the same clustering as ten.
     """
     packed = metrics.pack(adjacency)
     first, second = np.repeat(np.arange(len(adjacency)), packed.degrees), packed.neighbors.astype(np.int64)
     once = first < second
     drawn = np.array(adjacency)
-    _switch_undirected(drawn, first[once], second[once], rng)
+    _switch_undirected(drawn, first[once], second[once], np.random.default_rng(rng))
     return drawn
 
 
@@ -76,7 +78,7 @@ def directed_configuration(adjacency, rng):
     ----------
     adjacency : bool array (n, m)
         As `graphs.sample` returns it, layers apart; the result can be merged afterwards.
-    rng : numpy.random.Generator
+    rng : numpy.random.Generator, or a seed for one
 
     Returns
     -------
@@ -89,7 +91,7 @@ def directed_configuration(adjacency, rng):
     """
     drawn = np.array(graphs.as_links(adjacency))
     rows, columns = np.nonzero(adjacency)
-    _switch_directed(drawn, rows, columns, rng)
+    _switch_directed(drawn, rows, columns, np.random.default_rng(rng))
     return drawn
 
 
@@ -99,7 +101,7 @@ def shuffled_entries(adjacency, rng):
     Parameters
     ----------
     adjacency : bool array (n, m)
-    rng : numpy.random.Generator
+    rng : numpy.random.Generator, or a seed for one
 
     Returns
     -------
@@ -112,7 +114,8 @@ def shuffled_entries(adjacency, rng):
     """
     adjacency = graphs.as_links(adjacency)
     drawn = np.zeros(adjacency.size, dtype=bool)
-    drawn[rng.choice(adjacency.size, size=np.count_nonzero(adjacency), replace=False, shuffle=False)] = True
+    links = np.count_nonzero(adjacency)
+    drawn[np.random.default_rng(rng).choice(adjacency.size, size=links, replace=False, shuffle=False)] = True
     return drawn.reshape(adjacency.shape)
 
 
@@ -132,12 +135,15 @@ def rank_one(probabilities):
     Raises
     ------
     ValueError
-        If it is no outer product, as the mean gradient of several samples is none.
+        If it holds what is no probability, or is no outer product, as the mean gradient of several samples is none.
     """
     probabilities = np.asarray(probabilities, dtype=float)
-    i, j = np.unravel_index(probabilities.argmax(), probabilities.shape)
-    if probabilities[i, j] == 0:
+    if probabilities.ndim != 2 or not (probabilities.min(initial=0) >= 0 and probabilities.max(initial=0) <= 1):
+        raise ValueError(f"expected a matrix of probabilities, got shape {probabilities.shape}, entries from "
+                         f"{probabilities.min(initial=0):.6g} to {probabilities.max(initial=0):.6g}")
+    if not probabilities.any():
         raise graphs.DegenerateMatrix("a matrix that is zero everywhere has no factors")
+    i, j = np.unravel_index(probabilities.argmax(), probabilities.shape)
     row, column = probabilities[:, j].copy(), probabilities[i] / probabilities[i, j]
     if not np.allclose(np.outer(row, column), probabilities, rtol=1e-9, atol=1e-12):
         raise ValueError(f"the {probabilities.shape[0]} x {probabilities.shape[1]} matrix is no outer product: the "

@@ -80,11 +80,13 @@ def draw_ccdf(axes, samples, color, label, band=False):
     shares = [1 - np.searchsorted(np.sort(values), grid) / len(values) for values in samples]
     low, middle, high = np.quantile(shares, (0.05, 0.5, 0.95), axis=0)
     least = 0.5 / len(samples[0])  # below one unit, nothing is there to see
+    bottom = axes.get_ylim()[0] if axes.get_yscale() == "log" else 1  # of the curves before
+    axes.set(xscale="log", yscale="log")
     if band:
         axes.fill_between(grid, np.maximum(low, least), high, where=high >= least, color=color, lw=0, label=label)
     else:
         axes.plot(grid[middle >= least], middle[middle >= least], color=color, lw=2, label=label)
-    axes.set(xscale="log", yscale="log", ylim=(least, 1.3))
+    axes.set_ylim(min(least, bottom), 1.3)
 
 
 def draw_intervals(axes, rows, key, names=True):

@@ -4,10 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-import mlp
+import grad_network
 from gradnets import datasets, graphs
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,13 +21,10 @@ def real(name, **how):
     return datasets.load(name, **how)
 
 
-def chances_of(dataset, steps, seed=0):
-    """The essay's sampling probabilities: its net, its gradient with the bias row, then without that row."""
-    inputs = dataset.inputs.shape[1]
-    network = mlp.MLP((inputs, inputs, dataset.classes), biases=(True, False), seed=seed)
-    for step in mlp.train(network, dataset, steps, 0.1, seed=seed):  # noqa: B007 - the last one is what we want
-        pass
-    return graphs.probabilities(np.vstack([step.gradients[0], step.bias_gradients[0]]))[:-1]
+def chances_of(dataset, steps):
+    """The essay's sampling probabilities: its net's gradient, normalised with the bias row, then without it."""
+    gradient, _ = grad_network.last_gradient(dataset, dataset.inputs.shape[1], steps, 0.1, 1, seed=0)
+    return graphs.probabilities(gradient)[:-1]
 
 
 @pytest.fixture(scope="session")

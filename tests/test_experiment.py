@@ -161,16 +161,19 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_rest(tmp_path):
     assert path.read_text() == "new"
 
 
-def test_a_full_disk_is_one_line_and_leaves_no_half_file(small, tmp_path, capsys, monkeypatch):
+def test_a_full_disk_is_one_line_and_leaves_the_results_of_the_run_before(small, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "out"
+    run(small, "--out", str(out))
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    capsys.readouterr()
+
     def full(*_, **__):
         raise OSError(28, "No space left on device")
-    monkeypatch.setattr(np, "savez_compressed", full)
-    with pytest.raises(SystemExit) as end:
-        run(small, "--out", str(tmp_path / "out"))
-    assert end.value.code == 2
-    assert "No space left on device" in capsys.readouterr().err
-    assert not list((tmp_path / "out").glob("*.npz"))
-    assert not list((tmp_path / "out").glob(".*"))
+    for broken in ((np, "savez_compressed"), (nx, "write_graphml"), (json, "dumps")):
+        with monkeypatch.context() as patch:
+            patch.setattr(*broken, full)
+            assert "No space left on device" in refused(capsys, small, "--steps", "9", "--out", str(out))
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_memory_that_is_not_there_is_one_line(small, tmp_path, capsys):

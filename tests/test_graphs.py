@@ -76,6 +76,18 @@ def test_threshold_keeps_as_many_as_asked_ties_by_place():
         assert m == 1200 or np.abs(random[kept]).min() > np.abs(random[~kept]).max()
 
 
+def test_threshold_takes_whole_numbers_and_extremes_as_they_are():
+    small = np.array([[-128, 5], [3, 1]], dtype=np.int8)  # |-128| is no int8
+    assert graphs.threshold(small, edges=1).tolist() == [[True, False], [False, False]]
+    assert graphs.threshold(small, cut=10).tolist() == [[True, False], [False, False]]
+    assert graphs.threshold(np.array([[1e-320, 1e300]]), edges=2).all()
+
+
+def test_sampling_takes_a_seed_in_place_of_a_generator():
+    chances = rng().random((8, 8))
+    np.testing.assert_array_equal(graphs.sample(chances, 3), graphs.sample(chances, rng(3)))
+
+
 def test_threshold_by_cut_is_strict():
     matrix = np.array([[0.5, -0.6, 0.0]])
     assert graphs.threshold(matrix, cut=0.5).tolist() == [[False, True, False]]

@@ -91,6 +91,12 @@ def test_cifar10_gradient_equals_networkx_and_matrix_powers(cifar10_chances):
     graph, packed = nx.from_numpy_array(adjacency), metrics.pack(adjacency)
     nodes = range(0, len(graph), 10)
     assert nx.triangles(graph, nodes) == dict(zip(nodes, metrics.triangles(packed)[::10].tolist(), strict=True))
+    links = adjacency.astype(np.float32)  # whole numbers up to 3072 are exact
+    closed = np.einsum("ij,ij->i", links @ links, links, dtype=float)
+    np.testing.assert_array_equal(metrics.triangles(packed), closed / 2)
+    degrees = adjacency.sum(axis=0)
+    expected = math.fsum(closed[degrees > 1] / (degrees * (degrees - 1))[degrees > 1]) / len(graph)
+    assert metrics.measure(adjacency).average_clustering == pytest.approx(expected, rel=1e-13)
     giant = sorted(max(nx.connected_components(graph), key=len))
     step = (adjacency | np.eye(len(graph), dtype=bool))[np.ix_(giant, giant)].astype(np.float32)
     reach, expected = step, [len(giant), np.count_nonzero(step) - len(giant)]

@@ -1,6 +1,8 @@
 """The net against complex steps, hand-written recurrences and, where it is installed, PyTorch."""
 import copy
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -100,6 +102,22 @@ def test_recorded_steps_are_not_written_to_again():
     for alone, step in zip(mlp.train(mlp.MLP((5, 4, 3), seed=1), toy(), 6, 0.5, seed=2), steps, strict=True):
         for kept, fresh in zip(step.activations + step.deltas, alone.activations + alone.deltas, strict=True):
             np.testing.assert_array_equal(kept, fresh)
+
+
+def test_gradients_are_those_before_the_update_whenever_they_are_read():
+    data = toy(30, features=20, zeros=0.8)
+    early = [step.gradients for step in mlp.train(mlp.MLP((20, 6, 3), seed=1), data, 5, 0.3)]
+    late = [step.gradients for step in list(mlp.train(mlp.MLP((20, 6, 3), seed=1), data, 5, 0.3))]
+    for one, other in zip(early, late, strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_array_equal(one[1], other[1])
+
+
+def test_importing_the_model_needs_numpy_alone():
+    code = "import sys, mlp; print(*{name.split('.')[0] for name in sys.modules} & {'scipy', 'numba', 'gradnets', " \
+           "'matplotlib', 'networkx'})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=experiment.ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
@@ -231,12 +249,16 @@ def test_bad_nets_are_refused(arguments, message):
     ({"learning_rate": float("inf")}, "learning_rate is inf"),
     ({"learning_rate": -0.1}, "not negative"),
     ({"momentum": 1.0}, r"in \[0, 1\)"),
+    ({"nesterov": True}, "momentum is 0"),
+    ({"seed": -1}, "seed is -1"),
+    ({"dataset": toy(0)}, "0 items"),
+    ({"dataset": SimpleNamespace(name="toy", inputs=np.ones((2, 5)), labels=np.array([0, 3]), classes=3)}, "0 to 3"),
     ({"dataset": toy(features=6)}, "6 features"),
     ({"dataset": toy(classes=4)}, "4 classes"),
 ])
 def test_bad_training_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        next(mlp.train(mlp.MLP((5, 4, 3)), **{"dataset": toy(), "steps": 2, "learning_rate": 0.1} | arguments))
+        mlp.train(mlp.MLP((5, 4, 3)), **{"dataset": toy(), "steps": 2, "learning_rate": 0.1} | arguments)
 
 
 def test_script_saves_a_run(tmp_path, capsys):

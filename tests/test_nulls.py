@@ -143,6 +143,12 @@ def test_rank_one_refuses_what_is_no_outer_product():
         nulls.rank_one(np.zeros((3, 3)))
 
 
+@pytest.mark.parametrize("wrong", [np.array([0.5]), np.array([[2.0]]), np.array([[-0.5]]), np.array([[np.nan]])])
+def test_rank_one_refuses_what_are_no_probabilities(wrong):
+    with pytest.raises(ValueError, match="matrix of probabilities"):
+        nulls.rank_one(wrong)
+
+
 @pytest.mark.parametrize(("row", "column", "message"), [
     ([0.5, 0.5], [0.5], "one length"),
     ([], [], "one length"),

@@ -20,6 +20,13 @@ def test_ccdf_is_the_share_of_values_at_least_x():
     assert axes.get_xscale() == axes.get_yscale() == "log"
 
 
+def test_ccdf_of_a_small_and_a_large_side_shows_both_to_their_last_unit():
+    axes = panel()
+    plots.draw_ccdf(axes, [np.arange(1, 1001)], "k", "large side")
+    plots.draw_ccdf(axes, [np.arange(1, 11)], "r", "small side")
+    assert axes.get_ylim()[0] <= 0.001
+
+
 def test_ccdf_band_spans_the_middle_of_the_draws():
     axes = panel()
     samples = [np.r_[np.full(k, 2.0), np.ones(100 - k)] for k in range(101)]
