@@ -215,8 +215,8 @@ def main():
 
     caption = (f"{dataset.name}, {inputs}-{hidden_units}-{dataset.classes} {ACTIVATION} net, learning rate "
                f"{LEARNING_RATE:g}, gradient of step {STEPS} ({degenerate} of {STEPS} steps degenerate), seed {SEED}, "
-               f"layers {LAYERS}.\nDots are medians and bars the middle 90 % of {DRAWS} networks of each kind; rings are "
-               "single numbers.")
+               f"layers {LAYERS}.\nDots are medians and bars the middle 90 % of {DRAWS} networks of each kind; rings "
+               "are single numbers.")
     degrees = {name: [sides for _, sides in kinds[name]] for name in (OBSERVED, SHUFFLED)}
     files = {".npz": {"gradient": gradient, "adjacency": first}}
     if GRAPHML:
