@@ -12,13 +12,12 @@ help: ## list the targets
 
 setup: $(READY) ## make .venv from requirements.lock
 
-# Run in a shell of its own, so that a Python that is not there prints nothing of its own.
+# In a shell of its own, so that a Python that is not there prints nothing of its own.
 version = $(shell ($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])') 2>/dev/null)
 
 $(READY): requirements.lock
 	$(if $(filter 2.% 3.0 3.1 3.2 3.3 3.4 3.5 3.6 3.7 3.8 3.9 3.10 missing,$(or $(version),missing)),$(error gradnets \
 	  needs Python 3.11 or later, but $(PYTHON) is $(or $(version),missing): try make PYTHON=python3.12))
-	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
 	@echo "installing the locked packages into $(VENV) (once)"
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock

@@ -1,8 +1,9 @@
 """Is a sampled gradient a social network?
 
 Takes the gradient of one step of training, absolute values over the largest, as chances of links; draws networks
-from it and compares them with what chance would give to networks with the same links: with every link anywhere,
-with the same degrees, and with the same out-degrees of the inputs and in-degrees of the hidden units.
+from it and compares them with what chance gives: as many links anywhere in the matrix (shuffled entries) or among the
+nodes that have one (Erdős-Rényi), the same degrees after merging (undirected configuration), and the same out-degrees
+of the inputs and in-degrees of the hidden units (directed configuration).
 
 Figure: the gradient, one network drawn from it, the degrees of both sides (CCDF, log-log, with the band of
 shuffled entries), and clustering, path length and diameter of the drawn networks beside those of each null.
@@ -25,7 +26,7 @@ HIDDEN_UNITS = "inputs"     # a number, or inputs: as many as there are inputs, 
 ACTIVATION = "tanh"         # tanh, relu or leaky(slope)
 LOSS = "squared"            # squared or cross-entropy
 INIT = "uniform(0.25)"      # uniform(scale), normal(scale), glorot, glorot-normal or orthogonal(gain)
-LEARNING_RATE = 0.1         # the essay's; it also shows 0.01 and 1.0
+LEARNING_RATE = 0.1         # step length (the essay: 0.1, and 0.01 and 1.0)
 STEPS = 500                 # the gradient is that of the last one; 1 takes it from the untrained net
 BATCH_SIZE = 1              # samples a step
 SEED = 0                    # seeds data, weights, order of the samples and links
@@ -36,7 +37,7 @@ LAYERS = "merged"           # merged: input i and hidden unit i are one node; bi
 GRAPHML = False             # also write the first network drawn, for Gephi, Cytoscape or networkx
 
 METHODS = ("sample", "threshold")
-OBSERVED, SHUFFLED, DEGREES = "drawn from the gradient", "shuffled entries", "directed configuration"
+OBSERVED, SHUFFLED, DEGREES = "the gradient's network", "shuffled entries", "directed configuration"
 # Nulls of the merged network, where no side is left:
 UNDIRECTED = ("undirected configuration", "Erdős-Rényi")
 # The essay's own numbers, one network each: (diameter, clustering) by data set and learning rate.
@@ -100,21 +101,25 @@ def statistics(name, adjacency, layers):
 
 def ensemble(chances, layers, draws, seed):
     """Statistics and degrees of so many networks of each kind, {name: list}, and the first network itself."""
-    streams = np.random.SeedSequence(seed, spawn_key=(2,)).spawn(draws)  # apart from weights, samples and data
+    def stream(k):
+        return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, k)))  # apart from weights and data
+
     kinds = {}
-    for stream in experiment.progress(streams, total=draws, what="drawing"):
-        for name, adjacency in draw(chances, layers, np.random.default_rng(stream)).items():
+    for k in experiment.progress(range(draws), total=draws, what="drawing"):
+        for name, adjacency in draw(chances, layers, stream(k)).items():
             kinds.setdefault(name, []).append(statistics(name, adjacency, layers))
-    return kinds, graphs.sample(chances, np.random.default_rng(streams[0]))
+    return kinds, graphs.sample(chances, stream(0))
 
 
 def summary(name, draws, observed):
     """The row of one kind of network: medians, 90 % intervals, and the observed clustering over its, draw by draw."""
     row = {"network": name, "draws": len(draws)}
-    columns = {key: [numbers[key] for numbers, _ in draws] for key in draws[0][0]}
-    if name != OBSERVED:
-        columns["observed_over_this"] = [ratio(numbers["clustering"], null["clustering"])
-                                         for (numbers, _), (null, _) in zip(observed, draws, strict=True)]
+    columns = {}
+    for key in draws[0][0]:
+        columns[key] = [numbers[key] for numbers, _ in draws]
+        if key == "clustering":
+            columns["observed_over_this"] = [ratio(numbers[key], null[key])
+                                             for (numbers, _), (null, _) in zip(observed, draws, strict=True)]
     for key, values in columns.items():
         marks = np.quantile(values, (0.5, 0.05, 0.95), method="inverted_cdf")  # always one of the draws, be it infinite
         row |= dict(zip((key, f"{key}_low", f"{key}_high"), marks.tolist(), strict=True))
@@ -147,8 +152,8 @@ def finding(rows):
         verdict = "degrees do not explain it"
     else:
         verdict = "undecided"
-    return (f"Clustering {shuffled:.2g} times that of shuffled entries, {degrees:.2f} times that of the same degrees: "
-            f"{verdict}")
+    return (f"Clustering {shuffled:.2g} times that of shuffled entries, {degrees:.2f} ({low:.2f} to {high:.2f}) times "
+            f"that of the same degrees: {verdict}")
 
 
 @plots.styled
@@ -162,24 +167,23 @@ def picture(rows, first, degrees, chances, clustering_is, title, caption):
     plots.draw_matrix(panels["gradient"], chances[order])
     plots.draw_matrix(panels["network"], first[order])
     panels["gradient"].set(title="|gradient| over its largest entry", ylabel=f"the {len(inputs)} inputs that are not 0")
-    panels["network"].set(title=f"one network drawn from it: {first.sum():,} links")
+    panels["network"].set(title=f"one network: {first.sum():,} links, unmerged")
     for name in ("gradient", "network"):
         panels[name].set(xlabel="hidden units, largest first")
 
     ccdf = panels["degrees"]
-    for side in ("out", "in"):
-        plots.draw_ccdf(ccdf, [d[side] for d in degrees[SHUFFLED]], plots.PALE,
-                        "shuffled entries" if side == "out" else None, band=True)
-    plots.draw_ccdf(ccdf, [d["out"] for d in degrees[OBSERVED]], plots.BLUE, "inputs, out-degree")
-    plots.draw_ccdf(ccdf, [d["in"] for d in degrees[OBSERVED]], plots.RED, "hidden units, in-degree")
-    ccdf.set(title="degrees", xlabel="degree", ylabel="share of units with at least this degree")
-    ccdf.legend(loc="best", fontsize=8, handlelength=1.2)
+    for side, color, label in (("out", plots.BLUE, "inputs"), ("in", plots.RED, "hidden units")):
+        plots.draw_ccdf(ccdf, [d[side] for d in degrees[SHUFFLED]], color, None, band=True)
+        plots.draw_ccdf(ccdf, [d[side] for d in degrees[OBSERVED]], color, label)
+    ccdf.set(title="degrees", xlabel="degree (shaded: entries shuffled)",
+             ylabel="share of units with at least this degree")
+    ccdf.legend(loc="lower right", bbox_to_anchor=(1.03, 0.98), ncols=2, fontsize=8, handlelength=1, columnspacing=1)
 
     for key, xlabel in (("clustering", clustering_is), ("path_length", "mean over pairs, links"),
                         ("diameter", "longest shortest path, links")):
         plots.draw_intervals(panels[key], rows, key, names=key == "clustering")
         panels[key].set(title=key.replace("_", " "), xlabel=xlabel)
-        panels[key].xaxis.set_major_locator(MaxNLocator(5, integer=key == "diameter"))
+        panels[key].xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=key == "diameter"))
     return figure
 
 
@@ -213,10 +217,11 @@ def main():
     if METHOD == "sample" and LAYERS == "merged" and BATCH_SIZE == 1:
         rows.append(closed_form(chances))
 
-    caption = (f"{dataset.name}, {inputs}-{hidden_units}-{dataset.classes} {ACTIVATION} net, learning rate "
-               f"{LEARNING_RATE:g}, gradient of step {STEPS} ({degenerate} of {STEPS} steps degenerate), seed {SEED}, "
-               f"layers {LAYERS}.\nDots are medians and bars the middle 90 % of {DRAWS} networks of each kind; rings "
-               "are single numbers.")
+    how = {"sample": "sampled", "threshold": f"thresholded at {CUT:g}" if CUT else "thresholded"}[METHOD]
+    caption = (f"{dataset.name}, {len(dataset.labels):,} items, {inputs}-{hidden_units}-{dataset.classes} {ACTIVATION} "
+               f"net, {LOSS} loss, init {INIT}, learning rate {LEARNING_RATE:g}, batch {BATCH_SIZE}, seed {SEED};\n"
+               f"gradient of step {STEPS} ({degenerate} of {STEPS} steps degenerate), {how}, layers {LAYERS}. Dots are "
+               f"medians, bars the middle 90 % of n = {DRAWS} networks of each kind; rings are single numbers.")
     degrees = {name: [sides for _, sides in kinds[name]] for name in (OBSERVED, SHUFFLED)}
     files = {".npz": {"gradient": gradient, "adjacency": first}}
     if GRAPHML:
@@ -229,11 +234,14 @@ def check_constants():
     for name, value, known in (("METHOD", METHOD, METHODS), ("LAYERS", LAYERS, graphs.LAYERS)):
         if value not in known:
             raise ValueError(f"{name} is {value!r}: expected {' or '.join(known)}")
-    if DRAWS < 1:
-        raise ValueError(f"DRAWS is {DRAWS}: expected at least one network")
+    for name, value in (("IMAGES", IMAGES), ("STEPS", STEPS), ("BATCH_SIZE", BATCH_SIZE), ("DRAWS", DRAWS)):
+        if not (isinstance(value, int) and value > 0):
+            raise ValueError(f"{name} is {value!r}: expected a positive whole number")
     if not 0 <= CUT < 1:
         raise ValueError(f"CUT is {CUT}: expected a share of the largest entry, in [0, 1)")
-    if HIDDEN_UNITS != "inputs" and not (HIDDEN_UNITS.isdecimal() and int(HIDDEN_UNITS) > 0):
+    if CUT and METHOD != "threshold":
+        raise ValueError(f"CUT is {CUT}, but METHOD is {METHOD}: a cut needs METHOD threshold")
+    if HIDDEN_UNITS != "inputs" and not (str(HIDDEN_UNITS).isdecimal() and int(HIDDEN_UNITS) > 0):
         raise ValueError(f"HIDDEN_UNITS is {HIDDEN_UNITS!r}: expected a positive whole number, or inputs")
 
 

@@ -321,8 +321,8 @@ def _named_number(what, text, defaults):
         value = float(number)
     except ValueError:
         value = np.nan
-    if not (np.isfinite(value) and value > 0):
-        raise ValueError(f"{what} {text!r}: expected a positive number after the name, as in "
+    if not 1e-100 < value < 1e100:
+        raise ValueError(f"{what} {text!r}: expected a positive number of ordinary size after the name, as in "
                          f"{name}({defaults[name]})")
     return name, value
 
@@ -377,6 +377,9 @@ def _check_training(network, dataset, steps, learning_rate, batch_size, momentum
     if features != network.sizes[0] or dataset.classes > network.sizes[-1]:
         raise ValueError(f"{dataset.name} has {features} features and {dataset.classes} classes, the network "
                          f"{network.sizes[0]} inputs and {network.sizes[-1]} outputs: make them match")
+    if dataset.labels.ndim != 1 or dataset.labels.dtype.kind not in "iu":
+        raise ValueError(f"labels of {dataset.name} are {dataset.labels.dtype} of shape {dataset.labels.shape}: "
+                         "expected one whole number an item")
     if dataset.labels.min() < 0 or dataset.labels.max() >= dataset.classes:
         raise ValueError(f"labels of {dataset.name} run from {dataset.labels.min()} to {dataset.labels.max()}: "
                          f"expected 0 to {dataset.classes - 1}")
@@ -413,7 +416,9 @@ def main():
     rows = learning_curve(network, training, test, STEPS, 20, learning_rate=LEARNING_RATE, batch_size=BATCH_SIZE,
                           seed=SEED, momentum=MOMENTUM, nesterov=NESTEROV)
 
-    title = f"{rows[-1]['test_accuracy']:.1%} of the test items right after {STEPS:,} steps"
+    title = f"Test accuracy {rows[-1]['test_accuracy']:.1%} after {STEPS:,} steps"
+    if not np.isfinite(rows[-1]["loss"]):
+        title = "Training diverged, the loss is not finite: lower LEARNING_RATE"
     caption = (f"{training.name}, {'-'.join(map(str, sizes))} {ACTIVATION} net, {LOSS} loss, batch {BATCH_SIZE}, "
                f"learning rate {LEARNING_RATE:g}, seed {SEED}; trained on {len(training.labels):,} items, accuracy on "
                f"{len(test.labels):,} of each set")

@@ -87,7 +87,7 @@ def report(subject, rows, packages):
         shown.append({"what": row["what"], "value": float(row["value"]),
                       "goal": f"{'>=' if row['higher_is_better'] else '<='} {row['goal']:g}",
                       "met": "yes" if met else "no", **times})
-    print(experiment.table(shown, width=200))
+    print(experiment.table(shown, width=200) if rows else "nothing to compare with")
     if missing:
         print(f"\nbenchmarks/{subject}.json is left as it was, since these were missing: {', '.join(missing)}")
         return

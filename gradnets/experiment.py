@@ -56,7 +56,7 @@ def run(main, argv=None):
     Returns
     -------
     int
-        0. A user's mistake (ValueError, OSError, MemoryError) ends the process with one line on standard
+        0. A user's mistake (ValueError, OSError, MemoryError, OverflowError) ends the process with one line on standard
         error and exit status 2; `--traceback` shows where it came from.
 
     Notes
@@ -79,7 +79,7 @@ def run(main, argv=None):
             rows, figure, *files = main()
         record = _record(script, options, figure.get_suptitle(), rows, time.perf_counter() - start)
         paths = _save(out, script, record, figure, *files)
-    except (ValueError, OSError, MemoryError) as error:
+    except (ValueError, OSError, MemoryError, OverflowError) as error:
         if traceback:
             raise
         print(f"{script}: {_one_line(error)}", file=sys.stderr)
@@ -138,6 +138,12 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
+def number(text):
+    """A whole number where it is one: a constant edited from 0.1 to 1 still takes --learning-rate 0.1."""
+    value = float(text)
+    return int(text) if text.lstrip("+-").isdecimal() else int(value) if value.is_integer() else value
+
+
 def _parser(module, script):
     parser = _Parser(prog=script, usage=f"python {script}.py [flags]", description=module.__doc__,
                      allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -151,7 +157,8 @@ def _parser(module, script):
             continue
         several = isinstance(value, tuple)
         kind = type(value[0]) if several else type(value)
-        group.add_argument(flag, dest=name, default=value, type=kind, metavar=kind.__name__.upper(),
+        group.add_argument(flag, dest=name, default=value, type=number if kind is int else kind,
+                           metavar=kind.__name__.upper(),
                            nargs="+" if several else None,
                            help=f"{help_} [{' '.join(map(str, value)) if several else value}]")
     group = parser.add_argument_group("every script")

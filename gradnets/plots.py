@@ -52,7 +52,7 @@ def figure(mosaic, width, height, title, caption, **options):
     made = Figure(figsize=(width, height), layout="constrained")
     made.get_layout_engine().set(w_pad=0.08, h_pad=0.08, rect=(0, 0, 1, 1 - head / height))
     panels = made.subplot_mosaic(mosaic, **options)
-    made.suptitle(title, x=0.12 / width, y=1 - 0.12 / height, fontsize=13, fontweight="bold", ha="left", va="top")
+    made.suptitle(title, x=0.12 / width, y=1 - 0.12 / height, fontsize=12, fontweight="bold", ha="left", va="top")
     made.text(0.12 / width, 1 - 0.40 / height, caption, fontsize=9, color=GREY, va="top", linespacing=1.3)
     return made, panels
 
@@ -83,7 +83,8 @@ def draw_ccdf(axes, samples, color, label, band=False):
     bottom = axes.get_ylim()[0] if axes.get_yscale() == "log" else 1  # of the curves before
     axes.set(xscale="log", yscale="log")
     if band:
-        axes.fill_between(grid, np.maximum(low, least), high, where=high >= least, color=color, lw=0, label=label)
+        axes.fill_between(grid, np.maximum(low, least), high, where=high >= least, color=color, alpha=0.2, lw=0,
+                          label=label)
     else:
         axes.plot(grid[middle >= least], middle[middle >= least], color=color, lw=2, label=label)
     axes.set_ylim(min(least, bottom), 1.3)

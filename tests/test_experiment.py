@@ -39,7 +39,7 @@ def main():
     figure = Figure()
     figure.suptitle("A finding")
     figure.subplots().plot([1, 2])
-    rows = [{"name": NAME, "rate": LEARNING_RATE, "rate_low": 0.1, "rate_high": np.float64(0.9), "n": np.int64(STEPS)},
+    rows = [{"name": NAME, "rate": LEARNING_RATE, "rate_low": 0.1, "rate_high": np.float64(0.9), "n": STEPS},
             {"name": "none", "rate": float("nan"), "sizes": SIZES}]
     return rows, figure, {".npz": {"sizes": np.array(SIZES)}, ".csv": "a,b\\n", "_second.png": figure,
                           ".graphml": graphs.to_networkx(np.ones((3, 3), bool))}
@@ -92,6 +92,13 @@ def test_flags_set_constants_for_one_run(small, tmp_path, capsys):
     assert capsys.readouterr().out.count("A finding.") == 1
 
 
+def test_whole_numbers_stay_whole_and_others_are_passed_on(small, tmp_path):
+    for text, value in (("8", 8), ("1e3", 1000), ("-2", -2), ("0.5", 0.5)):
+        run(small, "--steps", text, "--out", str(tmp_path / "out"))
+        steps = json.loads((tmp_path / "out" / "small.json").read_text())["settings"]["steps"]
+        assert (steps, type(steps)) == (value, type(value))
+
+
 def test_what_is_kept(small, tmp_path):
     datasets.loaded.append({"name": "from an earlier run"})
     run(small, "--out", str(tmp_path / "out"))
@@ -115,7 +122,7 @@ def test_what_is_kept(small, tmp_path):
     (["--step", "3"], "unknown argument --step, did you mean --steps?"),
     (["--derived", "3"], "unknown argument --derived"),
     (["stray"], "unknown argument stray"),
-    (["--steps", "many"], "--steps: invalid int value: 'many'"),
+    (["--steps", "many"], "--steps: invalid number value: 'many'"),
     (["--steps"], "--steps: expected one argument"),
     (["--learning-rate", "x"], "invalid float value"),
     (["--name", "bad"], "small: NAME is bad: choose another"),

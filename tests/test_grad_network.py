@@ -48,6 +48,18 @@ def test_gradient_is_the_essays():
     assert degenerate == 0
 
 
+def test_constants_can_be_edited_in_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(grad_network, "HIDDEN_UNITS", 31)
+    monkeypatch.setattr(grad_network, "LEARNING_RATE", 1)
+    monkeypatch.setattr(grad_network, "DATASET", "tree")
+    monkeypatch.setattr(grad_network, "DRAWS", 3)
+    rows, _, _ = grad_network.main()
+    assert rows[0]["draws"] == 3
+    monkeypatch.setattr(grad_network, "DRAWS", 3.0)
+    with pytest.raises(ValueError, match=r"DRAWS is 3.0"):
+        grad_network.main()
+
+
 def test_degenerate_steps_are_counted():
     rng = np.random.default_rng(0)
     data = SimpleNamespace(name="toy", inputs=rng.random((20, 30)), labels=rng.integers(3, size=20), classes=3)
@@ -61,15 +73,15 @@ def test_rows_are_medians_over_draws_of_what_the_parts_give(tmp_path):
         gradient, adjacency = kept["gradient"], kept["adjacency"]
     assert (gradient.shape, gradient.dtype) == ((32, 31), np.float64)
     assert (adjacency.shape, adjacency.dtype) == ((31, 31), bool)
-    assert set(rows) == {"drawn from the gradient", "hidden units relabelled", "undirected configuration",
+    assert set(rows) == {"the gradient's network", "hidden units relabelled", "undirected configuration",
                          "Erdős-Rényi", "shuffled entries", "directed configuration", "closed form, rank one"}
 
     chances = graphs.probabilities(gradient)[:-1]
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(5, spawn_key=(2,)).spawn(4)]
+    streams = [np.random.default_rng(np.random.SeedSequence(5, spawn_key=(2, k))) for k in range(4)]
     networks = [graphs.sample(chances, stream) for stream in streams]
     np.testing.assert_array_equal(networks[0], adjacency)
     stats = [metrics.measure(graphs.merge_layers(network)) for network in networks]
-    observed = rows["drawn from the gradient"]
+    observed = rows["the gradient's network"]
     for key, field in (("clustering", "average_clustering"), ("path_length", "average_path_length"),
                        ("diameter", "diameter"), ("edges", "edges"), ("giant_nodes", "giant_nodes")):
         low, middle, high = np.quantile([getattr(s, field) for s in stats], (0.05, 0.5, 0.95), method="inverted_cdf")
@@ -95,8 +107,8 @@ def test_the_same_seed_gives_the_same_rows(tmp_path):
 
 def test_bipartite_layers_keep_their_own_nulls(tmp_path):
     record, rows = run(tmp_path, "--layers", "bipartite", "--hidden-units", "12", "--graphml")
-    assert set(rows) == {"drawn from the gradient", "shuffled entries", "directed configuration"}
-    assert rows["drawn from the gradient"]["nodes"] == 31 + 12
+    assert set(rows) == {"the gradient's network", "shuffled entries", "directed configuration"}
+    assert rows["the gradient's network"]["nodes"] == 31 + 12
     assert record["settings"]["hidden_units"] == "12"
     graph = nx.read_graphml(tmp_path / "grad_network.graphml", node_type=int)
     with np.load(tmp_path / "grad_network.npz") as kept:
@@ -110,7 +122,7 @@ def test_threshold_gives_one_network_of_as_many_links(tmp_path):
         chances, adjacency = graphs.probabilities(kept["gradient"])[:-1], kept["adjacency"]
     assert adjacency.sum() == round(chances.sum())
     assert chances[adjacency].min() >= chances[~adjacency].max()
-    assert rows["drawn from the gradient"]["edges_low"] == rows["drawn from the gradient"]["edges_high"]
+    assert rows["the gradient's network"]["edges_low"] == rows["the gradient's network"]["edges_high"]
     assert "closed form, rank one" not in rows
     run(tmp_path, "--method", "threshold", "--cut", "0.5")
     with np.load(tmp_path / "grad_network.npz") as kept:
@@ -124,13 +136,15 @@ def test_minibatch_gradients_have_no_closed_form(tmp_path):
 
 @pytest.mark.parametrize(("flags", "words"), [
     (["--dataset", "digits"], "expected one of glyphs"),
-    (["--steps", "0"], "steps is 0"),
+    (["--steps", "0"], "STEPS is 0"),
     (["--hidden-units", "0"], "HIDDEN_UNITS is '0'"),
     (["--hidden-units", "-3"], "HIDDEN_UNITS is '-3'"),
     (["--hidden-units", "12"], "the 31 inputs, HIDDEN_UNITS is 12"),
-    (["--images", "0"], "limit 0"),
+    (["--images", "0"], "IMAGES is 0"),
+    (["--images", "1.5"], "IMAGES is 1.5"),
+    (["--cut", "0.3"], "a cut needs METHOD threshold"),
     (["--draws", "0"], "DRAWS is 0"),
-    (["--batch-size", "0"], "batch_size is 0"),
+    (["--batch-size", "0"], "BATCH_SIZE is 0"),
     (["--seed", "-1"], "seed -1"),
     (["--learning-rate", "nan"], "learning_rate is nan"),
     (["--learning-rate", "-1"], "not negative"),
@@ -138,6 +152,8 @@ def test_minibatch_gradients_have_no_closed_form(tmp_path):
     (["--layers", "none"], "expected merged or bipartite"),
     (["--cut", "1.5"], "CUT is 1.5"),
     (["--init", "uniform(1000)", "--steps", "1"], "zero everywhere"),
+    (["--init", "uniform(1e308)"], "ordinary size"),
+    (["--seed", "1.5"], "seed 1.5"),
 ])
 def test_mistakes_end_with_one_line(tmp_path, capsys, flags, words):
     with pytest.raises(SystemExit) as end:
@@ -161,10 +177,11 @@ def finding_of(observed, degrees, shuffled=(0.1,) * 20):
 
 def test_finding_says_what_the_networks_say():
     steady = [0.4] * 20
-    assert finding_of(steady, [0.41] * 20) == ("Clustering 4 times that of shuffled entries, 0.98 times that of the "
-                                               "same degrees: degrees explain it")
-    assert finding_of(steady, [0.3] * 20).endswith("1.33 times that of the same degrees: degrees do not explain it")
-    assert finding_of(steady, [0.5] * 20).endswith("0.80 times that of the same degrees: degrees do not explain it")
+    assert finding_of(steady, [0.41] * 20) == ("Clustering 4 times that of shuffled entries, 0.98 (0.98 to 0.98) "
+                                               "times that of the same degrees: degrees explain it")
+    for other, ratio in ((0.3, "1.33"), (0.5, "0.80")):
+        assert finding_of(steady, [other] * 20).endswith(
+            f"{ratio} ({ratio} to {ratio}) times that of the same degrees: degrees do not explain it")
     assert finding_of(steady, [0.2] * 10 + [0.5] * 10).endswith("undecided")  # wide
     assert finding_of(steady[:4], [0.4] * 4, [0.1] * 4).endswith("undecided")  # too few
 
