@@ -265,11 +265,11 @@ def _record(script, settings, finding, rows, seconds):
 
 
 def _commit():
-    """The commit of the code, with "+" where files differ from it; None where there is no git."""
+    """The commit of the code, with "+" where code differs from it; None where there is no git."""
     git = ["git", "-C", str(ROOT)]
     try:
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
-        changed = subprocess.run([*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True,
+        changed = subprocess.run([*git, "status", "--porcelain", "--", "*.py", "requirements.lock"], capture_output=True,
                                  text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
