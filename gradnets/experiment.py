@@ -269,8 +269,8 @@ def _commit():
     git = ["git", "-C", str(ROOT)]
     try:
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
-        changed = subprocess.run([*git, "status", "--porcelain", "--", "*.py", "requirements.lock"], capture_output=True,
-                                 text=True, timeout=10)
+        changed = subprocess.run([*git, "status", "--porcelain", "--", "*.py", "requirements.lock"],
+                                 capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return commit.stdout.strip() + ("+" if changed.stdout.strip() else "") if commit.returncode == 0 else None

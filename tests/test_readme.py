@@ -1,4 +1,5 @@
 """The README's commands and its Python, run as they stand there."""
+import json
 import re
 import shlex
 
@@ -27,6 +28,25 @@ def test_commands_were_found():
 def test_python(code, capsys):
     exec(compile(code, "README.md", "exec"), {})
     assert "NetworkStats(nodes=784" in capsys.readouterr().out
+
+
+def test_numbers_are_those_of_the_gallery_and_the_benchmarks():
+    rows = {row["network"]: row for row in json.loads((ROOT / "figures/grad_network.json").read_text())["rows"]}
+    ratio = [rows["directed configuration"]["observed_over_this" + end] for end in ("", "_low", "_high")]
+    assert "{:.2f} times (90 % interval {:.2f} to {:.2f})".format(*ratio) in README
+    observed = rows["the gradient's network"]["clustering"]
+    assert f"clustering {observed:.3f}" in README
+    accuracy = json.loads((ROOT / "figures/mlp.json").read_text())["rows"][-1]["test_accuracy"]
+    assert f"test accuracy {accuracy:.3f}" in README
+    measured = {row["what"]: row["value"] for subject in ("networks", "training")
+                for row in json.loads((ROOT / f"benchmarks/{subject}.json").read_text())["rows"]}
+    for data in ("MNIST", "CIFAR-10"):
+        ends = [measured[f"all metrics end to end, {data}, against {peer}"] for peer in ("networkx", "igraph")]
+        assert "{:.0f} / {:.0f}".format(*ends) in README
+    for net in ("784-30-10", "784-784-10"):
+        steps = [measured[f"recorded step, single sample, {net}, mnist, against {peer}"]
+                 for peer in ("PyTorch eager", "PyTorch eager by hand")]
+        assert "{:.1f} / {:.1f}".format(*steps) in README
 
 
 def test_links_lead_somewhere():
