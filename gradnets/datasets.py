@@ -6,6 +6,7 @@ outside is not trusted: known files are checked by SHA-256, decompressed sizes a
 pickles are read as data, never run. Whatever is wrong ends in one line that says what to do.
 """
 
+import contextlib
 import hashlib
 import math
 import numbers
@@ -650,6 +651,8 @@ def _download(group, name, folder):
             failures[mirror] = f"{mirror}: {_line(error)[:100]}"
         finally:
             watch.close()
+    with contextlib.suppress(OSError):  # not empty, or not ours to remove
+        folder.rmdir()
     raise DataError(f"{missing} ({'; '.join(failures.values())}): {remedy}")
 
 

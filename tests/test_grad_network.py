@@ -60,6 +60,14 @@ def test_constants_can_be_edited_in_the_file(tmp_path, monkeypatch):
         grad_network.main()
 
 
+def test_a_step_without_input_is_refused(tmp_path, capsys, monkeypatch):
+    dark = datasets.Dataset("dark", np.zeros((5, 31)), np.zeros(5, int), 2, "made here", {})
+    monkeypatch.setattr(datasets, "load", lambda *_, **__: dark)
+    with pytest.raises(SystemExit):
+        run(tmp_path)
+    assert "every input of step 20 is 0" in capsys.readouterr().err
+
+
 def test_degenerate_steps_are_counted():
     rng = np.random.default_rng(0)
     data = SimpleNamespace(name="toy", inputs=rng.random((20, 30)), labels=rng.integers(3, size=20), classes=3)
