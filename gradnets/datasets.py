@@ -636,24 +636,26 @@ def _download(group, name, folder):
     except OSError as error:
         raise DataError(f"{missing} (cannot write there: {error.strerror}): {remedy}") from None
     failures = {}
-    for mirror in MIRRORS[group] * ROUNDS:
-        watch = _Watch(name)
-        fetch = pooch.HTTPDownloader(
-            progressbar=watch,
-            chunk_size=2**14,
-            timeout=SILENCE,
-            headers={"Accept-Encoding": "identity"},  # the .gz itself, not what is in it
-        )
-        try:
-            pooch.retrieve(mirror + name, f"sha256:{SHA256[name]}", name, folder, downloader=fetch)
-            return folder / name
-        except (OSError, ValueError) as error:  # no answer, a bad one, or the wrong bytes
-            failures[mirror] = f"{mirror}: {_line(error)[:100]}"
-        finally:
-            watch.close()
-    with contextlib.suppress(OSError):  # not empty, or not ours to remove
-        folder.rmdir()
-    raise DataError(f"{missing} ({'; '.join(failures.values())}): {remedy}")
+    try:
+        for mirror in MIRRORS[group] * ROUNDS:
+            watch = _Watch(name)
+            fetch = pooch.HTTPDownloader(
+                progressbar=watch,
+                chunk_size=2**14,
+                timeout=SILENCE,
+                headers={"Accept-Encoding": "identity"},  # the .gz itself, not what is in it
+            )
+            try:
+                pooch.retrieve(mirror + name, f"sha256:{SHA256[name]}", name, folder, downloader=fetch)
+                return folder / name
+            except (OSError, ValueError) as error:  # no answer, a bad one, or the wrong bytes
+                failures[mirror] = f"{mirror}: {_line(error)[:100]}"
+            finally:
+                watch.close()
+        raise DataError(f"{missing} ({'; '.join(failures.values())}): {remedy}")
+    finally:
+        with contextlib.suppress(OSError):  # only an empty folder can be removed
+            folder.rmdir()
 
 
 class _Watch:
