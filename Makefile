@@ -37,7 +37,7 @@ figures: $(READY) ## redraw the gallery from real data (GRADNETS_DATA, or a down
 	@$(PY) mlp.py --dataset mnist --steps 60000 --out figures
 
 bench: $(READY) ## speed against the peers, as ratios; one thread
-	@for subject in training networks; do echo; $(PY) benchmarks/$$subject.py || exit 1; done
+	@for subject in training networks tails; do echo; $(PY) benchmarks/$$subject.py || exit 1; done
 
 peers: $(READY) ## install the libraries that bench compares with (large: PyTorch)
 	@$(PY) -m pip install --disable-pip-version-check --editable '.[bench]'

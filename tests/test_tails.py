@@ -1,0 +1,179 @@
+"""Tails against the library powerlaw, plain numpy, and samples of known laws."""
+import warnings
+
+import numpy as np
+import powerlaw
+import pytest
+from scipy import stats
+
+from gradnets import tails
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def pareto(alpha, n, seed):
+    return (1 - rng(seed).random(n)) ** (-1 / (alpha - 1))
+
+
+def with_body(alpha, n, seed):
+    """Two thirds power law from 1 on, one third uniform below."""
+    return np.concatenate((pareto(alpha, 2 * n // 3, seed), rng(seed + 1000).random(n // 3)))
+
+
+def theirs(values, xmin=None):
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        found = powerlaw.Fit(values, xmin=xmin, parameter_ranges={"alpha": [1.01, 30.0]}, verbose=0)
+        return found, {name: found.distribution_compare("power_law", name, normalized_ratio=True)
+                       for name in ("exponential", "lognormal", "stretched_exponential")} if xmin else None
+
+
+@pytest.mark.parametrize("values", [with_body(2.5, 150, 1), with_body(3.7, 240, 2), rng(3).lognormal(0, 1, 200),
+                                    rng(4).exponential(1e-9, 150), pareto(1.8, 90, 5)])
+def test_fit_equals_powerlaws_own_search(values):
+    ours, (fit, _) = tails.fit(values), theirs(values)
+    assert ours.xmin == fit.xmin
+    assert ours.alpha == pytest.approx(fit.alpha, rel=1e-6)
+    assert ours.sigma == pytest.approx(fit.sigma, rel=1e-6)
+    assert ours.ks == pytest.approx(fit.D, rel=1e-6)
+    assert ours.n_tail == fit.n_tail
+
+
+def test_fit_and_stability_equal_plain_numpy():
+    values = np.round(rng(1).lognormal(0, 1, 300), 2)  # with ties
+    found = tails.stability(values)
+    positive = np.sort(values)
+    np.testing.assert_array_equal(found.xmin, np.unique(positive)[:-1])
+    for k, xmin in enumerate(found.xmin):
+        tail = positive[positive >= xmin]
+        alpha = 1 + len(tail) / np.log(tail / xmin).sum()
+        gaps = np.abs(1 - (tail / xmin) ** (1 - alpha) - np.arange(len(tail)) / len(tail))
+        assert (found.alpha[k], found.ks[k]) == pytest.approx((alpha, gaps.max()), rel=1e-9)
+        assert found.n_tail[k] == len(tail)
+        assert found.sigma[k] == pytest.approx((alpha - 1) / np.sqrt(len(tail)), rel=1e-9)
+    best = tails.fit(values)
+    assert best.ks == pytest.approx(found.ks.min(), rel=1e-12)
+    assert best.xmin == found.xmin[found.ks.argmin()]
+
+
+def test_zeros_are_counted_apart():
+    values = with_body(2.5, 300, 1)
+    fit = tails.fit(values)
+    more = tails.fit(np.concatenate((values, np.zeros(77))).reshape(-1, 1))
+    assert (more.zeros, more.n) == (77, 377)
+    assert (more.xmin, more.alpha, more.ks) == (fit.xmin, fit.alpha, fit.ks)
+
+
+def test_exponents_of_500_known_samples():
+    for alpha in (1.8, 2.5, 4.0):
+        found = [tails.fit(pareto(alpha, 1000, seed)).alpha for seed in range(500)]
+        assert np.mean(found) == pytest.approx(alpha, rel=0.02)
+        assert np.median(found) == pytest.approx(alpha, rel=0.02)
+
+
+def test_many_values_use_fewer_candidates_and_find_the_same_exponent():
+    values = with_body(2.5, 30_000, 6)
+    few = tails.fit(values)
+    assert len(tails.stability(values).xmin) <= tails.CANDIDATES
+    everywhere = np.log(np.sort(values))
+    _, alpha, ks = tails._best(everywhere, np.arange(len(values) - 1))
+    assert few.alpha == pytest.approx(alpha, rel=0.02)
+    assert few.ks < 1.3 * ks
+
+
+def known_law(name, n=20_000):
+    one = rng(7)
+    if name == "exponential":
+        return 1 + one.exponential(0.5, n)
+    if name == "lognormal":
+        drawn = one.lognormal(0.5, 0.7, 4 * n)
+    elif name == "stretched_exponential":
+        drawn = one.weibull(0.5, 6 * n)
+    else:
+        drawn = pareto(1.5, 4 * n, 8)
+        drawn = drawn[one.random(4 * n) < np.exp(-0.05 * (drawn - 1))]
+    return drawn[drawn >= 1][:n]
+
+
+@pytest.mark.parametrize("name", tails.LAWS)
+@pytest.mark.parametrize("unit", [1.0, 1e-200])
+def test_the_right_law_is_chosen(name, unit):
+    values = known_law(name) * unit
+    rows = tails.compare(values, values.min())
+    assert min(rows, key=lambda row: row["aic"])["alternative"] == name
+    assert tails.verdict(rows) == f"{name.replace('_', ' ')}, not a power law"
+
+
+def test_a_power_law_is_called_one():
+    values = pareto(2.5, 20_000, 9)
+    rows = tails.compare(values, 1.0)
+    assert tails.verdict(rows) == "power law"
+    assert {row["alternative"]: row["ratio"] > 2 for row in rows}["exponential"]
+
+
+@pytest.mark.parametrize("name", ["exponential", "lognormal", "stretched_exponential"])
+def test_ratios_equal_powerlaws(name):
+    values = known_law(name, 3000)
+    _, ratios = theirs(values, 1.0)
+    for row in tails.compare(values, 1.0):
+        if row["alternative"] == name:
+            assert row["ratio"] == pytest.approx(ratios[name][0], rel=1e-3)
+            assert row["p"] == pytest.approx(ratios[name][1], rel=1e-2, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", tails.LAWS)
+def test_laws_are_fitted_as_well_as_any_neighbour(name):
+    """Likelihoods by powerlaw's densities: at the fitted parameters as returned, and less at any around them."""
+    values = known_law(name, 4000) / known_law(name, 4000).min()
+    parameters, ours = tails.LAWS[name](values, np.log(values))
+    law = getattr(powerlaw, "_".join(word.capitalize() for word in name.split("_")))
+
+    def total(at):
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            return law(xmin=1.0, parameters=at, verbose=0).loglikelihoods(values)
+    np.testing.assert_allclose(ours, total(parameters), rtol=1e-6, atol=1e-8)
+    for key in parameters:
+        for factor in (0.99, 1.01):
+            assert total(parameters | {key: parameters[key] * factor}).sum() < ours.sum()
+
+
+def test_bootstrap_p_is_uniform_where_the_power_law_is_true():
+    p = [tails.bootstrap_p(with_body(2.5, 240, seed), replicates=99, seed=seed) for seed in range(150)]
+    assert stats.kstest(p, "uniform").pvalue > 1e-3
+
+
+def test_bootstrap_p_is_small_where_it_is_not():
+    assert tails.bootstrap_p(np.minimum(pareto(2.5, 5000, 1), 5), replicates=99) < 0.05  # censored
+    assert tails.bootstrap_p(rng().poisson(5, 3000) + 1, replicates=99) < 0.05  # a hump of whole numbers
+
+
+def test_bootstrap_p_repeats_with_its_seed():
+    values = with_body(2.5, 300, 1)
+    assert tails.bootstrap_p(values, 50, seed=3) == tails.bootstrap_p(values, 50, seed=3)
+    assert tails.bootstrap_p(values, 50, seed=3) == tails.bootstrap_p(values, 50, seed=rng(3))
+
+
+@pytest.mark.parametrize("function", [tails.fit, tails.stability, tails.bootstrap_p, lambda v: tails.compare(v, 1.0)])
+@pytest.mark.parametrize(("values", "message"), [
+    ([], "got 0 values"), ([0.0] * 50, "0 distinct positive"), ([2.0] * 50, "1 distinct positive"),
+    (list(range(9)), "8 distinct positive"), ([1.0, np.nan] * 20, "20 values are NaN or infinite"),
+    ([1.0, np.inf] * 20, "NaN or infinite"), ([-1.0, 2.0] * 20, "20 negative"), (["a"] * 20, "real numbers"),
+    ([1j] * 20, "real numbers"), ([None] * 20, "real numbers"),
+])
+def test_values_without_a_tail_are_refused_by_name(function, values, message):
+    with pytest.raises(tails.NoTail, match=message):
+        function(np.array(values))
+
+
+@pytest.mark.parametrize("xmin", [0.0, -1.0, 1e9, np.nan])
+def test_compare_refuses_an_xmin_that_leaves_no_tail(xmin):
+    with pytest.raises(tails.NoTail, match="xmin"):
+        tails.compare(with_body(2.5, 300, 1), xmin)
+
+
+def test_bootstrap_refuses_no_replicates():
+    with pytest.raises(ValueError, match="replicates is 0"):
+        tails.bootstrap_p(with_body(2.5, 300, 1), 0)
