@@ -170,6 +170,43 @@ def verdict(rows, level=0.05):
     return f"power law or {name}, undecided"
 
 
+def survival(law, parameters, x):
+    """Chance that a value of the law is at least x, above xmin = 1.
+
+    Parameters
+    ----------
+    law : str
+        "power_law" or one of the alternatives of `compare`.
+    parameters : dict
+        Its `parameters`; {"alpha": ...} for the power law.
+    x : float array, each at least 1
+        In units of xmin.
+
+    Returns
+    -------
+    float64 array of x's shape
+    """
+    x = np.asarray(x, dtype=float)
+    if law == "power_law":
+        return x ** (1 - parameters["alpha"])
+    if law == "exponential":
+        return np.exp(-parameters["Lambda"] * (x - 1))
+    if law == "lognormal":
+        mu, sigma = parameters["mu"], parameters["sigma"]
+        return np.exp(special.log_ndtr((mu - np.log(x)) / sigma) - special.log_ndtr(mu / sigma))
+    if law == "stretched_exponential":
+        rate, beta = parameters["Lambda"], parameters["beta"]
+        return np.exp(-rate**beta * np.expm1(beta * np.log(x)))
+    if law == "truncated_power_law":
+        import mpmath
+
+        alpha, rate = parameters["alpha"], parameters["Lambda"]
+        whole = mpmath.expint(alpha, rate)
+        return np.array([float(mpmath.mpf(v) ** (1 - alpha) * mpmath.expint(alpha, rate * v) / whole)
+                         for v in x.ravel()]).reshape(x.shape)
+    raise ValueError(f"unknown law {law!r}: expected power_law or one of {', '.join(LAWS)}")
+
+
 def bootstrap_p(values, replicates=1000, seed=0):
     """The chance that a true power law fits as badly as these values do.
 
@@ -250,18 +287,27 @@ def _stretched_exponential(x, logs):
 
 def _truncated_power_law(x, logs):
     """p(x) ~ x^-α exp(-Λ x), whose integral from 1 on is the exponential integral E_α(Λ)."""
-    import mpmath  # powerlaw needs it too
-
     first, mean = logs.mean(), x.mean()
 
     def loss(parameters):
         alpha, rate = parameters[0], np.exp(parameters[1])
-        return alpha * first + rate * mean + float(mpmath.log(mpmath.expint(alpha, rate)))
+        return alpha * first + rate * mean + _log_exponential_integral(alpha, rate)
 
-    alpha, log_rate = min((_least(loss, (1 + 1 / first, np.log(start / mean))) for start in (1e-3, 1.0)), key=loss)
+    starts = [(1 + 1 / first, np.log(1e-3 / mean)), (1 + 1 / first, np.log(1 / mean)), (0.0, -np.log(mean - 1))]
+    alpha, log_rate = min((_least(loss, start) for start in starts), key=loss)
     rate = float(np.exp(log_rate))
-    integral = float(mpmath.log(mpmath.expint(alpha, rate)))
-    return {"alpha": alpha, "Lambda": rate}, -alpha * logs - rate * x - integral
+    return {"alpha": alpha, "Lambda": rate}, -alpha * logs - rate * x - _log_exponential_integral(alpha, rate)
+
+
+def _log_exponential_integral(order, at):
+    """log E_order(at), infinite where it cannot be told: there mpmath loses all its digits, far from any fit."""
+    import mpmath  # powerlaw needs it too
+
+    try:
+        value = mpmath.expint(order, at)
+    except ValueError:  # no convergence
+        return np.inf
+    return float(mpmath.log(value)) if mpmath.im(value) == 0 and value > 0 else np.inf
 
 
 def _least(loss, start):

@@ -140,6 +140,35 @@ def test_laws_are_fitted_as_well_as_any_neighbour(name):
             assert total(parameters | {key: parameters[key] * factor}).sum() < ours.sum()
 
 
+@pytest.mark.parametrize("values", [
+    rng(1).normal(10, 0.1, 500), rng(2).normal(10, 3, 500).clip(0), 1 + rng(3).random(400), 1 + rng(4).random(400) * 1e-6,
+    rng(5).weibull(8, 500), rng(6).poisson(5, 500), rng(7).pareto(0.3, 500), np.arange(1.0, 11),
+    np.geomspace(1, 1e200, 30),
+], ids=["narrow", "wide", "uniform", "within 1e-6", "steep", "whole", "very heavy", "ten", "200 decades"])
+def test_any_tail_is_compared_without_a_warning(values):
+    for xmin in (tails.fit(values).xmin, values[values > 0].min()):
+        if len(np.unique(values[values >= xmin])) >= tails.FEWEST:
+            rows = tails.compare(values, xmin)
+            assert all(np.isfinite(row["aic"]) and np.isfinite(row["ratio"]) for row in rows), rows
+    assert 0 < tails.bootstrap_p(values, 20) <= 1
+
+
+@pytest.mark.parametrize("name", ["power_law", *tails.LAWS])
+def test_survival_is_that_of_the_samples(name):
+    values = pareto(2.5, 20_000, 9) if name == "power_law" else known_law(name)
+    values = values / values.min()
+    parameters = {"alpha": tails.fit(values).alpha} if name == "power_law" else tails.LAWS[name](values, np.log(values))[0]
+    at = np.quantile(values, (0.0, 0.1, 0.5, 0.9, 0.99))
+    shares = [(values >= x).mean() for x in at]
+    np.testing.assert_allclose(tails.survival(name, parameters, at), shares, atol=0.02)
+    assert tails.survival(name, parameters, np.array([1.0])) == pytest.approx(1.0)
+
+
+def test_survival_refuses_an_unknown_law():
+    with pytest.raises(ValueError, match="expected power_law or one of"):
+        tails.survival("cauchy", {}, np.ones(1))
+
+
 def test_bootstrap_p_is_uniform_where_the_power_law_is_true():
     p = [tails.bootstrap_p(with_body(2.5, 240, seed), replicates=99, seed=seed) for seed in range(150)]
     assert stats.kstest(p, "uniform").pvalue > 1e-3
