@@ -198,12 +198,9 @@ def survival(law, parameters, x):
         rate, beta = parameters["Lambda"], parameters["beta"]
         return np.exp(-rate**beta * np.expm1(beta * np.log(x)))
     if law == "truncated_power_law":
-        import mpmath
-
         alpha, rate = parameters["alpha"], parameters["Lambda"]
-        whole = mpmath.expint(alpha, rate)
-        return np.array([float(mpmath.mpf(v) ** (1 - alpha) * mpmath.expint(alpha, rate * v) / whole)
-                         for v in x.ravel()]).reshape(x.shape)
+        logs = [_log_exponential_integral(alpha, rate * v) for v in x.ravel()]
+        return x ** (1 - alpha) * np.exp(np.reshape(logs, x.shape) - _log_exponential_integral(alpha, rate))
     raise ValueError(f"unknown law {law!r}: expected power_law or one of {', '.join(LAWS)}")
 
 
@@ -300,14 +297,32 @@ def _truncated_power_law(x, logs):
 
 
 def _log_exponential_integral(order, at):
-    """log E_order(at), infinite where it cannot be told: there mpmath loses all its digits, far from any fit."""
-    import mpmath  # powerlaw needs it too
+    """log E_order(at), for at > 0 and any real order.
 
-    try:
-        value = mpmath.expint(order, at)
-    except ValueError:  # no convergence
-        return np.inf
-    return float(mpmath.log(value)) if mpmath.im(value) == 0 and value > 0 else np.inf
+    With t = e^u, E = ∫ t^-order exp(-at t) dt from 1 on is exp(-at) ∫ exp(f(u)) du from 0 on, and f is concave: one
+    peak, and bounds on both sides beyond which nothing counts. Between them Gauss's rule is exact to rounding, also
+    where the usual series lose all their digits to cancellation.
+    """
+    def f(u):
+        return (1 - order) * u - at * np.expm1(u)
+
+    def bound(direction, limit):
+        """Where f has fallen by 50 from its peak, or the limit."""
+        inside, step = 0.0, 1e-9
+        while f(peak + direction * step) > f(peak) - 50 and step < limit:
+            inside, step = step, 2 * step
+        outside = min(step, limit)
+        for _ in range(20):  # halving the bracket: a rough bound will do
+            middle = (inside + outside) / 2
+            inside, outside = (middle, outside) if f(peak + direction * middle) > f(peak) - 50 else (inside, middle)
+        return peak + direction * outside
+
+    with np.errstate(over="ignore"):
+        peak = max(0.0, np.log((1 - order) / at)) if order < 1 else 0.0
+        low, high = bound(-1, peak), bound(1, np.inf)
+        half = (high - low) / 2
+        area = half * (WEIGHTS @ np.exp(f(low + half * (1 + NODES)) - f(peak)))
+    return f(peak) - at + np.log(area)
 
 
 def _least(loss, start):
@@ -315,6 +330,7 @@ def _least(loss, start):
     return tuple(map(float, optimize.minimize(loss, start, method="Nelder-Mead", options=options).x))
 
 
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(200)
 LAWS = {"exponential": _exponential, "lognormal": _lognormal, "stretched_exponential": _stretched_exponential,
         "truncated_power_law": _truncated_power_law}
 
