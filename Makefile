@@ -35,6 +35,7 @@ lint: $(READY) ## style and mistakes
 figures: $(READY) ## redraw the gallery from real data (GRADNETS_DATA, or a download)
 	@$(PY) grad_network.py --dataset mnist --learning-rate 0.1 --seed 1 --out figures
 	@$(PY) mlp.py --dataset mnist --steps 60000 --out figures
+	@$(PY) show_stats.py --datasets mnist noise noise-constant --out figures
 
 bench: $(READY) ## speed against the peers, as ratios; one thread
 	@for subject in training networks tails; do echo; $(PY) benchmarks/$$subject.py || exit 1; done

@@ -234,9 +234,7 @@ def check_constants():
     for name, value, known in (("METHOD", METHOD, METHODS), ("LAYERS", LAYERS, graphs.LAYERS)):
         if value not in known:
             raise ValueError(f"{name} is {value!r}: expected {' or '.join(known)}")
-    for name, value in (("IMAGES", IMAGES), ("STEPS", STEPS), ("BATCH_SIZE", BATCH_SIZE), ("DRAWS", DRAWS)):
-        if not (isinstance(value, int) and value > 0):
-            raise ValueError(f"{name} is {value!r}: expected a positive whole number")
+    experiment.check_positive(IMAGES=IMAGES, STEPS=STEPS, BATCH_SIZE=BATCH_SIZE, DRAWS=DRAWS)
     if not 0 <= CUT < 1:
         raise ValueError(f"CUT is {CUT}: expected a share of the largest entry, in [0, 1)")
     if CUT and METHOD != "threshold":

@@ -102,6 +102,13 @@ def progress(iterable, total=None, what=""):
     return tqdm(iterable, total=total, desc=what, leave=False, disable=not sys.stderr.isatty())
 
 
+def check_positive(**constants):
+    """ValueError for the first of these constants, by name, that is no positive whole number."""
+    for name, value in constants.items():
+        if not (isinstance(value, int) and value > 0):
+            raise ValueError(f"{name} is {value!r}: expected a positive whole number")
+
+
 # ---- constants to flags -----------------------------------------------------------------------------------
 
 def constants(path):

@@ -21,7 +21,7 @@ def test_command(command, script, tmp_path):
 
 
 def test_commands_were_found():
-    assert {command.split()[0] for command in COMMANDS} == {"grad_network.py", "mlp.py"}
+    assert {command.split()[0] for command in COMMANDS} == {"grad_network.py", "mlp.py", "show_stats.py"}
 
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))

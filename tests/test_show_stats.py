@@ -1,0 +1,87 @@
+"""Tails of weights and gradients: the right numbers are fitted, and what has no tail is said."""
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import mlp
+import show_stats
+from gradnets import datasets, experiment, tails
+
+SMALL = ["--datasets", "glyphs", "noise-constant", "--images", "60", "--hidden-units", "8", "--steps", "50",
+         "--gradients", "2", "--replicates", "5"]
+
+
+def test_magnitudes_are_those_of_weights_and_pooled_gradients():
+    data = datasets.load("tree", limit=50)
+    network = mlp.MLP((31, 6, 4), seed=1)
+    before = [w.copy() for w in network.weights]
+    found = show_stats.magnitudes(network, data, 3, seed=2)
+    for kept, weights in zip(before, network.weights, strict=True):
+        np.testing.assert_array_equal(kept, weights)  # looking does not train
+    np.testing.assert_array_equal(found["weights"][1], np.abs(network.weights[1]).ravel())
+    steps = list(mlp.train(network, data, 3, 0.0, seed=2))
+    for layer in range(2):
+        expected = np.abs(np.stack([step.gradients[layer] for step in steps])).ravel()
+        np.testing.assert_array_equal(found["gradients"][layer], expected)
+
+
+def test_training_moves_the_weights_between_before_and_after():
+    data = datasets.load("tree", limit=50)
+    found = show_stats.before_and_after(data, (6,), "normal(0.01)", 0.05, 200, 2, seed=0)
+    assert found["after"]["weights"][0].mean() > 2 * found["before"]["weights"][0].mean()
+
+
+def test_describe_gives_the_fit_of_the_nonzero_values():
+    values = np.concatenate((np.random.default_rng(0).exponential(1, 3000), np.zeros(500)))
+    row, (xmin, law, parameters) = show_stats.describe(values, 20, 0)
+    fit = tails.fit(values)
+    assert (row["n"], row["zeros"], row["xmin"], row["alpha"]) == (3500, 500, fit.xmin, fit.alpha)
+    assert row["skew"] == pytest.approx(stats.skew(values[values > 0]))
+    assert row["tail"] == fit.n_tail / 3000
+    assert xmin == fit.xmin
+    best = min(tails.compare(values, xmin), key=lambda one: one["aic"])
+    assert (law, parameters) == ((best["alternative"], best["parameters"]) if best["aic"] < 0 else
+                                 ("power_law", {"alpha": fit.alpha}))
+
+
+def test_what_has_no_tail_is_said():
+    row, law = show_stats.describe(np.zeros(100), 20, 0)
+    assert law is None
+    assert row["verdict"].startswith("no tail: 0 distinct positive values")
+    row, _ = show_stats.describe(np.minimum((1 - np.random.default_rng(1).random(5000)) ** (-1 / 1.5), 5), 99, 0)
+    assert row["p"] < 0.1
+    assert not row["verdict"].startswith("power law,")
+
+
+def test_script_writes_a_row_for_each_case(tmp_path):
+    experiment.run(show_stats.main, [*SMALL, "--out", str(tmp_path)])
+    record = json.loads((tmp_path / "show_stats.json").read_text())
+    cases = {(row["data"], row["what"], row["when"], row["layer"]) for row in record["rows"]}
+    assert len(cases) == len(record["rows"]) == 2 * 2 * 2 * 2
+    assert [data["name"] for data in record["data"]] == ["glyphs", "noise-constant"]
+    assert record["finding"].startswith("Skew of the trained |weights|: glyphs")
+
+
+def test_from_the_shell(script, tmp_path):
+    done = script("show_stats.py", *SMALL, "--out", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "show_stats.png").stat().st_size > 50_000
+
+
+@pytest.mark.parametrize(("flags", "words"), [
+    (["--datasets", "nothing"], "expected one of glyphs"),
+    (["--steps", "0"], "STEPS is 0"),
+    (["--gradients", "0"], "GRADIENTS is 0"),
+    (["--replicates", "0"], "REPLICATES is 0"),
+    (["--hidden-units", "0"], "positive whole numbers"),
+    (["--init", "zero"], "unknown init"),
+])
+def test_mistakes_end_with_one_line(tmp_path, capsys, flags, words):
+    with pytest.raises(SystemExit) as end:
+        experiment.run(show_stats.main, [*SMALL, *flags, "--out", str(tmp_path)])
+    err = capsys.readouterr().err
+    assert end.value.code == 2
+    assert words in err
+    assert err.count("\n") == 1
