@@ -38,6 +38,13 @@ def test_numbers_are_those_of_the_gallery_and_the_benchmarks():
     assert f"clustering {observed:.3f}" in README
     accuracy = json.loads((ROOT / "figures/mlp.json").read_text())["rows"][-1]["test_accuracy"]
     assert f"test accuracy {accuracy:.3f}" in README
+    tails = json.loads((ROOT / "figures/show_stats.json").read_text())["rows"]
+    skews = {(row["data"], row["when"]): row["skew"] for row in tails if (row["what"], row["layer"]) == ("weights", 1)}
+    assert ("skew of the first layer's weights {:.1f} untrained, {:.1f} after MNIST, {:.1f} and {:.1f} after noise"
+            .format(skews["mnist", "before"], *(skews[name, "after"] for name in ("mnist", "noise", "noise-constant")))
+            in README)
+    trained = [row for row in tails if (row["what"], row["when"], row["layer"]) == ("gradients", "after", 1)]
+    assert all(row["verdict"].startswith("truncated power law, not") and round(row["p"], 3) == 0.005 for row in trained)
     measured = {row["what"]: row["value"] for subject in ("networks", "training")
                 for row in json.loads((ROOT / f"benchmarks/{subject}.json").read_text())["rows"]}
     for data in ("MNIST", "CIFAR-10"):
