@@ -365,11 +365,18 @@ def _candidates(logs):
 # ---- kernels: on sorted logarithms, where a power law is an exponential -----------------------------------
 
 @njit(cache=True)
-def _alpha(logs, first, total):
-    """Maximum likelihood, from the sum of the logarithms from `first` on."""
-    n = len(logs) - first
-    excess = total - n * logs[first]
-    return 1.0 + n / excess
+def _alphas(logs, candidates):
+    """Maximum likelihood at every candidate, in one pass from the largest value down."""
+    alphas = np.empty(len(candidates))
+    total, upto = 0.0, len(logs)
+    for k in range(len(candidates) - 1, -1, -1):
+        first = candidates[k]
+        for i in range(first, upto):
+            total += logs[i]
+        upto = first
+        n = len(logs) - first
+        alphas[k] = 1.0 + n / (total - n * logs[first])
+    return alphas
 
 
 @njit(cache=True)
@@ -390,30 +397,20 @@ def _distance(logs, first, alpha, enough):
 @njit(cache=True)
 def _best(logs, candidates):
     """Index, alpha and distance of the candidate whose distance is least."""
-    best, best_alpha, least = candidates[0], 1.0, np.inf
-    total, upto = 0.0, len(logs)
+    alphas = _alphas(logs, candidates)
+    best, least = 0, np.inf
     for k in range(len(candidates) - 1, -1, -1):
-        first = candidates[k]
-        for i in range(first, upto):
-            total += logs[i]
-        upto = first
-        alpha = _alpha(logs, first, total)
-        gap = _distance(logs, first, alpha, least)
+        gap = _distance(logs, candidates[k], alphas[k], least)
         if gap <= least:
-            best, best_alpha, least = first, alpha, gap
-    return best, best_alpha, least
+            best, least = k, gap
+    return candidates[best], alphas[best], least
 
 
 @njit(cache=True)
 def _all(logs, candidates):
     """Alpha and distance at every candidate."""
-    alphas, gaps = np.empty(len(candidates)), np.empty(len(candidates))
-    total, upto = 0.0, len(logs)
-    for k in range(len(candidates) - 1, -1, -1):
-        first = candidates[k]
-        for i in range(first, upto):
-            total += logs[i]
-        upto = first
-        alphas[k] = _alpha(logs, first, total)
-        gaps[k] = _distance(logs, first, alphas[k], np.inf)
+    alphas = _alphas(logs, candidates)
+    gaps = np.empty(len(candidates))
+    for k in range(len(candidates)):
+        gaps[k] = _distance(logs, candidates[k], alphas[k], np.inf)
     return alphas, gaps
