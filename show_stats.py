@@ -7,8 +7,9 @@ Figure: a row a data set; for the first layer's weights and gradients the histog
 grey and trained in colour, with the best law drawn over the range it was fitted on.
 
 Source: README of mlp_gradient_networks (2016): heavy-tailed histograms of the weights and cached deltas of a 784-30-10
-tanh net, guessed to be stretched exponentials, and lost on random inputs. It trains 30,000 single samples at a rate of
-0.01 towards targets of -1 and 1; its initialisation is not known, and a normal one of 0.01 comes nearest to its look.
+tanh net, guessed to be stretched exponentials, and lost on random inputs. As tried here: 30,000 single samples, a rate
+of 0.01 towards targets of -1 and 1. The source's initialisation is not known; weights look heavy-tailed only from a
+small one, so here it is.
 
 Takes 18 s for three data sets.
 """
@@ -68,8 +69,7 @@ def describe(values, replicates, seed):
     if said == "power law" and row["p"] < 0.1:  # the best of these laws, and yet the bootstrap rules it out
         said = "none of these laws"
     row["verdict"] = f"{said}, in the top {row['tail']:.2g} of the values"
-    best = min([*laws, {"alternative": "power_law", "aic": 0.0, "parameters": {"alpha": fit.alpha}}],
-               key=lambda law: law["aic"])
+    best = tails.best(laws) or {"alternative": "power_law", "parameters": {"alpha": fit.alpha}}
     return row, (fit.xmin, best["alternative"], best["parameters"])
 
 

@@ -1,7 +1,7 @@
 """How fast are tail fits, beside the library powerlaw?
 
-Values are two thirds a power law and one third uniform below it. powerlaw searches every value as xmin; at 20,000 it
-takes seconds, so it runs once.
+Values are two thirds a power law and one third uniform below it. powerlaw tries every value as xmin; ours, above 2,000
+distinct ones, 300 of them.
 """
 import harness  # first: it pins the threads  # isort: skip
 

@@ -1,10 +1,9 @@
 """How fast is a recorded training step of mlp.py, beside PyTorch's eager mode?
 
 float64, one sample a step, the essay's tanh net with squared error, on MNIST. PyTorch is measured twice: with its own
-SGD optimiser, as most people write it, and with the update written by hand, its quickest way. Ours
-is too: a recorded step forms its gradients, outer products of what it keeps, when they are first read, and its update
-needs none; the second pair of rows reads them all. The nets are made before the clock runs, and go on training from
-run to run.
+SGD optimiser, as most people write it, and with the update written by hand, its quickest way. A recorded step of ours
+forms its gradients, outer products of what it keeps, when they are first read, and its update needs none: it is
+measured without and with all of them read. The nets are made before the clock runs, and go on training from run to run.
 """
 import harness  # first: it pins the threads  # isort: skip
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 INK, GREY, PALE = "#1d2733", "#7b8794", "#d9dee4"
-BLUE, RED, GOLD, GREEN = "#1f6fb2", "#c8452d", "#d99a1c", "#2f8f6b"
+BLUE, RED = "#1f6fb2", "#c8452d"
 STYLE = {
     "font.size": 9,
     "text.color": INK,

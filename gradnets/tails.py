@@ -145,6 +145,12 @@ def compare(values, xmin):
     return rows
 
 
+def best(rows):
+    """The row of `compare` whose law Akaike's criterion puts first, or None if that is the power law."""
+    row = min(rows, key=lambda row: row["aic"])
+    return row if row["aic"] < 0 else None
+
+
 def verdict(rows, level=0.05):
     """What a comparison says, in words.
 
@@ -161,11 +167,11 @@ def verdict(rows, level=0.05):
         Names the best law by Akaike's criterion if its ratio against the power law is decided; else says that the
         power law cannot be told from it, or is the best.
     """
-    best = min(rows, key=lambda row: row["aic"])
-    name = best["alternative"].replace("_", " ")
-    if best["aic"] >= 0:
+    first = best(rows)
+    if first is None:
         return "power law"
-    if best["p"] < level:
+    name = first["alternative"].replace("_", " ")
+    if first["p"] < level:
         return f"{name}, not a power law"
     return f"power law or {name}, undecided"
 

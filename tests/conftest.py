@@ -40,7 +40,7 @@ def cifar10_chances():
 @pytest.fixture
 def script():
     """Run a script from the shell: script("mlp.py", "--steps", 5) -> CompletedProcess with text output."""
-    def run(name, *flags, **environment):
+    def run(name, *flags):
         return subprocess.run([sys.executable, str(ROOT / name), *map(str, flags)], capture_output=True, text=True,
-                              timeout=300, env=os.environ | environment)
+                              timeout=300)
     return run

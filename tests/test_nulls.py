@@ -38,6 +38,14 @@ def test_what_each_null_keeps(chance):
     assert nulls.shuffled_entries(directed, one).sum() == directed.sum()
 
 
+def network_of(nodes, links):
+    """bool (nodes, nodes), symmetric, from pairs of nodes."""
+    matrix = np.zeros((nodes, nodes), dtype=bool)
+    for i, j in links:
+        matrix[i, j] = matrix[j, i] = True
+    return matrix
+
+
 def assert_uniform(null, start, possible, draws=6000):
     """Chi-square over all the matrices that the null may give."""
     one = rng(5)
@@ -49,13 +57,8 @@ def assert_uniform(null, start, possible, draws=6000):
 def test_undirected_configuration_is_uniform_over_all_simple_graphs():
     degrees = np.array([3, 2, 2, 2, 2, 1])
     pairs = list(itertools.combinations(range(6), 2))
-    possible = []
-    for links in itertools.combinations(pairs, 6):
-        matrix = np.zeros((6, 6), dtype=bool)
-        for i, j in links:
-            matrix[i, j] = matrix[j, i] = True
-        if (matrix.sum(axis=0) == degrees).all():
-            possible.append(matrix)
+    every = (network_of(6, links) for links in itertools.combinations(pairs, 6))
+    possible = [matrix for matrix in every if (matrix.sum(axis=0) == degrees).all()]
     assert len(possible) > 20
     assert_uniform(nulls.undirected_configuration, possible[0], possible, draws=200 * len(possible))
 
@@ -71,12 +74,7 @@ def test_directed_configuration_is_uniform_over_all_matrices_with_these_sums():
 def test_erdos_renyi_and_shuffling_are_uniform():
     path = graphs.merge_layers(np.eye(4, k=1, dtype=bool))
     pairs = list(itertools.combinations(range(4), 2))
-    possible = []
-    for links in itertools.combinations(pairs, 3):
-        matrix = np.zeros((4, 4), dtype=bool)
-        for i, j in links:
-            matrix[i, j] = matrix[j, i] = True
-        possible.append(matrix)
+    possible = [network_of(4, links) for links in itertools.combinations(pairs, 3)]
     assert_uniform(nulls.erdos_renyi, path, possible)
     start = np.array([[True, True, False], [False, False, False]])
     possible = []
