@@ -99,12 +99,11 @@ class MLP:
         biased = [bool(biases)] * layers if np.ndim(biases) == 0 else list(biases)
         if len(biased) != layers:
             raise ValueError(f"biases names {len(biased)} layers, but sizes {self.sizes} make {layers}")
-        law, scale = _named_number("init", init, SCALES)
-        rng = _generator(seed, child=0)
+        rng = generator(seed, child=0)
         self.weights, self.biases = [], []
         for shape, has_bias in zip(pairwise(self.sizes), biased, strict=True):
-            self.weights.append(_draw(law, scale, shape, rng))
-            self.biases.append(_draw_bias(law, scale, shape[1], rng) if has_bias else None)
+            self.weights.append(draw_weights(init, shape, rng))
+            self.biases.append(_draw_bias(init, shape[1], rng) if has_bias else None)
 
     def forward(self, inputs):
         """Activations of every layer, inputs first: list of (batch, n_l) from inputs (batch, n_0)."""
@@ -213,7 +212,7 @@ def train(network, dataset, steps, learning_rate, batch_size=1, seed=0, momentum
     A net that diverges goes on with infinities and NaN, as its numbers are: look at `step.loss`.
     """
     _check_training(network, dataset, steps, learning_rate, batch_size, momentum, nesterov)
-    return _steps(network, dataset, steps, learning_rate, batch_size, _generator(seed, child=1), momentum, nesterov)
+    return _steps(network, dataset, steps, learning_rate, batch_size, generator(seed, child=1), momentum, nesterov)
 
 
 def _steps(network, dataset, steps, learning_rate, batch_size, rng, momentum, nesterov):
@@ -327,7 +326,7 @@ def _named_number(what, text, defaults):
     return name, value
 
 
-def _generator(seed, child):
+def generator(seed, child):
     """A generator as it is, or that of one child of a number: 0 weights, 1 samples (and elsewhere 2 links, 3 data)."""
     if isinstance(seed, np.random.Generator):
         return seed
@@ -336,7 +335,9 @@ def _generator(seed, child):
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(child,)))
 
 
-def _draw(law, scale, shape, rng):
+def draw_weights(init, shape, rng):
+    """Initial weights: float64 of that shape, by a law that `MLP` names; ValueError for another."""
+    law, scale = _named_number("init", init, SCALES)
     if law == "uniform":
         return rng.uniform(-scale, scale, shape)
     if law == "normal":
@@ -352,8 +353,9 @@ def _draw(law, scale, shape, rng):
     return scale * np.ascontiguousarray(q if shape[0] >= shape[1] else q.T)
 
 
-def _draw_bias(law, scale, size, rng):
-    return _draw(law, scale, (size,), rng) if law in ("uniform", "normal") else np.zeros(size)
+def _draw_bias(init, size, rng):
+    law, _ = _named_number("init", init, SCALES)
+    return draw_weights(init, (size,), rng) if law in ("uniform", "normal") else np.zeros(size)
 
 
 def _softmax(total):
@@ -361,12 +363,17 @@ def _softmax(total):
     return total / total.sum(axis=1, keepdims=True)
 
 
-def _check_training(network, dataset, steps, learning_rate, batch_size, momentum, nesterov):
+def check_schedule(steps, learning_rate, batch_size):
+    """ValueError for what cannot be a length of training, a rate or a batch."""
     for name, value in (("steps", steps), ("batch_size", batch_size)):
         if not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"{name} is {value!r}: expected a positive whole number")
     if not (np.isfinite(learning_rate) and learning_rate >= 0):
         raise ValueError(f"learning_rate is {learning_rate!r}: expected a finite number, not negative")
+
+
+def _check_training(network, dataset, steps, learning_rate, batch_size, momentum, nesterov):
+    check_schedule(steps, learning_rate, batch_size)
     if not 0 <= momentum < 1:
         raise ValueError(f"momentum is {momentum!r}: expected a number in [0, 1)")
     if nesterov and momentum == 0:
