@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 import mlp
-from gradnets import datasets, experiment, graphs, metrics, nulls, plots
+from gradnets import comparison, datasets, experiment, graphs, nulls, plots
 
 DATASET = "glyphs"          # glyphs, noise, noise-constant, mnist, cifar10, cifar100, tree or clusters
 IMAGES = 10_000             # at most so many training images, from the first on (the essay: 50_000)
@@ -37,9 +37,6 @@ LAYERS = "merged"           # merged: input i and hidden unit i are one node; bi
 GRAPHML = False             # also write the first network drawn, for Gephi, Cytoscape or networkx
 
 METHODS = ("sample", "threshold")
-OBSERVED, SHUFFLED, DEGREES = "the gradient's network", "shuffled entries", "directed configuration"
-# Nulls of the merged network, where no side is left:
-UNDIRECTED = ("undirected configuration", "Erdős-Rényi")
 # The essay's own numbers, one network each: (diameter, clustering) by data set and learning rate.
 ESSAY = {("mnist", 0.01): (5, 0.259), ("mnist", 0.1): (4, 0.279), ("mnist", 1.0): (6, 0.08),
          ("cifar10", 0.1): (4, 0.215)}
@@ -59,101 +56,11 @@ def last_gradient(dataset, hidden_units, steps, learning_rate, batch_size, seed,
     return np.vstack([step.gradients[0], step.bias_gradients[0]]), degenerate
 
 
-def thresholded(chances, cut):
-    """The thresholded network as chances of 0 and 1: above the cut, or as many links as sampling gives on average."""
-    kept = graphs.threshold(chances, cut=cut) if cut > 0 else graphs.threshold(chances, edges=round(chances.sum()))
-    return kept.astype(float)
-
-
-def draw(chances, layers, rng):
-    """One network and one of each of its nulls, by name: bool (inputs, hidden); merged where a null mixes both."""
-    observed = graphs.sample(chances, rng)
-    drawn = {OBSERVED: observed}
-    if layers == "merged":
-        merged = graphs.merge_layers(observed)
-        # Which hidden unit shares a node with which input is arbitrary: other labels, another network.
-        drawn["hidden units relabelled"] = observed[:, rng.permutation(observed.shape[1])]
-        drawn[UNDIRECTED[0]] = nulls.undirected_configuration(merged, rng)
-        drawn[UNDIRECTED[1]] = nulls.erdos_renyi(merged, rng)
-    drawn[SHUFFLED] = nulls.shuffled_entries(observed, rng)
-    drawn[DEGREES] = nulls.directed_configuration(observed, rng)
-    return drawn
-
-
-def statistics(name, adjacency, layers):
-    """The numbers of one network that the table shows, and its degrees on both sides where it has sides."""
-    if layers == "bipartite":
-        stats = metrics.measure_bipartite(adjacency)
-        clustering = stats.bipartite_clustering
-    else:
-        stats = metrics.measure(graphs.merge_layers(adjacency))
-        clustering = stats.average_clustering
-    numbers = {"nodes": stats.nodes, "giant_nodes": stats.giant_nodes, "edges": stats.edges,
-               "diameter": stats.diameter, "path_length": stats.average_path_length,
-               "effective_diameter": stats.effective_diameter, "clustering": clustering}
-    if name in UNDIRECTED:
-        return numbers, None
-    degrees = {"out": adjacency.sum(axis=1), "in": adjacency.sum(axis=0)}
-    for side, values in degrees.items():
-        numbers[f"{side}_skew"], numbers[f"{side}_kurtosis"] = metrics.moments(values)
-    return numbers, degrees
-
-
-def ensemble(chances, layers, draws, seed):
-    """Statistics and degrees of so many networks of each kind, {name: list}, and the first network itself."""
-    def stream(k):
-        return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, k)))  # apart from weights and data
-
-    kinds = {}
-    for k in experiment.progress(range(draws), total=draws, what="drawing"):
-        for name, adjacency in draw(chances, layers, stream(k)).items():
-            kinds.setdefault(name, []).append(statistics(name, adjacency, layers))
-    return kinds, graphs.sample(chances, stream(0))
-
-
-def summary(name, draws, observed):
-    """The row of one kind of network: medians, 90 % intervals, and the observed clustering over its, draw by draw."""
-    row = {"network": name, "draws": len(draws)}
-    columns = {}
-    for key in draws[0][0]:
-        columns[key] = [numbers[key] for numbers, _ in draws]
-        if key == "clustering":
-            columns["observed_over_this"] = [ratio(numbers[key], null[key])
-                                             for (numbers, _), (null, _) in zip(observed, draws, strict=True)]
-    for key, values in columns.items():
-        marks = np.quantile(values, (0.5, 0.05, 0.95), method="inverted_cdf")  # always one of the draws, be it infinite
-        row |= dict(zip((key, f"{key}_low", f"{key}_high"), marks.tolist(), strict=True))
-    return row
-
-
-def ratio(observed, null):
-    if null > 0:
-        return observed / null
-    return np.inf if observed > 0 else 1.0
-
-
 def closed_form(chances):
     """What a rank-one matrix of these chances gives on average, in place of drawing."""
     row, column = nulls.rank_one(chances)
     return {"network": "closed form, rank one", "edges": nulls.expected_degrees(row, column).sum() / 2,
             "clustering": nulls.expected_clustering(row, column)}
-
-
-def finding(rows):
-    """The verdict in a sentence. Degrees explain the clustering if nine draws of ten lie within 10 % of theirs."""
-    by_name = {row["network"]: row for row in rows}
-    shuffled, degrees = by_name[SHUFFLED]["observed_over_this"], by_name[DEGREES]["observed_over_this"]
-    low, high = (by_name[DEGREES]["observed_over_this" + end] for end in ("_low", "_high"))
-    if by_name[OBSERVED]["clustering"] == 0:
-        return "The drawn networks do not cluster"
-    if by_name[DEGREES]["draws"] >= 10 and low >= 0.9 and high <= 1.1:
-        verdict = "degrees explain it"
-    elif high < 0.9 or low > 1.1:
-        verdict = "degrees do not explain it"
-    else:
-        verdict = "undecided"
-    return (f"Clustering {shuffled:.2g} times that of shuffled entries, {degrees:.2f} ({low:.2f} to {high:.2f}) times "
-            f"that of the same degrees: {verdict}")
 
 
 @plots.styled
@@ -173,8 +80,8 @@ def picture(rows, first, degrees, chances, clustering_is, title, caption):
 
     ccdf = panels["degrees"]
     for side, color, label in (("out", plots.BLUE, "inputs"), ("in", plots.RED, "hidden units")):
-        plots.draw_ccdf(ccdf, [d[side] for d in degrees[SHUFFLED]], color, None, band=True)
-        plots.draw_ccdf(ccdf, [d[side] for d in degrees[OBSERVED]], color, label)
+        plots.draw_ccdf(ccdf, [d[side] for d in degrees[comparison.SHUFFLED]], color, None, band=True)
+        plots.draw_ccdf(ccdf, [d[side] for d in degrees[comparison.OBSERVED]], color, label)
     ccdf.set(title="degrees", xlabel="degree (shaded: entries shuffled)",
              ylabel="share of units with at least this degree")
     ccdf.legend(loc="lower right", bbox_to_anchor=(1.03, 0.98), ncols=2, fontsize=8, handlelength=1, columnspacing=1)
@@ -204,10 +111,10 @@ def main():
 
     if not chances.any():
         raise graphs.DegenerateMatrix(f"every input of step {STEPS} is 0: take another step, seed or data set")
-    kept = thresholded(chances, CUT) if METHOD == "threshold" else chances
+    kept = comparison.thresholded(chances, CUT) if METHOD == "threshold" else chances
 
-    kinds, first = ensemble(kept, LAYERS, DRAWS, SEED)
-    rows = [summary(name, draws, kinds[OBSERVED]) for name, draws in kinds.items()]
+    kinds, first = comparison.networks(kept, LAYERS, DRAWS, SEED)
+    rows = comparison.summary(kinds)
     rows[0]["degenerate_steps"] = degenerate
     essays = (hidden_units, ACTIVATION, LOSS, INIT, BATCH_SIZE, METHOD, LAYERS) == (
         inputs, "tanh", "squared", "uniform(0.25)", 1, "sample", "merged")
@@ -222,12 +129,12 @@ def main():
                f"net, {LOSS} loss, init {INIT}, learning rate {LEARNING_RATE:g}, batch {BATCH_SIZE}, seed {SEED};\n"
                f"gradient of step {STEPS} ({degenerate} of {STEPS} steps degenerate), {how}, layers {LAYERS}. Dots are "
                f"medians, bars the middle 90 % of n = {DRAWS} networks of each kind; rings are single numbers.")
-    degrees = {name: [sides for _, sides in kinds[name]] for name in (OBSERVED, SHUFFLED)}
+    degrees = {name: [sides for _, sides in kinds[name]] for name in (comparison.OBSERVED, comparison.SHUFFLED)}
     files = {".npz": {"gradient": gradient, "adjacency": first}}
     if GRAPHML:
         files[".graphml"] = graphs.to_networkx(first, LAYERS)
     clustering_is = "mean over the nodes" if LAYERS == "merged" else "four-cycles, of the paths of three links"
-    return rows, picture(rows, first, degrees, chances, clustering_is, finding(rows), caption), files
+    return rows, picture(rows, first, degrees, chances, clustering_is, comparison.verdict(rows), caption), files
 
 
 def check_constants():

@@ -81,7 +81,7 @@ def test_rows_are_medians_over_draws_of_what_the_parts_give(tmp_path):
         gradient, adjacency = kept["gradient"], kept["adjacency"]
     assert (gradient.shape, gradient.dtype) == ((32, 31), np.float64)
     assert (adjacency.shape, adjacency.dtype) == ((31, 31), bool)
-    assert set(rows) == {"the gradient's network", "hidden units relabelled", "undirected configuration",
+    assert set(rows) == {"observed network", "hidden units relabelled", "undirected configuration",
                          "Erdős-Rényi", "shuffled entries", "directed configuration", "closed form, rank one"}
 
     chances = graphs.probabilities(gradient)[:-1]
@@ -89,7 +89,7 @@ def test_rows_are_medians_over_draws_of_what_the_parts_give(tmp_path):
     networks = [graphs.sample(chances, stream) for stream in streams]
     np.testing.assert_array_equal(networks[0], adjacency)
     stats = [metrics.measure(graphs.merge_layers(network)) for network in networks]
-    observed = rows["the gradient's network"]
+    observed = rows["observed network"]
     for key, field in (("clustering", "average_clustering"), ("path_length", "average_path_length"),
                        ("diameter", "diameter"), ("edges", "edges"), ("giant_nodes", "giant_nodes")):
         low, middle, high = np.quantile([getattr(s, field) for s in stats], (0.05, 0.5, 0.95), method="inverted_cdf")
@@ -115,8 +115,8 @@ def test_the_same_seed_gives_the_same_rows(tmp_path):
 
 def test_bipartite_layers_keep_their_own_nulls(tmp_path):
     record, rows = run(tmp_path, "--layers", "bipartite", "--hidden-units", "12", "--graphml")
-    assert set(rows) == {"the gradient's network", "shuffled entries", "directed configuration"}
-    assert rows["the gradient's network"]["nodes"] == 31 + 12
+    assert set(rows) == {"observed network", "shuffled entries", "directed configuration"}
+    assert rows["observed network"]["nodes"] == 31 + 12
     assert record["settings"]["hidden_units"] == "12"
     graph = nx.read_graphml(tmp_path / "grad_network.graphml", node_type=int)
     with np.load(tmp_path / "grad_network.npz") as kept:
@@ -130,7 +130,7 @@ def test_threshold_gives_one_network_of_as_many_links(tmp_path):
         chances, adjacency = graphs.probabilities(kept["gradient"])[:-1], kept["adjacency"]
     assert adjacency.sum() == round(chances.sum())
     assert chances[adjacency].min() >= chances[~adjacency].max()
-    assert rows["the gradient's network"]["edges_low"] == rows["the gradient's network"]["edges_high"]
+    assert rows["observed network"]["edges_low"] == rows["observed network"]["edges_high"]
     assert "closed form, rank one" not in rows
     run(tmp_path, "--method", "threshold", "--cut", "0.5")
     with np.load(tmp_path / "grad_network.npz") as kept:
@@ -171,34 +171,6 @@ def test_mistakes_end_with_one_line(tmp_path, capsys, flags, words):
     assert words in err
     assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
-
-
-def networks(clustering, sides=None):
-    return [({"clustering": c}, sides) for c in clustering]
-
-
-def finding_of(observed, degrees, shuffled=(0.1,) * 20):
-    kinds = {grad_network.OBSERVED: observed, grad_network.SHUFFLED: shuffled, grad_network.DEGREES: degrees}
-    rows = [grad_network.summary(name, networks(values), networks(observed)) for name, values in kinds.items()]
-    return grad_network.finding(rows)
-
-
-def test_finding_says_what_the_networks_say():
-    steady = [0.4] * 20
-    assert finding_of(steady, [0.41] * 20) == ("Clustering 4 times that of shuffled entries, 0.98 (0.98 to 0.98) "
-                                               "times that of the same degrees: degrees explain it")
-    for other, ratio in ((0.3, "1.33"), (0.5, "0.80")):
-        assert finding_of(steady, [other] * 20).endswith(
-            f"{ratio} ({ratio} to {ratio}) times that of the same degrees: degrees do not explain it")
-    assert finding_of(steady, [0.2] * 10 + [0.5] * 10).endswith("undecided")  # wide
-    assert finding_of(steady[:4], [0.4] * 4, [0.1] * 4).endswith("undecided")  # too few
-
-
-def test_nulls_that_do_not_cluster_are_counted_as_infinitely_exceeded():
-    steady = [0.4] * 20
-    assert "4 times that of shuffled entries" in finding_of(steady, steady, [0.0] + [0.1] * 19)
-    assert "inf times that of shuffled entries" in finding_of(steady, steady, [0.0] * 20)
-    assert finding_of([0.0] * 20, steady) == "The drawn networks do not cluster"
 
 
 def test_the_essays_row_stands_beside_its_own_settings_alone(tmp_path):
