@@ -6,11 +6,14 @@ bootstrap that searches xmin anew in each replicate says whether a power law is 
 
 Zeros belong to no tail: every function leaves them out, and `TailFit` counts them.
 """
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 from scipy import optimize, special
+
+from gradnets import metrics
 
 EXHAUSTIVE = 2000     # so many distinct values or fewer: each is tried as xmin
 CANDIDATES = 300      # of more, so many, evenly spaced in the logarithm of the tail's size
@@ -176,6 +179,62 @@ def verdict(rows, level=0.05):
     return f"power law or {name}, undecided"
 
 
+def describe(values, replicates=200, seed=0):
+    """Everything that these functions say of a set of magnitudes.
+
+    Parameters
+    ----------
+    values : real array, any shape, not negative
+    replicates : int, positive
+        Of the bootstrap.
+    seed : int or numpy.random.Generator
+
+    Returns
+    -------
+    row : dict
+        n, zeros, skew and excess kurtosis of the rest; the tail of `fit`: xmin, its share of the positive values,
+        alpha, alpha_error, the ratio of `compare` by alternative, p of `bootstrap_p`, and the verdict in words. Then
+        the top 90 % of the positive values, where the body counts as well: the verdict on it, and the exponent beta of
+        its stretched exponential. Where there is no tail, n, zeros and a verdict that says why.
+    law : (float, str, dict) or None
+        xmin, name and parameters of the tail's best law, as `survival` takes them.
+    """
+    values = np.asarray(values)
+    row = {"n": values.size, "zeros": values.size - np.count_nonzero(values)}
+    try:
+        found = fit(values)
+        laws = compare(values, found.xmin)
+        positive = values[values > 0]
+        body = compare(positive, np.quantile(positive, 0.1))
+    except NoTail as error:
+        return row | {"verdict": f"no tail: {error}"}, None
+    skew, kurtosis = metrics.moments(positive)
+    row |= {"skew": skew, "kurtosis": kurtosis, "xmin": found.xmin, "tail": found.n_tail / positive.size,
+            "alpha": found.alpha, "alpha_error": found.sigma, **{law["alternative"]: law["ratio"] for law in laws},
+            "p": bootstrap_p(values, replicates, seed)}
+    row["verdict"] = verdict(laws)
+    if row["verdict"] == "power law" and row["p"] < 0.1:  # the best of these laws, and yet the bootstrap rules it out
+        row["verdict"] = "none of these laws"
+    row["top_90_percent"] = verdict(body)
+    row["beta"] = next(law["parameters"]["beta"] for law in body if law["alternative"] == "stretched_exponential")
+    first = best(laws) or {"alternative": "power_law", "parameters": {"alpha": found.alpha}}
+    return row, (found.xmin, first["alternative"], first["parameters"])
+
+
+def over_runs(rows):
+    """One row of several of `describe`: medians with their 90 % intervals, and the commonest words with their count."""
+    together = {"runs": len(rows)}
+    for key in dict.fromkeys(key for row in rows for key in row):
+        values = [row[key] for row in rows if key in row]
+        if isinstance(values[0], str):
+            words, count = Counter(values).most_common(1)[0]
+            together[key] = f"{words}: {count} of {len(rows)}"
+        else:
+            marks = np.quantile(values, (0.5, 0.05, 0.95), method="inverted_cdf")
+            together |= dict(zip((key, f"{key}_low", f"{key}_high"), marks.tolist(), strict=True))
+    return together
+
+
 def survival(law, parameters, x):
     """Chance that a value of the law is at least x, above xmin = 1.
 
@@ -282,7 +341,7 @@ def _stretched_exponential(x, logs):
         beta = np.exp(log_beta)
         return -log_beta + np.log(np.expm1(beta * logs).mean()) - (beta - 1) * first
 
-    beta = float(np.exp(optimize.minimize_scalar(loss, bounds=np.log((0.01, 20.0)), method="bounded").x))
+    beta = float(np.exp(optimize.minimize_scalar(loss, bounds=np.log((0.02, 20.0)), method="bounded").x))
     scale = 1 / np.expm1(beta * logs).mean()  # Λ^β
     likelihoods = np.log(beta * scale) + (beta - 1) * logs - scale * np.expm1(beta * logs)
     return {"Lambda": float(scale ** (1 / beta)), "beta": beta}, likelihoods

@@ -3,14 +3,13 @@ import json
 
 import numpy as np
 import pytest
-from scipy import stats
 
 import mlp
 import show_stats
-from gradnets import datasets, experiment, tails
+from gradnets import datasets, experiment
 
 SMALL = ["--datasets", "glyphs", "noise-constant", "--images", "60", "--hidden-units", "8", "--steps", "50",
-         "--gradients", "2", "--replicates", "5"]
+         "--gradients", "2", "--replicates", "5", "--runs", "2"]
 
 
 def test_magnitudes_are_those_of_weights_and_pooled_gradients():
@@ -33,33 +32,12 @@ def test_training_moves_the_weights_between_before_and_after():
     assert found["after"]["weights"][0].mean() > 2 * found["before"]["weights"][0].mean()
 
 
-def test_describe_gives_the_fit_of_the_nonzero_values():
-    values = np.concatenate((np.random.default_rng(0).exponential(1, 3000), np.zeros(500)))
-    row, (xmin, law, parameters) = show_stats.describe(values, 20, 0)
-    fit = tails.fit(values)
-    assert (row["n"], row["zeros"], row["xmin"], row["alpha"]) == (3500, 500, fit.xmin, fit.alpha)
-    assert row["skew"] == pytest.approx(stats.skew(values[values > 0]))
-    assert row["tail"] == fit.n_tail / 3000
-    assert xmin == fit.xmin
-    best = min(tails.compare(values, xmin), key=lambda one: one["aic"])
-    assert (law, parameters) == ((best["alternative"], best["parameters"]) if best["aic"] < 0 else
-                                 ("power_law", {"alpha": fit.alpha}))
-
-
-def test_what_has_no_tail_is_said():
-    row, law = show_stats.describe(np.zeros(100), 20, 0)
-    assert law is None
-    assert row["verdict"].startswith("no tail: 0 distinct positive values")
-    row, _ = show_stats.describe(np.minimum((1 - np.random.default_rng(1).random(5000)) ** (-1 / 1.5), 5), 99, 0)
-    assert row["p"] < 0.1
-    assert not row["verdict"].startswith("power law,")
-
-
 def test_script_writes_a_row_for_each_case(tmp_path):
     experiment.run(show_stats.main, [*SMALL, "--out", str(tmp_path)])
     record = json.loads((tmp_path / "show_stats.json").read_text())
     cases = {(row["data"], row["what"], row["when"], row["layer"]) for row in record["rows"]}
     assert len(cases) == len(record["rows"]) == 2 * 2 * 2 * 2
+    assert {row["runs"] for row in record["rows"]} == {2}
     assert [data["name"] for data in record["data"]] == ["glyphs", "noise-constant"]
     assert record["finding"].startswith("Skew of the trained |weights|: glyphs")
 
@@ -74,6 +52,7 @@ def test_from_the_shell(script, tmp_path):
     (["--datasets", "nothing"], "expected one of glyphs"),
     (["--steps", "0"], "STEPS is 0"),
     (["--gradients", "0"], "GRADIENTS is 0"),
+    (["--runs", "0"], "RUNS is 0"),
     (["--replicates", "0"], "REPLICATES is 0"),
     (["--hidden-units", "0"], "positive whole numbers"),
     (["--init", "zero"], "unknown init"),

@@ -232,3 +232,40 @@ def test_compare_refuses_an_xmin_that_leaves_no_tail(xmin):
 def test_bootstrap_refuses_no_replicates():
     with pytest.raises(ValueError, match="replicates is 0"):
         tails.bootstrap_p(with_body(2.5, 300, 1), 0)
+
+
+def test_describe_gives_the_fit_of_the_nonzero_values():
+    values = np.concatenate((np.random.default_rng(0).exponential(1, 3000), np.zeros(500)))
+    row, (xmin, law, parameters) = tails.describe(values, 20, 0)
+    fit = tails.fit(values)
+    assert (row["n"], row["zeros"], row["xmin"], row["alpha"]) == (3500, 500, fit.xmin, fit.alpha)
+    assert row["skew"] == pytest.approx(stats.skew(values[values > 0]))
+    assert row["tail"] == fit.n_tail / 3000
+    assert xmin == fit.xmin
+    best = min(tails.compare(values, xmin), key=lambda one: one["aic"])
+    assert (law, parameters) == ((best["alternative"], best["parameters"]) if best["aic"] < 0 else
+                                 ("power_law", {"alpha": fit.alpha}))
+
+
+def test_what_has_no_tail_is_said():
+    row, law = tails.describe(np.zeros(100), 20, 0)
+    assert law is None
+    assert row["verdict"].startswith("no tail: 0 distinct positive values")
+    row, _ = tails.describe(np.minimum((1 - np.random.default_rng(1).random(5000)) ** (-1 / 1.5), 5), 99, 0)
+    assert row["p"] < 0.1
+    assert row["verdict"] != "power law"
+
+
+def test_describe_sees_the_body_that_the_tail_leaves_out():
+    values = np.random.default_rng(0).weibull(0.6, 20_000)
+    row, _ = tails.describe(values, 5, 0)
+    assert row["top_90_percent"] == "stretched exponential, not a power law"
+    assert row["beta"] == pytest.approx(0.6, rel=0.05)
+
+
+def test_runs_are_summed_up_by_medians_and_commonest_words():
+    rows = [{"n": 5, "p": p, "verdict": word} for p, word in ((0.1, "a"), (0.3, "b"), (0.2, "a"))]
+    del rows[1]["p"]
+    together = tails.over_runs(rows)
+    assert together["verdict"] == "a: 2 of 3"
+    assert (together["runs"], together["n"], together["p_low"], together["p_high"]) == (3, 5, 0.1, 0.2)
