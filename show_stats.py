@@ -107,8 +107,10 @@ def main():
 
     trained = [row for row in rows if row["when"] == "after" and row["layer"] == 1]
     plain = sum(row["verdict"].startswith("power law:") for row in trained)
+    stretched = sum(row.get("top_90_percent", "").startswith("stretched") for row in trained)
     skews = ", ".join(f"{row['data']} {row.get('skew', np.nan):.1f}" for row in trained if row["what"] == "weights")
-    title = f"Skew of the trained |weights|: {skews}; a power law is best in {plain} of {len(trained)} trained tails"
+    title = (f"Skew of trained |weights|: {skews}; best: a power law in {plain} of {len(trained)} tails, a stretched "
+             f"exponential over the top 90 % in {stretched}")
     caption = (f"First layer of a tanh net, hidden units {' '.join(map(str, HIDDEN_UNITS))}, init {INIT}, targets -1 "
                f"and 1, before (grey) and after {STEPS:,} single-sample steps at learning rate {LEARNING_RATE:g}; n = "
                f"{RUNS} runs, curves of the first.\nAll weights, and the entries of {GRADIENTS} gradients, zeros left "

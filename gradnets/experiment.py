@@ -39,7 +39,7 @@ from tqdm import tqdm
 
 from gradnets import datasets
 
-PACKAGES = ("numpy", "scipy", "matplotlib", "networkx", "numba")  # whose versions the JSON records
+PACKAGES = ("numpy", "scipy", "matplotlib", "networkx", "numba", "powerlaw")  # whose versions the JSON records
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -57,6 +57,11 @@ def figure(mosaic, width, height, title, caption, **options):
     return made, panels
 
 
+def shades(count):
+    """So many colours of one row, light to dark: for curves that have an order, as steps have."""
+    return matplotlib.colormaps["viridis_r"](np.linspace(0.1, 1, count))
+
+
 def draw_matrix(axes, matrix):
     """A matrix as an image: bools as dots on white, magnitudes on a logarithmic scale over four decades."""
     if matrix.dtype == bool:
