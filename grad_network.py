@@ -8,6 +8,8 @@ of the inputs and in-degrees of the hidden units (directed configuration).
 Figure: the gradient, one network drawn from it, the degrees of both sides (CCDF, log-log, with the band of
 shuffled entries), and clustering, path length and diameter of the drawn networks beside those of each null.
 
+MODEL rbm takes the gradient of a restricted Boltzmann machine instead, for which the source hoped the same.
+
 Source: the essay "Social Network Patterns in Neural Network Gradients" (2016). Its net is a 784-784-10 tanh net
 with a bias on the input layer alone, squared error, weights uniform in ±0.25, trained on single samples. It merges
 input i and hidden unit i into one node, and so does this script, unless LAYERS says bipartite.
@@ -18,14 +20,16 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 import mlp
+import rbm
 from gradnets import comparison, datasets, experiment, graphs, nulls, plots
 
+MODEL = "mlp"               # mlp: a perceptron; rbm: a restricted Boltzmann machine by contrastive divergence (CD-1)
 DATASET = "glyphs"          # glyphs, noise, noise-constant, mnist, cifar10, cifar100, tree or clusters
 IMAGES = 10_000             # at most so many training images, from the first on (the essay: 50_000)
 HIDDEN_UNITS = "inputs"     # a number, or inputs: as many as there are inputs, which makes the gradient square
-ACTIVATION = "tanh"         # tanh, relu or leaky(slope)
-LOSS = "squared"            # squared or cross-entropy
-INIT = "uniform(0.25)"      # uniform(scale), normal(scale), glorot, glorot-normal or orthogonal(gain)
+ACTIVATION = "tanh"         # of the perceptron: tanh, relu or leaky(slope)
+LOSS = "squared"            # of the perceptron: squared or cross-entropy
+INIT = "default"            # uniform(scale), normal(scale), glorot, glorot-normal, orthogonal(gain), or the model's own
 LEARNING_RATE = 0.1         # step length (the essay: 0.1, and 0.01 and 1.0)
 STEPS = 500                 # the gradient is that of the last one; 1 takes it from the untrained net
 BATCH_SIZE = 1              # samples a step
@@ -36,23 +40,32 @@ CUT = 0.0                   # for threshold: keep entries above this share of th
 LAYERS = "merged"           # merged: input i and hidden unit i are one node; bipartite: they stay apart
 GRAPHML = False             # also write the first network drawn, for Gephi, Cytoscape or networkx
 
+DEFAULT_INITS = {"mlp": "uniform(0.25)", "rbm": "normal(0.01)"}  # the essay's; Hinton's practical guide of 2010
 METHODS = ("sample", "threshold")
 # The essay's own numbers, one network each: (diameter, clustering) by data set and learning rate.
 ESSAY = {("mnist", 0.01): (5, 0.259), ("mnist", 0.1): (4, 0.279), ("mnist", 1.0): (6, 0.08),
          ("cifar10", 0.1): (4, 0.215)}
 
 
-def last_gradient(dataset, hidden_units, steps, learning_rate, batch_size, seed, **net):
-    """The first layer's gradient in the last step, with the bias as its last row, and how many steps had none.
+def last_gradient(dataset, hidden_units, steps, learning_rate, batch_size, seed, model="mlp", init="default", **net):
+    """The gradient of the last step's first layer of weights, and how many steps had none.
 
-    Returns float64 (inputs + 1, hidden_units) and an int: the steps whose deltas are all zero or not finite.
+    Returns float64 (inputs + 1, hidden_units) of a perceptron, its bias as the last row, as in the essay, or (inputs,
+    hidden_units) of a Boltzmann machine; and an int: the steps whose gradient is zero or not finite.
     """
-    sizes = (dataset.inputs.shape[1], hidden_units, dataset.classes)
-    network = mlp.MLP(sizes, seed=seed, biases=(True, False), **net)
-    training = mlp.train(network, dataset, steps, learning_rate, batch_size, seed)
+    inputs = dataset.inputs.shape[1]
+    init = DEFAULT_INITS[model] if init == "default" else init
+    if model == "rbm":
+        network = rbm.RBM(inputs, hidden_units, init, seed)
+    else:
+        network = mlp.MLP((inputs, hidden_units, dataset.classes), init=init, seed=seed, biases=(True, False), **net)
+    training = {"mlp": mlp, "rbm": rbm}[model].train(network, dataset, steps, learning_rate, batch_size, seed)
     degenerate = 0
     for step in experiment.progress(training, total=steps, what="training"):
-        degenerate += not (np.isfinite(step.deltas[0]).all() and step.deltas[0].any())
+        moved = step.gradients[0] if model == "rbm" else step.deltas[0]  # deltas are cheaper to look at
+        degenerate += not (np.isfinite(moved).all() and moved.any())
+    if model == "rbm":
+        return step.gradients[0], degenerate
     return np.vstack([step.gradients[0], step.bias_gradients[0]]), degenerate
 
 
@@ -102,10 +115,10 @@ def main():
     if LAYERS == "merged" and hidden_units != inputs:
         raise ValueError(f"merging layers needs as many hidden units as the {inputs} inputs, HIDDEN_UNITS is "
                          f"{hidden_units}: set it to inputs, or LAYERS to bipartite")
-    gradient, degenerate = last_gradient(dataset, hidden_units, STEPS, LEARNING_RATE, BATCH_SIZE, SEED,
-                                         activation=ACTIVATION, loss=LOSS, init=INIT)
+    gradient, degenerate = last_gradient(dataset, hidden_units, STEPS, LEARNING_RATE, BATCH_SIZE, SEED, MODEL, INIT,
+                                         **({"activation": ACTIVATION, "loss": LOSS} if MODEL == "mlp" else {}))
     try:
-        chances = graphs.probabilities(gradient)[:-1]  # the bias sets the scale, then is left out, as in the essay
+        chances = graphs.probabilities(gradient)[:inputs]  # a bias sets the scale, then is left out, as in the essay
     except graphs.DegenerateMatrix as error:
         raise graphs.DegenerateMatrix(f"step {STEPS}, one of {degenerate} degenerate ones: {error}") from None
 
@@ -116,19 +129,22 @@ def main():
     kinds, first = comparison.networks(kept, LAYERS, DRAWS, SEED)
     rows = comparison.summary(kinds)
     rows[0]["degenerate_steps"] = degenerate
-    essays = (hidden_units, ACTIVATION, LOSS, INIT, BATCH_SIZE, METHOD, LAYERS) == (
-        inputs, "tanh", "squared", "uniform(0.25)", 1, "sample", "merged")
+    essays = (MODEL, hidden_units, ACTIVATION, LOSS, INIT, BATCH_SIZE, METHOD, LAYERS) == (
+        "mlp", inputs, "tanh", "squared", "default", 1, "sample", "merged")
     if essays and (DATASET, LEARNING_RATE) in ESSAY:
         diameter, clustering = ESSAY[DATASET, LEARNING_RATE]
         rows.insert(1, {"network": "the essay's one network", "diameter": diameter, "clustering": clustering})
-    if METHOD == "sample" and LAYERS == "merged" and BATCH_SIZE == 1:
+    if MODEL == "mlp" and METHOD == "sample" and LAYERS == "merged" and BATCH_SIZE == 1:
         rows.append(closed_form(chances))
 
     how = {"sample": "sampled", "threshold": f"thresholded at {CUT:g}" if CUT else "thresholded"}[METHOD]
-    caption = (f"{dataset.name}, {len(dataset.labels):,} items, {inputs}-{hidden_units}-{dataset.classes} {ACTIVATION} "
-               f"net, {LOSS} loss, init {INIT}, learning rate {LEARNING_RATE:g}, batch {BATCH_SIZE}, seed {SEED};\n"
-               f"gradient of step {STEPS} ({degenerate} of {STEPS} steps degenerate), {how}, layers {LAYERS}. Dots are "
-               f"medians, bars the middle 90 % of n = {DRAWS} networks of each kind; rings are single numbers.")
+    what = (f"{inputs}-{hidden_units} Boltzmann machine by CD-1" if MODEL == "rbm" else
+            f"{inputs}-{hidden_units}-{dataset.classes} {ACTIVATION} net, {LOSS} loss")
+    init = DEFAULT_INITS[MODEL] if INIT == "default" else INIT
+    caption = (f"{dataset.name}, {len(dataset.labels):,} items, {what}, init {init}, learning rate {LEARNING_RATE:g}, "
+               f"batch {BATCH_SIZE}, seed {SEED};\ngradient of step {STEPS} ({degenerate} of {STEPS} degenerate), "
+               f"{how}, layers {LAYERS}. Dots are medians, bars the middle 90 % of n = {DRAWS} networks of each kind; "
+               "rings are single numbers.")
     degrees = {name: [sides for _, sides in kinds[name]] for name in (comparison.OBSERVED, comparison.SHUFFLED)}
     files = {".npz": {"gradient": gradient, "adjacency": first}}
     if GRAPHML:
@@ -138,7 +154,8 @@ def main():
 
 
 def check_constants():
-    for name, value, known in (("METHOD", METHOD, METHODS), ("LAYERS", LAYERS, graphs.LAYERS)):
+    for name, value, known in (("MODEL", MODEL, DEFAULT_INITS), ("METHOD", METHOD, METHODS),
+                               ("LAYERS", LAYERS, graphs.LAYERS)):
         if value not in known:
             raise ValueError(f"{name} is {value!r}: expected {' or '.join(known)}")
     experiment.check_positive(IMAGES=IMAGES, STEPS=STEPS, BATCH_SIZE=BATCH_SIZE, DRAWS=DRAWS)

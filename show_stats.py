@@ -17,11 +17,13 @@ Takes 40 s.
 import numpy as np
 
 import mlp
+import rbm
 from gradnets import datasets, experiment, plots, tails
 
+MODEL = "mlp"               # mlp: a perceptron; rbm: a restricted Boltzmann machine by contrastive divergence (CD-1)
 DATASETS = ("glyphs", "noise", "noise-constant")  # noise has random classes, noise-constant a single one
 IMAGES = 10_000             # at most so many training images, from the first on
-HIDDEN_UNITS = (30,)        # units of each hidden layer
+HIDDEN_UNITS = (30,)        # units of each hidden layer; a Boltzmann machine has one
 INIT = "normal(0.01)"       # uniform(scale), normal(scale), glorot, glorot-normal or orthogonal(gain)
 LEARNING_RATE = 0.01        # step length
 STEPS = 30_000              # single-sample steps between before and after
@@ -30,28 +32,33 @@ RUNS = 3                    # training runs a data set, seeded SEED, SEED + 1, .
 REPLICATES = 100            # of the bootstrap
 SEED = 0                    # seeds data, weights, samples and bootstrap
 
+MODELS = {"mlp": mlp, "rbm": rbm}
 WHAT = ("weights", "gradients")
 WHEN = ("before", "after")
 
 
-def magnitudes(network, dataset, count, seed):
+def magnitudes(model, network, dataset, count, seed):
     """|weights| and |gradients| of each layer: {what: list of flat arrays}; the network is not changed."""
-    steps = list(mlp.train(network, dataset, count, learning_rate=0.0, seed=seed))
-    return {"weights": [np.abs(w).ravel() for w in network.weights],
+    steps = list(MODELS[model].train(network, dataset, count, learning_rate=0.0, seed=seed))
+    weights = [network.weights] if model == "rbm" else network.weights
+    return {"weights": [np.abs(w).ravel() for w in weights],
             "gradients": [np.abs(np.concatenate([step.gradients[l].ravel() for step in steps]))
-                          for l in range(len(network.weights))]}
+                          for l in range(len(weights))]}
 
 
-def before_and_after(dataset, hidden_units, init, learning_rate, steps, count, seed):
+def before_and_after(model, dataset, hidden_units, init, learning_rate, steps, count, seed):
     """{when: magnitudes} of one training run."""
-    sizes = (dataset.inputs.shape[1], *hidden_units, dataset.classes)
-    network = mlp.MLP(sizes, "tanh", "squared", init, seed, biases=(True,) + (False,) * len(hidden_units),
-                      targets=(-1.0, 1.0))
-    found = {"before": magnitudes(network, dataset, count, seed + 1)}
-    training = mlp.train(network, dataset, steps, learning_rate, seed=seed)
+    inputs = dataset.inputs.shape[1]
+    if model == "rbm":
+        network = rbm.RBM(inputs, *hidden_units, init, seed)
+    else:
+        network = mlp.MLP((inputs, *hidden_units, dataset.classes), "tanh", "squared", init, seed,
+                          biases=(True,) + (False,) * len(hidden_units), targets=(-1.0, 1.0))
+    found = {"before": magnitudes(model, network, dataset, count, seed + 1)}
+    training = MODELS[model].train(network, dataset, steps, learning_rate, seed=seed)
     for _ in experiment.progress(training, total=steps, what=f"training on {dataset.name}"):
         pass
-    return found | {"after": magnitudes(network, dataset, count, seed + 1)}
+    return found | {"after": magnitudes(model, network, dataset, count, seed + 1)}
 
 
 @plots.styled
@@ -91,13 +98,18 @@ def picture(found, best, title, caption):
 
 def main():
     experiment.check_positive(IMAGES=IMAGES, STEPS=STEPS, GRADIENTS=GRADIENTS, RUNS=RUNS, REPLICATES=REPLICATES)
+    if MODEL not in MODELS:
+        raise ValueError(f"MODEL is {MODEL!r}: expected {' or '.join(MODELS)}")
+    if MODEL == "rbm" and len(HIDDEN_UNITS) != 1:
+        raise ValueError(f"HIDDEN_UNITS is {HIDDEN_UNITS}: a Boltzmann machine has one hidden layer, give one number")
+    layers = 1 if MODEL == "rbm" else len(HIDDEN_UNITS) + 1
     rows, found, best = [], {}, {}
     for name in DATASETS:
         dataset = datasets.load(name, limit=IMAGES, seed=SEED)
-        runs = [before_and_after(dataset, HIDDEN_UNITS, INIT, LEARNING_RATE, STEPS, GRADIENTS, SEED + run)
+        runs = [before_and_after(MODEL, dataset, HIDDEN_UNITS, INIT, LEARNING_RATE, STEPS, GRADIENTS, SEED + run)
                 for run in range(RUNS)]
         found[name] = runs[0]
-        cases = [(what, when, layer) for what in WHAT for when in WHEN for layer in range(len(HIDDEN_UNITS) + 1)]
+        cases = [(what, when, layer) for what in WHAT for when in WHEN for layer in range(layers)]
         for what, when, layer in experiment.progress(cases, total=len(cases), what=f"fitting {name}"):
             described = [tails.describe(run[when][what][layer], REPLICATES, SEED) for run in runs]
             rows.append({"data": name, "what": what, "when": when, "layer": layer + 1}
@@ -111,10 +123,12 @@ def main():
     skews = ", ".join(f"{row['data']} {row.get('skew', np.nan):.1f}" for row in trained if row["what"] == "weights")
     title = (f"Skew of trained |weights|: {skews}; best: a power law in {plain} of {len(trained)} tails, a stretched "
              f"exponential over the top 90 % in {stretched}")
-    caption = (f"First layer of a tanh net, hidden units {' '.join(map(str, HIDDEN_UNITS))}, init {INIT}, targets -1 "
-               f"and 1, before (grey) and after {STEPS:,} single-sample steps at learning rate {LEARNING_RATE:g}; n = "
-               f"{RUNS} runs, curves of the first.\nAll weights, and the entries of {GRADIENTS} gradients, zeros left "
-               "out. Dashed: the best law, where it was fitted.")
+    what = "A Boltzmann machine by CD-1" if MODEL == "rbm" else "First layer of a tanh net, targets -1 and 1"
+    caption = (f"{what}, hidden units {' '.join(map(str, HIDDEN_UNITS))}, init {INIT}, before (grey) and after "
+               f"{STEPS:,} single-sample steps at learning rate {LEARNING_RATE:g}; n = {RUNS} runs, curves of the "
+               "first.\n"
+               f"All weights, and the entries of {GRADIENTS} gradients, zeros left out. Dashed: the best law, where it "
+               "was fitted.")
     return rows, picture(found, best, title, caption)
 
 

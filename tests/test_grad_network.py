@@ -8,6 +8,7 @@ import pytest
 from conftest import real
 
 import grad_network
+import rbm
 from gradnets import datasets, experiment, graphs, metrics, nulls
 
 SMALL = ["--dataset", "tree", "--steps", "20", "--draws", "4"]  # 31 inputs: quick
@@ -142,7 +143,20 @@ def test_minibatch_gradients_have_no_closed_form(tmp_path):
     assert "closed form, rank one" not in rows
 
 
+def test_a_boltzmann_machine_has_a_network_too(tmp_path):
+    flags = ["--model", "rbm", "--dataset", "glyphs", "--images", "30", "--steps", "4", "--seed", "2"]
+    _, rows = run(tmp_path, *flags)
+    assert "closed form, rank one" not in rows
+    with np.load(tmp_path / "grad_network.npz") as kept:
+        gradient = kept["gradient"]
+    machine = rbm.RBM(784, 784, seed=2)
+    *_, last = rbm.train(machine, datasets.load("glyphs", limit=30, seed=2), 4, 0.1, seed=2)
+    np.testing.assert_array_equal(gradient, last.gradients[0])
+
+
 @pytest.mark.parametrize(("flags", "words"), [
+    (["--model", "cnn"], "expected mlp or rbm"),
+    (["--model", "rbm"], "values of tree run from -1 to 1"),
     (["--dataset", "digits"], "expected one of glyphs"),
     (["--steps", "0"], "STEPS is 0"),
     (["--hidden-units", "0"], "HIDDEN_UNITS is '0'"),

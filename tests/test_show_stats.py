@@ -16,7 +16,7 @@ def test_magnitudes_are_those_of_weights_and_pooled_gradients():
     data = datasets.load("tree", limit=50)
     network = mlp.MLP((31, 6, 4), seed=1)
     before = [w.copy() for w in network.weights]
-    found = show_stats.magnitudes(network, data, 3, seed=2)
+    found = show_stats.magnitudes("mlp", network, data, 3, seed=2)
     for kept, weights in zip(before, network.weights, strict=True):
         np.testing.assert_array_equal(kept, weights)  # looking does not train
     np.testing.assert_array_equal(found["weights"][1], np.abs(network.weights[1]).ravel())
@@ -28,7 +28,7 @@ def test_magnitudes_are_those_of_weights_and_pooled_gradients():
 
 def test_training_moves_the_weights_between_before_and_after():
     data = datasets.load("tree", limit=50)
-    found = show_stats.before_and_after(data, (6,), "normal(0.01)", 0.05, 200, 2, seed=0)
+    found = show_stats.before_and_after("mlp", data, (6,), "normal(0.01)", 0.05, 200, 2, seed=0)
     assert found["after"]["weights"][0].mean() > 2 * found["before"]["weights"][0].mean()
 
 
@@ -42,6 +42,15 @@ def test_script_writes_a_row_for_each_case(tmp_path):
     assert record["finding"].startswith("Skew of trained |weights|: glyphs")
 
 
+def test_a_boltzmann_machine_has_one_layer(tmp_path):
+    flags = ["--model", "rbm", "--datasets", "noise", "--hidden-units", "5", "--out", str(tmp_path)]
+    experiment.run(show_stats.main, [*SMALL, *flags])
+    rows = json.loads((tmp_path / "show_stats.json").read_text())["rows"]
+    assert [(row["what"], row["when"], row["layer"]) for row in rows] == [
+        (what, when, 1) for what in ("weights", "gradients") for when in ("before", "after")]
+    assert {row["n"] for row in rows} == {784 * 5, 2 * 784 * 5}  # two gradients
+
+
 def test_from_the_shell(script, tmp_path):
     done = script("show_stats.py", *SMALL, "--out", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -51,6 +60,8 @@ def test_from_the_shell(script, tmp_path):
 @pytest.mark.parametrize(("flags", "words"), [
     (["--datasets", "nothing"], "expected one of glyphs"),
     (["--steps", "0"], "STEPS is 0"),
+    (["--model", "cnn"], "expected mlp or rbm"),
+    (["--model", "rbm", "--hidden-units", "4", "4"], "one hidden layer"),
     (["--gradients", "0"], "GRADIENTS is 0"),
     (["--runs", "0"], "RUNS is 0"),
     (["--replicates", "0"], "REPLICATES is 0"),
