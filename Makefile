@@ -35,7 +35,14 @@ lint: $(READY) ## style and mistakes
 figures: $(READY) ## redraw the gallery from real data (GRADNETS_DATA, or a download)
 	@$(PY) grad_network.py --dataset mnist --learning-rate 0.1 --seed 1 --out figures
 	@$(PY) mlp.py --dataset mnist --steps 60000 --out figures
-	@$(PY) show_stats.py --datasets mnist noise noise-constant --out figures
+	@$(PY) rbm.py --dataset mnist --out figures
+	@$(PY) weight_network.py --dataset mnist --out figures
+	@$(PY) minibatch_network.py --dataset mnist --out figures
+	@$(PY) show_stats.py --datasets mnist cifar10 noise noise-constant --out figures
+	@$(PY) show_delta_stats.py --dataset mnist --out figures
+	@$(PY) fractal_stats.py --datasets mnist noise --out figures
+	@$(PY) grad_network.py --model rbm --dataset mnist --out figures/rbm
+	@$(PY) show_stats.py --model rbm --datasets mnist --out figures/rbm
 
 bench: $(READY) ## speed against the peers, as ratios; one thread
 	@for subject in training networks tails; do echo; $(PY) benchmarks/$$subject.py || exit 1; done

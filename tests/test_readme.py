@@ -6,22 +6,30 @@ import shlex
 import pytest
 from conftest import ROOT, real
 
+from gradnets import experiment
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+FEW = {"RUNS": 1, "DRAWS": 2, "REPLICATES": 5}  # repetitions, fewer than the README's
 COMMANDS = sorted(set(re.findall(r"\.venv/bin/python (\w+\.py[^`\n]*)", README)))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command(command, script, tmp_path):
-    if "mnist" in command:
-        real("mnist", limit=1)
+    for data in ("mnist", "cifar10"):
+        if data in command:
+            real(data, limit=1)
     name, *flags = shlex.split(command)
+    for constant, few in FEW.items():
+        if constant in experiment.constants(ROOT / name):
+            flags += ["--" + constant.lower(), few]
     done = script(name, *flags, "--out", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / name.replace(".py", ".png")).exists()
 
 
 def test_commands_were_found():
-    assert {command.split()[0] for command in COMMANDS} == {"grad_network.py", "mlp.py", "show_stats.py"}
+    scripts = {path.name for path in ROOT.glob("*.py")}
+    assert {command.split()[0] for command in COMMANDS} == scripts
 
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
