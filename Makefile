@@ -42,7 +42,8 @@ figures: $(READY) ## redraw the gallery from real data (GRADNETS_DATA, or a down
 	@$(PY) show_delta_stats.py --dataset mnist --out figures
 	@$(PY) fractal_stats.py --datasets mnist noise --out figures
 	@$(PY) grad_network.py --model rbm --dataset mnist --out figures/rbm
-	@$(PY) show_stats.py --model rbm --datasets mnist --out figures/rbm
+	@$(PY) show_stats.py --model rbm --datasets mnist --hidden-units 784 --steps 2000 --gradients 1 --replicates 20 \
+	  --out figures/rbm
 
 bench: $(READY) ## speed against the peers, as ratios; one thread
 	@for subject in training networks tails; do echo; $(PY) benchmarks/$$subject.py || exit 1; done

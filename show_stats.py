@@ -121,14 +121,13 @@ def main():
     plain = sum(row["verdict"].startswith("power law:") for row in trained)
     stretched = sum(row.get("top_90_percent", "").startswith("stretched") for row in trained)
     skews = ", ".join(f"{row['data']} {row.get('skew', np.nan):.1f}" for row in trained if row["what"] == "weights")
-    title = (f"Skew of trained |weights|: {skews}; best: a power law in {plain} of {len(trained)} tails, a stretched "
-             f"exponential over the top 90 % in {stretched}")
+    title = (f"Skew of |weights|: {skews}; a power law is best in {plain} of {len(trained)} tails, a stretched "
+             f"exponential in {stretched} bodies")
     what = "A Boltzmann machine by CD-1" if MODEL == "rbm" else "First layer of a tanh net, targets -1 and 1"
     caption = (f"{what}, hidden units {' '.join(map(str, HIDDEN_UNITS))}, init {INIT}, before (grey) and after "
                f"{STEPS:,} single-sample steps at learning rate {LEARNING_RATE:g}; n = {RUNS} runs, curves of the "
-               "first.\n"
-               f"All weights, and the entries of {GRADIENTS} gradients, zeros left out. Dashed: the best law, where it "
-               "was fitted.")
+               f"first.\nAll weights, and the entries of {GRADIENTS} gradients, zeros left out; the body is their top "
+               "90 %. Dashed: the best law of the tail, where it was fitted.")
     return rows, picture(found, best, title, caption)
 
 

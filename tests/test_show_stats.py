@@ -39,7 +39,7 @@ def test_script_writes_a_row_for_each_case(tmp_path):
     assert len(cases) == len(record["rows"]) == 2 * 2 * 2 * 2
     assert {row["runs"] for row in record["rows"]} == {2}
     assert [data["name"] for data in record["data"]] == ["glyphs", "noise-constant"]
-    assert record["finding"].startswith("Skew of trained |weights|: glyphs")
+    assert record["finding"].startswith("Skew of |weights|: glyphs")
 
 
 def test_a_boltzmann_machine_has_one_layer(tmp_path):
