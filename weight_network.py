@@ -5,9 +5,10 @@ from them or keeps the largest entries (threshold, as many links), and compares 
 untrained and trained. A net with as many hidden units as inputs is merged, as the essay merges gradients; another one
 keeps its layers apart, where four-cycles take the place of triangles.
 
-Merged all the same, hidden unit i with input i, a 784-30 net has few triangles: two of a triangle's three nodes must be
-hidden units, so it takes a link from one of the first 30 inputs to a hidden unit, and on MNIST those inputs are always
-dark: their weights keep the initial values. The columns shared_links and triangles count both.
+Merged all the same, hidden unit i with input i, a 784-30 net has a triangle only where two of its nodes are hidden
+units: it takes a link from one of the first 30 inputs to a hidden unit. On MNIST those inputs are always dark, their
+weights keep the initial values, and where these are small there are next to no such links. The columns shared_links
+and triangles count both.
 
 Figure: the clustering over that of each null, a line a network; of the last net the trained weights, the degrees, the
 weights of the first inputs, and how many inputs share a degree when links are drawn and when the largest are kept.
@@ -33,6 +34,9 @@ SEED = 0                    # seeds data, weights, samples and links
 
 WHEN = ("untrained", "trained")
 METHODS = ("sample", "threshold")
+# Observed clustering over that of each null; where layers stay apart there are two of them.
+OVER = {comparison.SHUFFLED: "over_shuffled", comparison.DEGREES: "over_degrees",
+        comparison.UNDIRECTED[0]: "over_undirected", comparison.UNDIRECTED[1]: "over_erdos_renyi"}
 
 
 def weights_before_and_after(dataset, hidden_units, init, learning_rate, steps, seed):
@@ -53,10 +57,11 @@ def compare(chances, draws, seed):
     rows = {row["network"]: row for row in comparison.summary(kinds)}
     observed = rows[comparison.OBSERVED]
     row = {"layers": layers}
-    for key in ("edges", "clustering", "diameter", "distinct_degrees", "units_of_commonest_degree"):
+    for key in ("edges", "clustering", "diameter", "out_degrees", "units_of_commonest"):
         row |= {key + end: observed[key + end] for end in ("", "_low", "_high")}
-    for null, key in ((comparison.SHUFFLED, "over_shuffled"), (comparison.DEGREES, "over_degrees")):
-        row |= {key + end: rows[null]["observed_over_this" + end] for end in ("", "_low", "_high")}
+    for null, key in OVER.items():
+        if null in rows:
+            row |= {key + end: rows[null]["observed_over_this" + end] for end in ("", "_low", "_high")}
     if chances.shape[0] > chances.shape[1]:
         row["shared_links"], row["triangles"] = forced_together(first)
     return row, {name: [sides for _, sides in kinds[name]] for name in (comparison.OBSERVED, comparison.SHUFFLED)}

@@ -131,34 +131,26 @@ def _measure(name, adjacency, layers):
     if layers == "bipartite":
         stats = metrics.measure_bipartite(adjacency)
         clustering = stats.bipartite_clustering
-        links = np.concatenate((adjacency.sum(axis=0), adjacency.sum(axis=1)))
     else:
-        merged = adjacency if name in UNDIRECTED else graphs.merge_layers(adjacency)
-        stats = metrics.measure(merged)
+        stats = metrics.measure(graphs.merge_layers(adjacency))
         clustering = stats.average_clustering
-        links = merged.sum(axis=0)
-    distinct, commonest = multiplicity(links)
     numbers = {"nodes": stats.nodes, "giant_nodes": stats.giant_nodes, "edges": stats.edges,
                "diameter": stats.diameter, "path_length": stats.average_path_length,
-               "effective_diameter": stats.effective_diameter, "clustering": clustering,
-               "distinct_degrees": distinct, "units_of_commonest_degree": commonest}
+               "effective_diameter": stats.effective_diameter, "clustering": clustering}
     if name in UNDIRECTED:
         return numbers, None
     degrees = {"out": adjacency.sum(axis=1), "in": adjacency.sum(axis=0)}
     for side, values in degrees.items():
         numbers[f"{side}_skew"], numbers[f"{side}_kurtosis"] = metrics.moments(values)
+    numbers["out_degrees"], numbers["units_of_commonest"] = multiplicity(degrees["out"])
     return numbers, degrees
 
 
 def _row(name, draws, observed):
-    row = {"network": name, "draws": len(draws)}
     columns = {}
     for key in draws[0][0]:
         columns[key] = [numbers[key] for numbers, _ in draws]
         if key == "clustering":
             columns["observed_over_this"] = [ratio(numbers[key], null[key])
                                              for (numbers, _), (null, _) in zip(observed, draws, strict=True)]
-    for key, values in columns.items():
-        marks = np.quantile(values, (0.5, 0.05, 0.95), method="inverted_cdf")  # always one of the draws, be it infinite
-        row |= dict(zip((key, f"{key}_low", f"{key}_high"), marks.tolist(), strict=True))
-    return row
+    return {"network": name, "draws": len(draws)} | experiment.spread(**columns)

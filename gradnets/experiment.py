@@ -103,10 +103,23 @@ def progress(iterable, total=None, what=""):
 
 
 def check_positive(**constants):
-    """ValueError for the first of these constants, by name, that is no positive whole number."""
+    """ValueError for the first of these constants, by name, that is no positive whole number, or no tuple of them."""
     for name, value in constants.items():
-        if not (isinstance(value, int) and value > 0):
-            raise ValueError(f"{name} is {value!r}: expected a positive whole number")
+        for one in value if isinstance(value, tuple | list) else (value,):
+            if not (isinstance(one, int) and one > 0):
+                raise ValueError(f"{name} is {one!r}: expected a positive whole number")
+
+
+def spread(**samples):
+    """Medians and the middle 90 % of samples by name, as rows hold them: name, name_low, name_high.
+
+    Each is one of the sample's values, be it infinite.
+    """
+    row = {}
+    for name, values in samples.items():
+        low, middle, high = np.quantile(values, (0.05, 0.5, 0.95), method="inverted_cdf").tolist()
+        row |= {name: middle, f"{name}_low": low, f"{name}_high": high}
+    return row
 
 
 # ---- constants to flags -----------------------------------------------------------------------------------
@@ -261,7 +274,7 @@ def _record(script, settings, finding, rows, seconds):
     return {
         "script": script,
         "settings": {name.lower(): value for name, value in settings.items()},
-        "finding": finding,
+        "finding": " ".join(finding.split()),
         "rows": rows,
         "seconds": round(seconds, 3),
         "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},

@@ -168,6 +168,7 @@ def summarize_distances(counts):
 def moments(degrees):
     """Skew and excess kurtosis of degrees, by population moments; NaN where all degrees are equal."""
     away = degrees - degrees.mean()
+    away = away / max(np.abs(away).max(), np.finfo(float).tiny)  # powers of tiny numbers would underflow
     square = away * away
     variance = square.mean()
     if variance == 0:

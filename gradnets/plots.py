@@ -48,12 +48,13 @@ def figure(mosaic, width, height, title, caption, **options):
     -------
     matplotlib.figure.Figure, dict of str to Axes
     """
-    head = 0.45 + 0.16 * (caption.count("\n") + 1)  # inches
+    below = 0.40 + 0.20 * title.count("\n")  # inches, from the top to the caption
+    head = below + 0.05 + 0.16 * (caption.count("\n") + 1)
     made = Figure(figsize=(width, height), layout="constrained")
     made.get_layout_engine().set(w_pad=0.08, h_pad=0.08, rect=(0, 0, 1, 1 - head / height))
     panels = made.subplot_mosaic(mosaic, **options)
     made.suptitle(title, x=0.12 / width, y=1 - 0.12 / height, fontsize=12, fontweight="bold", ha="left", va="top")
-    made.text(0.12 / width, 1 - 0.40 / height, caption, fontsize=9, color=GREY, va="top", linespacing=1.3)
+    made.text(0.12 / width, 1 - below / height, caption, fontsize=9, color=GREY, va="top", linespacing=1.3)
     return made, panels
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from scipy import optimize, special
 
-from gradnets import metrics
+from gradnets import experiment, metrics
 
 EXHAUSTIVE = 2000     # so many distinct values or fewer: each is tried as xmin
 CANDIDATES = 300      # of more, so many, evenly spaced in the logarithm of the tail's size
@@ -193,9 +193,10 @@ def describe(values, replicates=200, seed=0):
     -------
     row : dict
         n, zeros, skew and excess kurtosis of the rest; the tail of `fit`: xmin, its share of the positive values,
-        alpha, alpha_error, the ratio of `compare` by alternative, p of `bootstrap_p`, and the verdict in words. Then
-        the top 90 % of the positive values, where the body counts as well: the verdict on it, and the exponent beta of
-        its stretched exponential. Where there is no tail, n, zeros and a verdict that says why.
+        alpha, alpha_error, the ratio of `compare` by alternative, p of `bootstrap_p`, the verdict in words, and whether
+        p (below 0.1) or a decided ratio rules a power law out. Then the top 90 % of the positive values, where the body
+        counts as well: the verdict on it, and the exponent beta of its stretched exponential: 1 is an exponential, less
+        is heavier, and the magnitudes of a normal law give 1.4. Where there is no tail, n, zeros and why.
     law : (float, str, dict) or None
         xmin, name and parameters of the tail's best law, as `survival` takes them.
     """
@@ -215,6 +216,7 @@ def describe(values, replicates=200, seed=0):
     row["verdict"] = verdict(laws)
     if row["verdict"] == "power law" and row["p"] < 0.1:  # the best of these laws, and yet the bootstrap rules it out
         row["verdict"] = "none of these laws"
+    row["power_law_ruled_out"] = row["p"] < 0.1 or row["verdict"].endswith("not a power law")
     row["top_90_percent"] = verdict(body)
     row["beta"] = next(law["parameters"]["beta"] for law in body if law["alternative"] == "stretched_exponential")
     first = best(laws) or {"alternative": "power_law", "parameters": {"alpha": found.alpha}}
@@ -222,16 +224,18 @@ def describe(values, replicates=200, seed=0):
 
 
 def over_runs(rows):
-    """One row of several of `describe`: medians with their 90 % intervals, and the commonest words with their count."""
+    """One row of several of `describe`: medians with their 90 % intervals, the commonest words with their count, and in
+    how many of the rows a thing is so."""
     together = {"runs": len(rows)}
     for key in dict.fromkeys(key for row in rows for key in row):
         values = [row[key] for row in rows if key in row]
         if isinstance(values[0], str):
             words, count = Counter(values).most_common(1)[0]
             together[key] = f"{words}: {count} of {len(rows)}"
+        elif isinstance(values[0], bool):
+            together[key] = sum(values)
         else:
-            marks = np.quantile(values, (0.5, 0.05, 0.95), method="inverted_cdf")
-            together |= dict(zip((key, f"{key}_low", f"{key}_high"), marks.tolist(), strict=True))
+            together |= experiment.spread(**{key: values})
     return together
 
 

@@ -115,13 +115,21 @@ def test_fit_is_told_as_ratios_and_draws_a_network_of_its_own():
     assert all(bound.split(" = ")[0] in "abc" for bound in at_bound)
 
 
-def test_summary_is_median_and_range():
-    row = fractal_stats.summary([{"x": 3}, {"x": 1}, {"x": 7}, {"x": 2}])
-    assert row == {"x": 2.5, "x_low": 1, "x_high": 7}
+def test_a_network_without_a_triangle_is_left_without_a_fit():
+    path = np.eye(6, k=1, dtype=bool) | np.eye(6, k=-1, dtype=bool)
+    assert fractal_stats.kronecker_fit(path, np.random.default_rng(0)) == ({}, ())
+    row = fractal_stats.spread([{"x": 3, "a": 1}, {"x": 1}, {"x": 7, "a": 2}])
+    assert (row["x"], row["x_low"], row["x_high"], row["a_low"], row["a_high"]) == (3, 1, 7, 1, 2)
+
+
+def test_nearer_than_the_higher_order_is_counted():
+    measured = [({"normal_distance": normal, "large_order_distance": 0.2}, (), None) for normal in (0.1, 0.3, 0.15)]
+    assert fractal_stats.gradient_row("x", measured, 0)["normal_is_closer"] == 2
 
 
 def one(raw, standardised, normal, closer=0, runs=2):
-    keys = {"raw_distance": raw, "standardised_distance": standardised, "normal_distance": normal}
+    keys = {"raw_distance": raw, "standardised_distance": standardised, "normal_distance": normal,
+            "large_order_distance": standardised}
     return {"runs": runs, "normal_is_closer": closer} | {f"{key}{end}": value for key, span in keys.items()
                                                          for end, value in zip(("_low", "_high"), span, strict=True)}
 
@@ -129,11 +137,11 @@ def one(raw, standardised, normal, closer=0, runs=2):
 def test_finding_is_computed_from_the_rows():
     apart = fractal_stats.finding([one((0.5, 0.7), (0.08, 0.1), (0.05, 0.07), closer=2), one((0.4, 0.6), (0.1, 0.2),
                                                                                              (0.1, 0.3), closer=1)])
-    assert apart == ("Log histograms differ (KS 0.40 to 0.70), less so standardised (0.08 to 0.20); a normal law is "
-                     "closer in 3 of 4 runs (0.05 to 0.30)")
+    assert apart == ("Log histograms differ (KS 0.40 to 0.70), less so standardised (0.08 to 0.20), at a higher order "
+                     "(0.08 to 0.20);\na normal law is nearer than that in 3 of 4 runs (0.05 to 0.30)")
     alike = fractal_stats.finding([one((0.1, 0.2), (0.1, 0.3), (0.5, 0.6)), {"matrix": "fractal, order 3"}])
-    assert alike == ("Log histograms are at KS 0.10 to 0.20, standardised at 0.10 to 0.30; a normal law is closer in 0 "
-                     "of 2 runs (0.50 to 0.60)")
+    assert alike.startswith("Log histograms are at KS 0.10 to 0.20, standardised at 0.10 to 0.30")
+    assert alike.endswith("nearer than that in 0 of 2 runs (0.50 to 0.60)")
 
 
 def test_rows_are_gradients_and_powers(tmp_path):
@@ -189,7 +197,7 @@ def test_a_seed_with_zeros_and_entries_above_1(tmp_path):
 def test_from_the_shell(script, tmp_path):
     done = script("fractal_stats.py", *SMALL, "--out", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "closer in" in done.stdout
+    assert "nearer than that in" in done.stdout
     assert (tmp_path / "fractal_stats.png").stat().st_size > 50_000
 
 

@@ -16,7 +16,7 @@ SMALL = ["--dataset", "tree", "--hidden-units", "12", "--steps", "1", "20", "60"
 
 def test_deltas_are_those_of_the_net_before_the_steps_update():
     data = datasets.load("tree", limit=50)
-    found = show_delta_stats.deltas_of_steps(data, (9,), "uniform(0.25)", 0.1, {1, 15}, 7, seed=3)
+    found = show_delta_stats.deltas_of_steps(data, data, (9,), "uniform(0.25)", 0.1, {1, 15}, 7, seed=3)
     chosen = np.random.default_rng((3, 4)).integers(50, size=7)
     inputs, targets = data.inputs[chosen], np.eye(4)[data.labels[chosen]]
     for stop in (1, 15):
@@ -36,7 +36,7 @@ def test_deltas_are_those_of_the_net_before_the_steps_update():
 def test_vanishing_steps_are_counted_since_the_step_before():
     rng = np.random.default_rng(0)
     data = SimpleNamespace(name="toy", inputs=rng.random((20, 30)), labels=rng.integers(3, size=20), classes=3)
-    found = show_delta_stats.deltas_of_steps(data, (30,), "uniform(5)", 30.0, {1, 10, 50}, 5, seed=0)
+    found = show_delta_stats.deltas_of_steps(data, data, (30,), "uniform(5)", 30.0, {1, 10, 50}, 5, seed=0)
     network = mlp.MLP((30, 30, 3), init="uniform(5)", seed=0, biases=(True, False))
     gone = [not step.deltas[0].any() for step in mlp.train(network, data, 50, 30.0, seed=0)]
     assert sum(gone) > 0
@@ -46,16 +46,20 @@ def test_vanishing_steps_are_counted_since_the_step_before():
 def test_a_mixture_of_scales_is_told_from_heavy_samples():
     rng = np.random.default_rng(1)
     deltas = rng.normal(size=(40, 500)) * np.geomspace(1, 1e-4, 40)[:, None]
-    row = show_delta_stats.describe(deltas, 0.25, 5, 0)
+    row = show_delta_stats.describe(deltas, True, 0.25, 5, 0)
     assert row["skew"] == pytest.approx(stats.skew(np.abs(deltas), axis=None))
     assert row["skew_within"] == pytest.approx(stats.skew(np.abs(rng.normal(size=10**6))), rel=0.1)
     assert row["skew"] > 3 * row["skew_within"]
+    deltas[:, ::2] = 0  # zeros are left out of both
+    halved = show_delta_stats.describe(deltas, True, 0.25, 5, 0)
+    assert halved["skew_within"] == pytest.approx(row["skew_within"], rel=0.2)
+    assert "skew_within" not in show_delta_stats.describe(deltas, False, 0.25, 5, 0)
     assert row["vanished"] == 0.25
 
 
 def test_what_is_not_finite_or_zero_is_said():
-    assert show_delta_stats.describe(np.full((2, 3), np.nan), 1.0, 5, 0)["verdict"] == "no tail: not finite"
-    row = show_delta_stats.describe(np.zeros((2, 3)), 1.0, 5, 0)
+    assert show_delta_stats.describe(np.full((2, 3), np.nan), True, 1.0, 5, 0)["verdict"] == "no tail: not finite"
+    row = show_delta_stats.describe(np.zeros((2, 3)), True, 1.0, 5, 0)
     assert row["zeros"] == 6
     assert row["verdict"].startswith("no tail")
 
@@ -65,6 +69,7 @@ def test_script_writes_a_row_for_each_layer_and_step(tmp_path):
     record = json.loads((tmp_path / "show_delta_stats.json").read_text())
     assert [(row["layer"], row["step"]) for row in record["rows"]] == [(k, s) for k in (1, 2) for s in (1, 20, 60)]
     assert record["finding"].startswith("Hidden |deltas|: skew")
+    assert all(row["skew_low"] < row["skew_high"] for row in record["rows"] if "skew" in row)  # runs have seeds of their own
     with np.load(tmp_path / "show_delta_stats.npz", allow_pickle=False) as kept:
         assert kept["step_20_layer_1"].shape == (2, 10, 12)
 
@@ -83,7 +88,7 @@ def test_from_the_shell(script, tmp_path):
 
 
 @pytest.mark.parametrize(("flags", "words"), [
-    (["--steps", "0", "5"], "STEPS[0] is 0"),
+    (["--steps", "0", "5"], "STEPS is 0"),
     (["--samples", "0"], "SAMPLES is 0"),
     (["--runs", "0"], "RUNS is 0"),
     (["--replicates", "0"], "REPLICATES is 0"),

@@ -38,8 +38,14 @@ def test_script_writes_a_row_for_each_case(tmp_path):
     cases = {(row["data"], row["what"], row["when"], row["layer"]) for row in record["rows"]}
     assert len(cases) == len(record["rows"]) == 2 * 2 * 2 * 2
     assert {row["runs"] for row in record["rows"]} == {2}
+    assert all(row["skew_low"] < row["skew_high"] for row in record["rows"] if "skew" in row)  # runs have seeds of their own
     assert [data["name"] for data in record["data"]] == ["glyphs", "noise-constant"]
-    assert record["finding"].startswith("Skew of |weights|: glyphs")
+    first = {(row["data"], row["what"], row["when"]): row for row in record["rows"] if row["layer"] == 1}
+    for what in ("weights", "gradients"):
+        row = first["glyphs", what, "after"]
+        assert f", trained glyphs {row['skew']:.1f} ({row['beta']:.2f})" in record["finding"]
+    out = sum(row["power_law_ruled_out"] for (*_, when), row in first.items() if when == "after")
+    assert record["finding"].endswith(f"A power law is ruled out in {out} of 8 trained tails")
 
 
 def test_a_boltzmann_machine_has_one_layer(tmp_path):
@@ -67,6 +73,7 @@ def test_from_the_shell(script, tmp_path):
     (["--replicates", "0"], "REPLICATES is 0"),
     (["--hidden-units", "0"], "positive whole numbers"),
     (["--init", "zero"], "unknown init"),
+    (["--learning-rate", "1e308"], "training diverged, weights reach"),
 ])
 def test_mistakes_end_with_one_line(tmp_path, capsys, flags, words):
     with pytest.raises(SystemExit) as end:

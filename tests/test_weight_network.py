@@ -37,7 +37,11 @@ def test_row_holds_the_observed_network_beside_its_nulls():
     row, degrees = weight_network.compare(chances, 4, seed=3)
     kinds, first = comparison.networks(chances, "merged", 4, seed=3)
     assert row["edges"] in [numbers["edges"] for numbers, _ in kinds[comparison.OBSERVED]]
-    assert row["over_degrees"] == pytest.approx(1, abs=0.1)
+    by_name = {one["network"]: one["observed_over_this"] for one in comparison.summary(kinds)}
+    assert {key: row[key] for key in weight_network.OVER.values()} == {
+        "over_shuffled": by_name["shuffled entries"], "over_degrees": by_name["directed configuration"],
+        "over_undirected": by_name["undirected configuration"], "over_erdos_renyi": by_name["Erdős-Rényi"]}
+    assert len(set(by_name.values())) == len(by_name)
     assert row["layers"] == "merged"
     assert "triangles" not in row
     np.testing.assert_array_equal(degrees[comparison.OBSERVED][0]["out"], first.sum(axis=1))

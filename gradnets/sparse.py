@@ -1,0 +1,671 @@
+"""Training with nearly every weight killed: masks, schedules, and compiled epochs that touch only what is left.
+
+A layer is packed in one of three layouts: dense; sparse, a list of single weights a row; blocks, a list of 16
+neighbours a row, which keep the processor's vector units busy. The same kernels run nets that mix them, and skip inputs
+that are 0. Semantics are those of a plain perceptron: one activation throughout, softmax or squared error, gradient
+descent.
+
+Sources: Howon Lee, README of stupidmlp (2016), for killing weights after a short burn-in; Zhu and Gupta 2017, "To
+prune, or not to prune", for the gradual schedule; Lee et al. 2018 (SNIP), Mocanu et al. 2018 (SET) and Evci et al. 2020
+(RigL) for their criteria.
+"""
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+from numba.np import arrayobj
+
+from gradnets import experiment
+
+WIDTH = 16                                # weights in a block, neighbours along a row
+DENSE, SPARSE, BLOCKS = range(3)
+LAYOUTS = ("dense", "sparse", "blocks")
+# Nanoseconds a weight and sample that a layout takes, measured: dense rows stream, single weights scatter.
+COSTS = {"dense": 0.12, "masked": 0.18, "sparse": 0.8, "blocks": 0.15}
+CRITERIA = ("magnitude", "moved", "snip", "random", "set", "rigl")
+SCHEDULES = ("one-shot", "halvings", "gradual")
+REGROWN = 0.3                             # share of the kept weights that SET and RigL replace each time, at first
+SCORED = 1000                             # samples whose gradient SNIP and RigL look at
+
+
+class Layer(NamedTuple):
+    """One packed layer. Rows are inputs, or outputs where `by_output`; a row's entries are its weights.
+
+    kind: DENSE, SPARSE or BLOCKS; starts int64 (rows + 1,) and columns uint32 list the entries (the first column of a
+    block) and are empty where dense; values float (entries,), (entries * 16,) or (rows * width,); alive, of the same
+    length and dtype, is 0 where a weight of a dense layer or a block is dead, and empty where all live; bias float
+    (outputs,), or (0,) where there is none.
+    """
+
+    kind: int
+    by_output: bool
+    inputs: int
+    outputs: int
+    starts: np.ndarray
+    columns: np.ndarray
+    values: np.ndarray
+    alive: np.ndarray
+    bias: np.ndarray
+
+
+class Samples(NamedTuple):
+    """Inputs that are not 0, row by row: starts int64 (n + 1,), places uint32, values float (m,); labels int64 (n,)."""
+
+    starts: np.ndarray
+    places: np.ndarray
+    values: np.ndarray
+    labels: np.ndarray
+    features: int
+
+
+@dataclass(frozen=True)
+class Net:
+    """A packed net: layers, and what its units do. `slope` is 1 for tanh, else that of the negative side (relu: 0)."""
+
+    layers: tuple
+    slope: float
+    softmax: bool
+    targets: tuple
+
+
+# ---- packing ----------------------------------------------------------------------------------------------
+
+def pack_samples(inputs, labels, dtype=np.float32):
+    """A data set for the kernels.
+
+    Parameters
+    ----------
+    inputs : real array (n, features), finite
+    labels : int array (n,), not negative
+    dtype : float32 or float64
+
+    Returns
+    -------
+    Samples
+
+    Raises
+    ------
+    ValueError
+        If they do not belong together, or hold NaN or a negative label.
+    """
+    inputs, labels = np.asarray(inputs), np.asarray(labels)
+    if inputs.ndim != 2 or len(inputs) != len(labels) or labels.dtype.kind not in "iu":
+        raise ValueError(f"inputs are {inputs.dtype} of shape {inputs.shape}, labels {labels.dtype} of shape "
+                         f"{labels.shape}: expected a matrix and one whole number a row")
+    if not np.isfinite(inputs).all():
+        raise ValueError(f"{np.count_nonzero(~np.isfinite(inputs))} inputs are NaN or infinite: expected numbers")
+    if len(labels) and labels.min() < 0:
+        raise ValueError(f"labels run from {labels.min()} to {labels.max()}: expected 0 or greater")
+    rows, places = np.nonzero(inputs)
+    starts = np.searchsorted(rows, np.arange(len(inputs) + 1))
+    return Samples(starts, places.astype(np.uint32), inputs[rows, places].astype(dtype), labels.astype(np.int64),
+                   inputs.shape[1])
+
+
+def pack(weights, biases, masks=None, layout="auto", activation="tanh", loss="cross-entropy", targets=(0.0, 1.0),
+         dtype=np.float32):
+    """A net for the kernels.
+
+    Parameters
+    ----------
+    weights : list of float arrays (n_l, n_{l+1}), finite
+    biases : list of float arrays (n_{l+1},), or None where a layer has none
+    masks : list of bool arrays of the weights' shapes, optional
+        Which weights are alive; all unless given.
+    layout : "auto", "dense", "sparse" or "blocks", or one a layer
+        Auto takes what `cost` says is cheapest.
+    activation : "tanh", "relu" or a slope in (0, 1) for the negative side
+    loss : "cross-entropy" or "squared"
+    targets : pair of float
+        What "squared" asks of a wrong and of the right output.
+    dtype : float32 or float64
+
+    Returns
+    -------
+    Net
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit together, weights that are not finite, a mask without a live weight, unknown names.
+    """
+    masks = [np.ones(w.shape, dtype=bool) for w in weights] if masks is None else masks
+    layouts = [layout] * len(weights) if isinstance(layout, str) else list(layout)
+    _check_net(weights, biases, masks, layouts)
+    if activation not in ("tanh", "relu") and not (isinstance(activation, float) and 0 < activation < 1):
+        raise ValueError(f"activation is {activation!r}: expected tanh, relu or a slope in (0, 1)")
+    if loss not in ("cross-entropy", "squared"):
+        raise ValueError(f"loss is {loss!r}: expected cross-entropy or squared")
+    layers = []
+    for index, (w, bias, mask, name) in enumerate(zip(weights, biases, masks, layouts, strict=True)):
+        if name == "auto":
+            costs = {layout: cost(mask, layout, by_output(index, mask.shape)) for layout in LAYOUTS}
+            name = min(costs, key=costs.get)
+        layers.append(_pack_layer(w, bias, mask, LAYOUTS.index(name), by_output(index, w.shape), np.dtype(dtype)))
+    slope = {"tanh": 1.0, "relu": 0.0}.get(activation, activation)
+    return Net(tuple(layers), slope, loss == "cross-entropy", tuple(map(float, targets)))
+
+
+def unpack(net):
+    """Weights, 0 where dead, and biases, as `pack` takes them: lists of float64 arrays, None for no bias."""
+    weights, biases = [], []
+    for layer in net.layers:
+        rows, width = _shape(layer)
+        if layer.kind == DENSE:
+            matrix = layer.values.reshape(rows, width).astype(np.float64)
+        else:
+            each = WIDTH if layer.kind == BLOCKS else 1
+            matrix = np.zeros((rows, -(-width // each) * each))
+            row = np.repeat(np.arange(rows), np.diff(layer.starts))
+            columns = layer.columns[:, None] + np.arange(each, dtype=np.uint32)
+            matrix[row[:, None], columns] = layer.values.reshape(-1, each)
+            matrix = matrix[:, :width]
+        weights.append(np.ascontiguousarray(matrix.T if layer.by_output else matrix))
+        biases.append(layer.bias.astype(np.float64) if layer.bias.size else None)
+    return weights, biases
+
+
+def by_output(index, shape):
+    """Whether a layer's rows are its outputs: where that makes longer rows. The first one's skip dark inputs instead."""
+    return index > 0 and shape[1] < shape[0]
+
+
+def cost(mask, layout, transposed=False):
+    """Expected nanoseconds a sample for a layer of this mask: entries that the layout touches, times what one takes."""
+    if layout == "dense":
+        return COSTS["dense" if mask.all() else "masked"] * mask.size
+    if layout == "sparse":
+        return COSTS[layout] * np.count_nonzero(mask)
+    return COSTS[layout] * WIDTH * np.count_nonzero(_blocks(mask.T if transposed else mask).any(axis=2))
+
+
+def parameters(masks, biases):
+    """How many numbers are trained: live weights, and all biases."""
+    return sum(map(np.count_nonzero, masks)) + sum(bias.size for bias in biases if bias is not None)
+
+
+def _blocks(matrix):
+    """The matrix (rows, width), padded with 0, as (rows, blocks, 16)."""
+    rows, width = matrix.shape
+    padded = np.zeros((rows, -(-width // WIDTH) * WIDTH), dtype=matrix.dtype)
+    padded[:, :width] = matrix
+    return padded.reshape(rows, -1, WIDTH)
+
+
+def _shape(layer):
+    return (layer.outputs, layer.inputs) if layer.by_output else (layer.inputs, layer.outputs)
+
+
+def _pack_layer(weights, bias, mask, kind, transposed, dtype):
+    inputs, outputs = weights.shape
+    live = np.where(mask, weights, 0.0)
+    if transposed:
+        live, mask = live.T, mask.T
+    starts, columns = np.zeros(1, np.int64), np.zeros(0, np.uint32)
+    if kind == SPARSE:
+        alive, values = np.zeros(0), live[mask]
+    else:
+        alive, values = mask, live
+    if kind == BLOCKS:
+        alive, values = (_blocks(matrix) for matrix in (mask, live))
+        used = alive.any(axis=2)
+        alive, values = alive[used], values[used]
+    if kind != DENSE:
+        rows, columns = np.nonzero(mask if kind == SPARSE else used)
+        starts = np.searchsorted(rows, np.arange(len(mask) + 1))
+        columns = (columns * (WIDTH if kind == BLOCKS else 1)).astype(np.uint32)
+    alive = np.zeros(0) if alive.all() else alive.ravel()
+    bias = np.zeros(0) if bias is None else bias
+    return Layer(kind, transposed, inputs, outputs, starts, columns, values.astype(dtype).ravel(), alive.astype(dtype),
+                 bias.astype(dtype))
+
+
+def _check_net(weights, biases, masks, layouts):
+    if not len(weights) == len(biases) == len(masks) == len(layouts) > 0:
+        raise ValueError(f"{len(weights)} layers of weights, {len(biases)} of biases, {len(masks)} of masks and "
+                         f"{len(layouts)} layouts: expected one of each a layer")
+    for index, (w, bias, mask, layout) in enumerate(zip(weights, biases, masks, layouts, strict=True)):
+        if w.ndim != 2 or mask.shape != w.shape or (bias is not None and bias.shape != w.shape[1:]) or (
+                index and len(w) != weights[index - 1].shape[1]):
+            raise ValueError(f"layer {index + 1} has weights {w.shape}, mask {mask.shape} and bias "
+                             f"{None if bias is None else bias.shape}: expected shapes that fit each other and the "
+                             "layer before")
+        if not np.isfinite(w).all() or not (bias is None or np.isfinite(bias).all()):
+            raise ValueError(f"layer {index + 1} has {np.count_nonzero(~np.isfinite(w))} weights that are NaN or "
+                             "infinite: lower the learning rate")
+        if not mask.any():
+            raise ValueError(f"layer {index + 1} of shape {w.shape} has no live weight left: keep more")
+        if layout not in ("auto", *LAYOUTS):
+            raise ValueError(f"unknown layout {layout!r}: expected auto, {', '.join(LAYOUTS)}")
+
+
+# ---- training ---------------------------------------------------------------------------------------------
+
+def train_epoch(net, samples, order, learning_rate, final_rate=None, batch_size=1):
+    """Gradient descent over samples in the given order, in place.
+
+    Parameters
+    ----------
+    net : Net
+    samples : Samples
+        Of the net's dtype and as wide as its first layer.
+    order : int array (steps * batch_size,)
+        Indices of samples.
+    learning_rate, final_rate : float, finite, not negative
+        The rate falls in a straight line from the first to the second; it stays unless that is given.
+    batch_size : int, positive
+        Samples whose mean gradient makes a step; a divisor of order's length.
+
+    Returns
+    -------
+    int
+        How many of the samples were recognised, each just before the step that it belongs to.
+
+    Raises
+    ------
+    ValueError
+        For samples that do not fit the net, and for numbers outside these ranges.
+    """
+    order = np.asarray(order, dtype=np.int64)
+    final_rate = learning_rate if final_rate is None else final_rate
+    _check_epoch(net, samples, order, learning_rate, final_rate, batch_size)
+    dtype = net.layers[0].values.dtype
+    # 16 more than needed, always 0: the last block of a row may reach over its end.
+    spare = [layer.outputs + WIDTH for layer in net.layers]
+    scalars = np.array([net.slope, *net.targets], dtype)
+    if batch_size == 1:
+        buffers = [tuple(np.zeros(n, dtype) for n in spare) for _ in range(2)]
+        every = np.arange(max(spare), dtype=np.uint32)
+        return _train(net.layers, *buffers, every, samples.starts, samples.places, samples.values, samples.labels,
+                      order, float(learning_rate), float(final_rate), scalars, net.softmax, EXP[dtype])
+    buffers = [tuple(np.zeros((n, batch_size), dtype) for n in spare) for _ in range(2)]
+    batch = np.zeros((samples.features + WIDTH, batch_size), dtype)
+    return _train_batches(net.layers, *buffers, batch, samples.starts, samples.places, samples.values, samples.labels,
+                          order, float(learning_rate), float(final_rate), scalars, net.softmax, EXP[dtype])
+
+
+def accuracy(net, samples):
+    """Share of the samples whose largest output is their label's."""
+    _check_epoch(net, samples, np.zeros(0, np.int64), 0.0, 0.0, 1)
+    dtype = net.layers[0].values.dtype
+    spare = [layer.outputs + WIDTH for layer in net.layers]
+    activations = tuple(np.zeros(n, dtype) for n in spare)
+    every = np.arange(max(spare), dtype=np.uint32)
+    right = _recognise(net.layers, activations, every, samples.starts, samples.places, samples.values, samples.labels,
+                       dtype.type(net.slope), net.softmax, EXP[dtype])
+    return right / len(samples.labels)
+
+
+def _check_epoch(net, samples, order, learning_rate, final_rate, batch_size):
+    first, last = net.layers[0], net.layers[-1]
+    if samples.features != first.inputs or samples.values.dtype != first.values.dtype:
+        raise ValueError(f"samples have {samples.features} {samples.values.dtype} features, the net {first.inputs} "
+                         f"{first.values.dtype} inputs: make them match")
+    if len(samples.labels) and samples.labels.max() >= last.outputs:
+        raise ValueError(f"labels run to {samples.labels.max()}, the net has {last.outputs} outputs: expected labels "
+                         "below that")
+    if not (math.isfinite(learning_rate) and math.isfinite(final_rate) and min(learning_rate, final_rate) >= 0):
+        raise ValueError(f"learning rates are {learning_rate} and {final_rate}: expected finite numbers, not negative")
+    if not isinstance(batch_size, int | np.integer) or batch_size < 1 or len(order) % batch_size:
+        raise ValueError(f"batch_size is {batch_size!r} and {len(order)} samples are to be learnt: expected a divisor")
+    if len(order) and not (order.min() >= 0 and order.max() < len(samples.labels)):
+        raise ValueError(f"order runs from {order.min()} to {order.max()}: expected indices of {len(samples.labels)} "
+                         "samples")
+
+
+# ---- kernels: one sample at a time ------------------------------------------------------------------------
+
+# Sums may be taken in any order; without numpy's rules for division by 0 no loop that divides is vectorised.
+compiled = njit(cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, error_model="numpy")
+
+
+def _pointer(context, builder, array_type, array, index):
+    """Where in an array 16 neighbours begin, as a pointer to a vector."""
+    data = arrayobj.make_array(array_type)(context, builder, array).data
+    vector = ir.VectorType(data.type.pointee, WIDTH)
+    return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
+
+
+def _aligned(instruction, array_type):
+    instruction.align = array_type.dtype.bitwidth // 8  # of a number, not of a vector
+    return instruction
+
+
+@intrinsic
+def _add_16(typing, target, at, factor, source, first):
+    """target[at:at + 16] += factor * source[first:first + 16], as one vector."""
+    def build(context, builder, signature, arguments):
+        target, at, factor, source, first = arguments
+        kind = signature.args[0]
+        to, of = (_pointer(context, builder, kind, *pair) for pair in ((target, at), (source, first)))
+        vector = to.type.pointee
+        lane = ir.IntType(32)
+        splat = builder.insert_element(ir.Constant(vector, ir.Undefined), factor, lane(0))
+        splat = builder.shuffle_vector(splat, splat, ir.Constant(ir.VectorType(lane, WIDTH), [0] * WIDTH))
+        product = builder.fmul(splat, _aligned(builder.load(of), kind), flags=("contract",))
+        total = builder.fadd(_aligned(builder.load(to), kind), product, flags=("contract",))
+        _aligned(builder.store(total, to), kind)
+        return context.get_dummy_value()
+    return types.void(target, types.int64, source.dtype, source, types.int64), build
+
+
+@intrinsic
+def _dot_16(typing, one, at, other, first):
+    """one[at:at + 16] @ other[first:first + 16], as one vector."""
+    def build(context, builder, signature, arguments):
+        one, at, other, first = arguments
+        kind = signature.args[0]
+        pointers = [_pointer(context, builder, kind, *pair) for pair in ((one, at), (other, first))]
+        vector = pointers[0].type.pointee
+        product = builder.fmul(*[_aligned(builder.load(p), kind) for p in pointers])
+        add = builder.module.declare_intrinsic(
+            f"llvm.vector.reduce.fadd.v{WIDTH}f{kind.dtype.bitwidth}", (),
+            ir.FunctionType(vector.element, [vector.element, vector]))
+        return builder.call(add, [vector.element(0.0), product], fastmath=("reassoc",))
+    return one.dtype(one, types.int64, other, types.int64), build
+
+
+@intrinsic
+def _floor(typing, x):
+    def build(context, builder, signature, arguments):
+        floor = builder.module.declare_intrinsic("llvm.floor", [arguments[0].type])
+        return builder.call(floor, arguments)
+    return x(x), build
+
+
+@intrinsic
+def _power_of_two(typing, k):
+    """2^k for whole k of ordinary size, by writing the exponent's bits."""
+    def build(context, builder, signature, arguments):
+        bits, bias, shift = (32, 127, 23) if k == types.float32 else (64, 1023, 52)
+        integer = ir.IntType(bits)
+        exponent = builder.add(builder.fptosi(arguments[0], integer), integer(bias))
+        return builder.bitcast(builder.shl(exponent, integer(shift)), arguments[0].type)
+    return k(k), build
+
+
+def _exp_constants(dtype):
+    """1 / log 2; log 2 in two parts, the first of few bits; a half; 1 / 13!, ..., 1 / 0!."""
+    high = 0.693145751953125
+    return tuple(map(dtype, (1 / math.log(2), high, math.log(2) - high, 0.5,
+                             *(1 / math.factorial(k) for k in range(13, -1, -1)))))
+
+
+EXP = {np.dtype(dtype): _exp_constants(dtype) for dtype in (np.float32, np.float64)}
+
+
+@njit(inline="always")
+def _exp(x, c):
+    """exp(x) for x in [-80, 80], to rounding, in operations that vectorise (the library's does not)."""
+    k = _floor(x * c[0] + c[3])
+    r = x - k * c[1] - k * c[2]  # at most log(2) / 2: the Taylor series of degree 13 is exact to rounding
+    p = (((((((c[4] * r + c[5]) * r + c[6]) * r + c[7]) * r + c[8]) * r + c[9]) * r + c[10]) * r + c[11])
+    return ((((((p * r + c[12]) * r + c[13]) * r + c[14]) * r + c[15]) * r + c[16]) * r + c[17]) * _power_of_two(k)
+
+
+@compiled
+def _activate(x, n, slope, c):
+    one = c[17]
+    if slope == one:
+        limit, two = x.dtype.type(40), x.dtype.type(2)
+        for j in range(n):
+            x[j] = one - two / (one + _exp(min(max(two * x[j], -limit), limit), c))  # tanh
+    else:
+        for j in range(n):
+            x[j] = x[j] if x[j] > 0 else slope * x[j]
+
+
+@compiled
+def _through_activation(delta, value, n, slope, one):
+    """The derivative of the activation, from its value."""
+    if slope == one:
+        for j in range(n):
+            delta[j] *= one - value[j] * value[j]
+    else:
+        for j in range(n):
+            delta[j] *= one if value[j] > 0 else slope
+
+
+@compiled
+def _scatter(layer, rows, factors, target):
+    """target += factors @ the rows' weights."""
+    values, starts, columns = layer.values, layer.starts, layer.columns
+    width = layer.inputs if layer.by_output else layer.outputs
+    for k in range(len(rows)):
+        row, factor = np.int64(rows[k]), factors[k]
+        if layer.kind == DENSE:
+            for j in range(width):
+                target[j] += factor * values[row * width + j]
+        elif layer.kind == SPARSE:
+            for p in range(starts[row], starts[row + 1]):
+                target[columns[p]] += factor * values[p]
+        else:
+            for p in range(starts[row], starts[row + 1]):
+                _add_16(target, columns[p], factor, values, WIDTH * p)
+
+
+@compiled
+def _gather(layer, source, target):
+    """target += all rows' weights @ source."""
+    values, starts, columns = layer.values, layer.starts, layer.columns
+    rows, width = (layer.outputs, layer.inputs) if layer.by_output else (layer.inputs, layer.outputs)
+    for row in range(rows):
+        total = target[row]
+        if layer.kind == DENSE:
+            for j in range(width):
+                total += values[row * width + j] * source[j]
+        elif layer.kind == SPARSE:
+            for p in range(starts[row], starts[row + 1]):
+                total += values[p] * source[columns[p]]
+        else:
+            for p in range(starts[row], starts[row + 1]):
+                total += _dot_16(values, WIDTH * p, source, columns[p])
+        target[row] = total
+
+
+@compiled
+def _descend(layer, rows, factors, rate, source):
+    """weights -= rate * outer(factors, source), where they are alive."""
+    values, starts, columns, alive = layer.values, layer.starts, layer.columns, layer.alive
+    width = layer.inputs if layer.by_output else layer.outputs
+    for k in range(len(rows)):
+        row, factor = np.int64(rows[k]), -rate * factors[k]
+        if layer.kind == DENSE and len(alive):
+            for j in range(row * width, row * width + width):
+                values[j] += factor * source[j - row * width] * alive[j]
+        elif layer.kind == DENSE:
+            for j in range(width):
+                values[row * width + j] += factor * source[j]
+        elif layer.kind == SPARSE:
+            for p in range(starts[row], starts[row + 1]):
+                values[p] += factor * source[columns[p]]
+        else:
+            for p in range(starts[row], starts[row + 1]):
+                _add_16(values, WIDTH * p, factor, source, columns[p])
+                if len(alive):
+                    for j in range(WIDTH * p, WIDTH * p + WIDTH):
+                        values[j] *= alive[j]
+
+
+@compiled
+def _forward(layers, activations, every, places, values, slope, softmax, c):
+    for l in range(len(layers)):
+        layer, out = layers[l], activations[l]
+        n = layer.outputs
+        out[:n] = 0
+        for j in range(len(layer.bias)):
+            out[j] = layer.bias[j]
+        if l == 0:
+            _scatter(layer, places, values, out)
+        elif layer.by_output:
+            _gather(layer, activations[l - 1], out)
+        else:
+            _scatter(layer, every[:layer.inputs], activations[l - 1], out)
+        if l < len(layers) - 1 or not softmax:
+            _activate(out, n, slope, c)
+
+
+@compiled
+def _output_delta(out, delta, n, label, scalars, softmax, c):
+    """The derivative of the loss with respect to the last pre-activations; returns whether `out` has the label right."""
+    one, best = c[17], 0
+    for j in range(n):
+        if out[j] > out[best]:
+            best = j
+    if softmax:
+        largest, total, least = out[best], out.dtype.type(0), out.dtype.type(-80)
+        for j in range(n):
+            delta[j] = _exp(max(out[j] - largest, least), c)
+            total += delta[j]
+        for j in range(n):
+            delta[j] /= total
+        delta[label] -= one
+    else:
+        for j in range(n):
+            delta[j] = out[j] - scalars[2 if j == label else 1]
+        _through_activation(delta, out, n, scalars[0], one)
+    return best == label
+
+
+@compiled
+def _train(layers, activations, deltas, every, starts, places, values, labels, order, first_rate, last_rate, scalars,
+           softmax, c):
+    right = 0
+    one, last = c[17], len(layers) - 1
+    for s in range(len(order)):
+        k = order[s]
+        lit, light = places[starts[k]:starts[k + 1]], values[starts[k]:starts[k + 1]]
+        rate = values.dtype.type(first_rate + (last_rate - first_rate) * s / len(order))
+        _forward(layers, activations, every, lit, light, scalars[0], softmax, c)
+        right += _output_delta(activations[last], deltas[last], layers[last].outputs, labels[k], scalars, softmax, c)
+        for l in range(last, -1, -1):
+            layer, delta = layers[l], deltas[l]
+            if l == 0:
+                _descend(layer, lit, light, rate, delta)
+            else:
+                value, back = activations[l - 1], deltas[l - 1]
+                if layer.by_output:
+                    back[:layer.inputs] = 0
+                    _scatter(layer, every[:layer.outputs], delta, back)
+                    _descend(layer, every[:layer.outputs], delta, rate, value)
+                else:
+                    back[:layer.inputs] = 0
+                    _gather(layer, delta, back)
+                    _descend(layer, every[:layer.inputs], value, rate, delta)
+                _through_activation(back, value, layer.inputs, scalars[0], one)
+            for j in range(len(layer.bias)):
+                layer.bias[j] -= rate * delta[j]
+    return right
+
+
+@compiled
+def _recognise(layers, activations, every, starts, places, values, labels, slope, softmax, c):
+    right = 0
+    out, n = activations[len(layers) - 1], layers[len(layers) - 1].outputs
+    for k in range(len(labels)):
+        lit, light = places[starts[k]:starts[k + 1]], values[starts[k]:starts[k + 1]]
+        _forward(layers, activations, every, lit, light, slope, softmax, c)
+        best = 0
+        for j in range(n):
+            if out[j] > out[best]:
+                best = j
+        right += best == labels[k]
+    return right
+
+
+# ---- kernels: minibatches, units by samples ---------------------------------------------------------------
+
+@compiled
+def _entry_forward(total, weight, x):
+    for b in range(len(x)):
+        total[b] += weight * x[b]
+
+
+@compiled
+def _entry_backward(weight, x, delta, back, want_back):
+    """The weight's gradient, and what flows back through it."""
+    gradient = weight - weight
+    if want_back:
+        for b in range(len(x)):
+            gradient += x[b] * delta[b]
+            back[b] += weight * delta[b]
+    else:
+        for b in range(len(x)):
+            gradient += x[b] * delta[b]
+    return gradient
+
+
+@compiled
+def _walk(layer, lit, x, total, delta, back, rate, forward, want_back):
+    """One pass over a layer's weights, forwards, or backwards with the update of each."""
+    values, starts, columns, alive = layer.values, layer.starts, layer.columns, layer.alive
+    rows, width = (layer.outputs, layer.inputs) if layer.by_output else (layer.inputs, layer.outputs)
+    each = WIDTH if layer.kind == BLOCKS else 1
+    for row in range(rows):
+        if not (layer.by_output or lit[row]):
+            continue
+        first, end = (row * width, row * width + width) if layer.kind == DENSE else (starts[row], starts[row + 1])
+        for p in range(first, end):
+            start = p - first if layer.kind == DENSE else np.int64(columns[p])
+            for t in range(min(each, width - start)):
+                i, j = (start + t, row) if layer.by_output else (row, start + t)
+                if layer.by_output and not lit[i]:
+                    continue
+                at = each * p + t
+                if forward:
+                    _entry_forward(total[j], values[at], x[i])
+                else:
+                    step = rate * _entry_backward(values[at], x[i], delta[j], back[i], want_back)
+                    if len(alive):
+                        step *= alive[at]
+                    values[at] -= step
+
+
+@compiled
+def _train_batches(layers, activations, deltas, batch, starts, places, values, labels, order, first_rate, last_rate,
+                   scalars, softmax, c):
+    right = 0
+    one, last, size = c[17], len(layers) - 1, batch.shape[1]
+    always = np.ones(max([layer.inputs for layer in layers]), dtype=np.bool_)
+    lit = np.zeros(len(batch), dtype=np.bool_)
+    out, delta = np.zeros(layers[last].outputs, batch.dtype), np.zeros(layers[last].outputs, batch.dtype)
+    for s in range(0, len(order), size):
+        rate = values.dtype.type((first_rate + (last_rate - first_rate) * s / len(order)) / size)
+        batch[:] = 0
+        lit[:] = False
+        for b in range(size):
+            for p in range(starts[order[s + b]], starts[order[s + b] + 1]):
+                batch[places[p], b] = values[p]
+                lit[places[p]] = True
+        for l in range(last + 1):
+            layer, total = layers[l], activations[l]
+            total[:] = 0
+            for j in range(len(layer.bias)):
+                total[j, :] = layer.bias[j]
+            x = batch if l == 0 else activations[l - 1]
+            _walk(layer, lit if l == 0 else always, x, total, total, x, rate, True, False)
+            if l < last or not softmax:
+                for j in range(layer.outputs):
+                    _activate(total[j], size, scalars[0], c)
+        for b in range(size):
+            out[:] = activations[last][:layers[last].outputs, b]
+            right += _output_delta(out, delta, layers[last].outputs, labels[order[s + b]], scalars, softmax, c)
+            deltas[last][:layers[last].outputs, b] = delta
+        for l in range(last, -1, -1):
+            layer, delta_ = layers[l], deltas[l]
+            x, back = (batch, batch) if l == 0 else (activations[l - 1], deltas[l - 1])
+            if l:
+                back[:] = 0
+            _walk(layer, lit if l == 0 else always, x, x, delta_, back, rate, False, l > 0)
+            if l:
+                for i in range(layer.inputs):
+                    _through_activation(back[i], x[i], size, scalars[0], one)
+            for j in range(len(layer.bias)):
+                layer.bias[j] -= rate * delta_[j].sum()
+    return right
