@@ -41,6 +41,7 @@ figures: $(READY) ## redraw the gallery from real data (GRADNETS_DATA, or a down
 	@$(PY) show_stats.py --datasets mnist cifar10 noise noise-constant --out figures
 	@$(PY) show_delta_stats.py --dataset mnist --out figures
 	@$(PY) fractal_stats.py --datasets mnist noise --out figures
+	@$(PY) minibatch_network.py --model rbm --dataset mnist --batch-sizes 1 4 16 64 256 --draws 3 --out figures/rbm
 	@$(PY) grad_network.py --model rbm --dataset mnist --out figures/rbm
 	@$(PY) show_stats.py --model rbm --datasets mnist --hidden-units 784 --steps 2000 --gradients 1 --replicates 20 \
 	  --out figures/rbm

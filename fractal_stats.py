@@ -321,6 +321,7 @@ def fractal_name(order):
 
 
 def check_constants():
+    experiment.check_several(SEED_MATRIX=SEED_MATRIX, DATASETS=DATASETS)
     experiment.check_positive(IMAGES=IMAGES, STEPS=STEPS, RUNS=RUNS)
     if not (isinstance(SEED, int) and SEED >= 0):
         raise ValueError(f"SEED is {SEED!r}: expected a whole number, 0 or greater")

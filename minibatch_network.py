@@ -135,6 +135,7 @@ def picture(rows, title, caption):
 
 
 def main():
+    experiment.check_several(STEPS=STEPS, BATCH_SIZES=BATCH_SIZES)
     if MODEL not in MODELS:
         raise ValueError(f"MODEL is {MODEL!r}: expected {' or '.join(MODELS)}")
     experiment.check_positive(IMAGES=IMAGES, RUNS=RUNS, DRAWS=DRAWS, BATCH_SIZES=BATCH_SIZES)

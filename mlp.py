@@ -415,8 +415,9 @@ def learning_curve(network, training, test, steps, records, **how):
 
 
 def main():
-    from gradnets import datasets, plots  # here, so that the model itself needs numpy alone
+    from gradnets import datasets, experiment, plots  # here, so that the model itself needs numpy alone
 
+    experiment.check_several(HIDDEN_UNITS=HIDDEN_UNITS)
     training, test = (datasets.load(DATASET, split, seed=SEED) for split in ("train", "test"))
     sizes = (training.inputs.shape[1], *HIDDEN_UNITS, training.classes)
     network = MLP(sizes, ACTIVATION, LOSS, INIT, SEED)

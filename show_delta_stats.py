@@ -64,8 +64,9 @@ def describe(deltas, hidden, vanished, replicates, seed):
 def finding(rows):
     """What the first hidden layer shows, from the first step to the last."""
     first, last = rows[0], [row for row in rows if row["layer"] == 1][-1]
-    if "skew" not in first or "skew" not in last:
-        return f"The deltas of step {(first if 'skew' not in first else last)['step']} have no tail"
+    for row in (first, last):
+        if "skew" not in row:
+            return f"The deltas of step {row['step']:,} have no tail"
     return (f"Hidden |deltas|: skew {first['skew']:.1f} at step {first['step']}, {last['skew']:.1f} at "
             f"{last['step']:,}, within a sample {first['skew_within']:.1f} and {last['skew_within']:.1f}; "
             f"{last['vanished']:.0%} of the last steps vanish")
@@ -111,6 +112,7 @@ def picture(rows, curves, title, caption):
 
 
 def main():
+    experiment.check_several(STEPS=STEPS, HIDDEN_UNITS=HIDDEN_UNITS)
     experiment.check_positive(IMAGES=IMAGES, SAMPLES=SAMPLES, RUNS=RUNS, REPLICATES=REPLICATES, STEPS=STEPS)
     dataset, test = (datasets.load(DATASET, split, IMAGES, SEED) for split in ("train", "test"))
     runs = [deltas_of_steps(dataset, test, HIDDEN_UNITS, INIT, LEARNING_RATE, set(STEPS), SAMPLES, SEED + run)

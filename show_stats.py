@@ -1,8 +1,8 @@
 """How heavy are the tails of weights and gradients?
 
 Trains nets on each data set, and fits the magnitudes of each layer's weights and of single-sample gradients, before and
-after training: a power-law tail, the laws that might describe it better, the chance that a power law is true, and what
-describes the top 90 %. Rows are medians over the runs, with the middle 90 %, and the commonest verdicts.
+after training: a power-law tail, the laws that might describe it better, how often a true power law fits as badly (p),
+and what describes the top 90 %. Rows are medians over the runs, with the middle 90 %, and the commonest verdicts.
 
 Figure: a row a data set; for the first layer's weights and gradients the histogram and the CCDF, log-log, untrained in
 grey and trained in colour, with the best law drawn over the range it was fitted on.
@@ -121,13 +121,14 @@ def picture(found, best, title, caption):
 
 def main():
     experiment.check_positive(IMAGES=IMAGES, STEPS=STEPS, GRADIENTS=GRADIENTS, RUNS=RUNS, REPLICATES=REPLICATES)
+    experiment.check_several(DATASETS=DATASETS, HIDDEN_UNITS=HIDDEN_UNITS)
     if MODEL not in MODELS:
         raise ValueError(f"MODEL is {MODEL!r}: expected {' or '.join(MODELS)}")
     if MODEL == "rbm" and len(HIDDEN_UNITS) != 1:
         raise ValueError(f"HIDDEN_UNITS is {HIDDEN_UNITS}: a Boltzmann machine has one hidden layer, give one number")
     layers = 1 if MODEL == "rbm" else len(HIDDEN_UNITS) + 1
     rows, found, best = [], {}, {}
-    for name in DATASETS:
+    for name in dict.fromkeys(DATASETS):
         dataset = datasets.load(name, limit=IMAGES, seed=SEED)
         runs = [before_and_after(MODEL, dataset, HIDDEN_UNITS, INIT, LEARNING_RATE, STEPS, GRADIENTS, SEED + run)
                 for run in range(RUNS)]

@@ -141,6 +141,7 @@ def draw_ratios(axes, rows):
 
 
 def main():
+    experiment.check_several(HIDDEN_UNITS=HIDDEN_UNITS, INITS=INITS)
     experiment.check_positive(IMAGES=IMAGES, STEPS=STEPS, DRAWS=DRAWS)
     dataset = datasets.load(DATASET, limit=IMAGES, seed=SEED)
     rows = []

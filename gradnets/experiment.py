@@ -18,6 +18,7 @@ import ast
 import contextlib
 import difflib
 import io
+import itertools
 import json
 import math
 import os
@@ -122,6 +123,13 @@ def spread(**samples):
     return row
 
 
+def check_several(**constants):
+    """ValueError for the first of these constants, by name, that is no tuple of values, or an empty one."""
+    for name, value in constants.items():
+        if not (isinstance(value, tuple | list) and value):
+            raise ValueError(f"{name} is {value!r}: expected one value or more in parentheses, as in ({value!r},)")
+
+
 # ---- constants to flags -----------------------------------------------------------------------------------
 
 def constants(path):
@@ -192,21 +200,27 @@ def _parser(module, script):
 def table(rows, width=None):
     """Rows as aligned text; under a value that has `_low` and `_high`, its interval on a second line.
 
-    Wider tables than `width` characters (the terminal's unless given) go on below, with the first column again.
+    Wider tables than `width` characters (the terminal's unless given) go on below, with the columns again that name the
+    rows: the first, and those after it that hold words or whole numbers without intervals.
     """
     width = width or shutil.get_terminal_size((140, 0)).columns
     keys = [key for key in dict.fromkeys(key for row in rows for key in row) if not key.endswith(("_low", "_high"))]
-    columns = [_column(rows, key) for key in keys]
+    names = list(itertools.takewhile(lambda key: key == keys[0] or all(_names(row, key) for row in rows), keys))
+    left = [_column(rows, key) for key in names]
     blocks, used = [[]], 0
-    for column in columns[1:]:
+    for column in [_column(rows, key) for key in keys[len(names):]]:
         if blocks[-1] and used + 2 + len(column[0]) > width:
             blocks.append([])
         if not blocks[-1]:
-            used = len(columns[0][0])
+            used = sum(len(name[0]) + 2 for name in left)
         blocks[-1].append(column)
         used += 2 + len(column[0])
-    return "\n\n".join("\n".join("  ".join(cells).rstrip() for cells in zip(columns[0], *block, strict=True)
+    return "\n\n".join("\n".join("  ".join(cells).rstrip() for cells in zip(*left, *block, strict=True)
                                   if "".join(cells).strip()) for block in blocks)
+
+
+def _names(row, key):
+    return isinstance(row.get(key), str | int) and key + "_low" not in row
 
 
 def _column(rows, key):

@@ -9,10 +9,8 @@ Sources: Howon Lee, README of stupidmlp (2016), for killing weights after a shor
 prune, or not to prune", for the gradual schedule; Lee et al. 2018 (SNIP), Mocanu et al. 2018 (SET) and Evci et al. 2020
 (RigL) for their criteria.
 """
-import json
 import math
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +19,6 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
-from gradnets import experiment
 
 WIDTH = 16                                # weights in a block, neighbours along a row
 DENSE, SPARSE, BLOCKS = range(3)

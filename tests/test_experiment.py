@@ -224,3 +224,21 @@ def test_from_the_shell(small, tmp_path):
     assert done.stderr == ""
     assert (tmp_path / "out" / "small.png").exists()
     assert json.loads((tmp_path / "out" / "small.json").read_text())["settings"]["steps"] == 8
+
+
+def test_wide_tables_repeat_the_columns_that_name_a_row():
+    rows = [{"data": "a", "layer": k, "n": 1.5, "skew": 0.1, "skew_low": 0.0, "skew_high": 0.2} for k in (1, 2)]
+    text = experiment.table(rows, width=20)
+    assert text.count("data") == text.count("layer") == 2
+    assert text.count("skew") == 1
+
+
+def test_a_single_value_in_place_of_several_is_said():
+    with pytest.raises(ValueError, match=r"HIDDEN_UNITS is 30: expected one value or more in parentheses, as in \(30,\)"):
+        experiment.check_several(STEPS=(1, 2), HIDDEN_UNITS=30)
+    with pytest.raises(ValueError, match=r"STEPS is 0"):
+        experiment.check_positive(STEPS=(5, 0))
+
+
+def test_spread_is_always_one_of_the_values():
+    assert experiment.spread(x=[3, 1, float("inf"), 2]) == {"x": 2, "x_low": 1, "x_high": float("inf")}
