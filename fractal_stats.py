@@ -178,7 +178,7 @@ def finding(rows):
     else:
         verdict = f"Log histograms are at KS {raw[2]}, standardised at {standardised[2]}"
     closer, runs = (sum(row[key] for row in gradients) for key in ("normal_is_closer", "runs"))
-    return (f"{verdict}, at a higher order ({large[2]});\na normal law is nearer than that in {closer} of {runs} runs "
+    return (f"{verdict}, at a higher order ({large[2]}); a normal law is nearer than that in {closer} of {runs} runs "
             f"({normal[2]})")
 
 

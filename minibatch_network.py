@@ -102,7 +102,7 @@ def finding(rows):
     judged = [row for row in sound if row["runs"] - row["degenerate"] >= FEWEST]
     more = sum(row["over_rank_one_low"] > 1 for row in judged)
     less = sum(row["over_rank_one_high"] < 1 for row in judged)
-    return (f"Clustering over that of the same degrees {gradient}, of rank-one matrices {control}:\nclearly more at "
+    return (f"Clustering over that of the same degrees {gradient}, of rank-one matrices {control}: clearly more at "
             f"{more} and clearly less at {less} of {len(judged)} batch sizes with {FEWEST} runs or more")
 
 

@@ -79,7 +79,7 @@ def finding(rows):
                     + ", ".join(f"{row['data']} {numbers(row)}" for row in after))
     trained = [row for row in first if row["when"] == "after"]
     out, runs = (sum(row.get(key, 0) for row in trained) for key in ("power_law_ruled_out", "runs"))
-    return (f"Skew (exponent of the stretched exponential): {said[0]};\n{said[1]}. A power law is ruled out in {out} "
+    return (f"Skew (exponent of the stretched exponential): {said[0]}; {said[1]}. A power law is ruled out in {out} "
             f"of {runs} trained tails")
 
 

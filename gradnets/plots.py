@@ -3,6 +3,8 @@
 A script's picture is one function, decorated with `styled`, that makes a `figure`, fills its panels with the
 `draw_` functions and with matplotlib's own, and returns it. No pyplot: no window, no global state, no screen.
 """
+import textwrap
+
 import matplotlib
 import numpy as np
 from matplotlib.colors import LogNorm
@@ -40,7 +42,7 @@ def figure(mosaic, width, height, title, caption, **options):
     width, height : float
         In inches.
     title, caption : str
-        The finding, and what it was measured on: data, settings, n.
+        The finding, broken into lines as need be, and what it was measured on: data, settings, n.
     **options
         For `subplot_mosaic`.
 
@@ -48,6 +50,7 @@ def figure(mosaic, width, height, title, caption, **options):
     -------
     matplotlib.figure.Figure, dict of str to Axes
     """
+    title = textwrap.fill(title, int(9.8 * width))  # so many bold letters stand on an inch
     below = 0.40 + 0.20 * title.count("\n")  # inches, from the top to the caption
     head = below + 0.05 + 0.16 * (caption.count("\n") + 1)
     made = Figure(figsize=(width, height), layout="constrained")

@@ -9,8 +9,14 @@ Sources: Howon Lee, README of stupidmlp (2016), for killing weights after a shor
 prune, or not to prune", for the gradual schedule; Lee et al. 2018 (SNIP), Mocanu et al. 2018 (SET) and Evci et al. 2020
 (RigL) for their criteria.
 """
+import hashlib
+import json
 import math
-from dataclasses import dataclass
+import time
+import zipfile
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +25,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
+from gradnets import experiment
 
 WIDTH = 16                                # weights in a block, neighbours along a row
 DENSE, SPARSE, BLOCKS = range(3)
@@ -169,7 +176,7 @@ def unpack(net):
 
 
 def by_output(index, shape):
-    """Whether a layer's rows are its outputs: where that makes longer rows. The first one's skip dark inputs instead."""
+    """Whether a layer's rows are its outputs: where that makes longer rows. The first layer's skip dark inputs."""
     return index > 0 and shape[1] < shape[0]
 
 
@@ -314,6 +321,364 @@ def _check_epoch(net, samples, order, learning_rate, final_rate, batch_size):
     if len(order) and not (order.min() >= 0 and order.max() < len(samples.labels)):
         raise ValueError(f"order runs from {order.min()} to {order.max()}: expected indices of {len(samples.labels)} "
                          "samples")
+
+
+# ---- pruning ----------------------------------------------------------------------------------------------
+
+def prune(weights, keep, score="magnitude", *, initial=None, gradients=None, masks=None, block=1, rng=None):
+    """Which weights to keep: those of the highest scores, over all layers together.
+
+    Parameters
+    ----------
+    weights : list of float arrays (n_l, n_{l+1}), finite
+    keep : float in (0, 1]
+        Share of all weights, rounded down; of all blocks where block is 16.
+    score : str
+        "magnitude"; "moved", the distance from `initial`; "snip", |weight times gradient| (Lee et al. 2018); "random".
+    initial, gradients : lists of arrays like weights
+        What "moved" and "snip" need.
+    masks : list of bool arrays, optional
+        Weights that are dead already, and stay so.
+    block : 1 or 16
+        Weights that live or die together, along the rows that `pack` lists; the score is their mean.
+    rng : numpy.random.Generator
+        What "random" needs.
+
+    Returns
+    -------
+    list of bool arrays
+
+    Raises
+    ------
+    ValueError
+        For keep outside (0, 1], NaN, unknown names, what is missing, and where a layer would lose all its weights.
+    """
+    if not (0 < keep <= 1):  # NaN too
+        raise ValueError(f"keep is {keep!r}: expected a share of the weights, in (0, 1]")
+    if block not in (1, WIDTH):
+        raise ValueError(f"block is {block!r}: expected 1 or {WIDTH}")
+    scores = _scores(weights, score, initial, gradients, rng)
+    for values, w in zip(scores, weights, strict=True):
+        if not np.isfinite(values).all():
+            raise ValueError(f"{np.count_nonzero(~np.isfinite(values))} scores of the {' x '.join(map(str, w.shape))} "
+                             "weights are NaN or infinite: lower the learning rate")
+    if masks is not None:
+        scores = [np.where(mask, values, -1.0) for mask, values in zip(masks, scores, strict=True)]
+    units = [_units(values, index, block) for index, values in enumerate(scores)]
+    flat = np.concatenate([values.ravel() for values in units])
+    count = int(keep * flat.size + 1e-9)  # 0.1 * 30 is a hair less than 3
+    kept = np.zeros(flat.size, dtype=bool)
+    kept[np.argsort(-flat, kind="stable")[:count]] = True
+    kept &= flat >= 0
+    found, at = [], 0
+    for index, (values, w) in enumerate(zip(units, weights, strict=True)):
+        mask = kept[at:at + values.size].reshape(values.shape)
+        at += values.size
+        if not mask.any():
+            raise ValueError(f"keeping {keep:.3g} of the weights leaves none in layer {index + 1} of shape {w.shape}: "
+                             "keep more")
+        found.append(_spread(mask, index, w.shape, block))
+    return found
+
+
+def regrow(weights, masks, share, gradients, rng):
+    """Replace the smallest kept weights of each layer by dead ones, which start at 0; weights are changed in place.
+
+    Parameters
+    ----------
+    weights : list of float arrays
+    masks : list of bool arrays
+    share : float in [0, 1]
+        Of the kept weights.
+    gradients : list of float arrays, or None
+        Grow where they are largest (RigL, Evci et al. 2020), or else at random (SET, Mocanu et al. 2018).
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    list of bool arrays
+        As many alive in each layer as before.
+    """
+    grown = []
+    for index, (w, mask) in enumerate(zip(weights, masks, strict=True)):
+        alive, dead = np.flatnonzero(mask), np.flatnonzero(~mask)
+        count = min(int(share * alive.size), dead.size)
+        dropped = alive[np.argsort(np.abs(w.ravel()[alive]), kind="stable")[:count]]
+        if gradients is None:
+            new = rng.choice(dead, count, replace=False)
+        else:
+            new = dead[np.argsort(-np.abs(gradients[index].ravel()[dead]), kind="stable")[:count]]
+        mask = mask.ravel().copy()
+        mask[dropped], mask[new] = False, True
+        grown.append(mask.reshape(w.shape))
+        w[~grown[-1]] = 0.0  # those that will be grown some day start at 0
+    return grown
+
+
+def schedule(name, keep, steps, burn_in, prunings):
+    """When to prune to which share: list of (samples seen, share kept), in order.
+
+    Parameters
+    ----------
+    name : str
+        "one-shot", after burn_in; "halvings", `prunings` equal factors, burn_in samples apart (halves where keep is
+        2^-prunings); "gradual", cubic from burn_in to half of the steps (Zhu and Gupta 2017, eq. 1).
+    keep : float in (0, 1]
+    steps, burn_in, prunings : int
+
+    Raises
+    ------
+    ValueError
+        For another name, and if the last pruning would come after the last step.
+    """
+    if name == "one-shot":
+        plan = [(burn_in, keep)]
+    elif name == "halvings":
+        plan = [(burn_in * k, keep ** (k / prunings)) for k in range(1, prunings + 1)]
+    elif name == "gradual":
+        plan = [(burn_in + (steps // 2 - burn_in) * k // prunings, keep + (1 - keep) * (1 - k / prunings) ** 3)
+                for k in range(1, prunings + 1)]
+    else:
+        raise ValueError(f"unknown schedule {name!r}: expected one of {', '.join(SCHEDULES)}")
+    if plan[-1][0] > steps or plan[0][0] < 0 or burn_in > max(plan[-1][0], 0):
+        raise ValueError(f"{name} pruning with a burn-in of {burn_in} does not fit into {steps} samples: shorten it")
+    return plan
+
+
+def keep_for(count, weights, biases):
+    """The share of the weights that leaves `count` parameters in all; ValueError if the biases alone are as many."""
+    free = count - parameters([], biases)
+    total = sum(w.size for w in weights)
+    if free <= 0:
+        raise ValueError(f"{count} parameters do not cover the {parameters([], biases)} biases: allow more")
+    return min(1.0, free / total)
+
+
+def _scores(weights, score, initial, gradients, rng):
+    if score == "magnitude":
+        return [np.abs(w) for w in weights]
+    if score == "moved" and initial is not None:
+        return [np.abs(w - before) for w, before in zip(weights, initial, strict=True)]
+    if score == "snip" and gradients is not None:
+        return [np.abs(w * g) for w, g in zip(weights, gradients, strict=True)]
+    if score == "random" and rng is not None:
+        return [rng.random(w.shape) for w in weights]
+    needs = {"moved": "initial", "snip": "gradients", "random": "rng"}
+    if score in needs:
+        raise ValueError(f"score {score!r} needs {needs[score]}")
+    raise ValueError(f"unknown score {score!r}: expected one of magnitude, {', '.join(needs)}")
+
+
+def _units(values, index, block):
+    """Scores of what lives or dies together: of single weights, or means of blocks (rows, blocks)."""
+    if block == 1:
+        return values
+    values = values.T if by_output(index, values.shape) else values
+    members = _blocks(np.ones(values.shape))
+    return _blocks(values).sum(axis=2) / members.sum(axis=2)
+
+
+def _spread(mask, index, shape, block):
+    """The mask of weights, from that of units."""
+    if block == 1:
+        return mask
+    transposed = by_output(index, shape)
+    mask = np.repeat(mask, WIDTH, axis=1)[:, :shape[0] if transposed else shape[1]]
+    return np.ascontiguousarray(mask.T if transposed else mask)
+
+
+# ---- whole runs -------------------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a net is trained and pruned.
+
+    Parameters
+    ----------
+    steps : int
+        Samples, drawn with replacement.
+    learning_rate : float
+        Falls in a straight line to 0 if `decay`.
+    keep : float in (0, 1]
+        Share of the weights that is left in the end; 1 prunes nothing.
+    criterion : str
+        "magnitude", "moved" or "random", by the schedule; "snip", once before the first step; "set" and "rigl", which
+        start from a random mask and move it `prunings` times.
+    schedule : str
+        As `schedule` names it.
+    burn_in, prunings : int
+    batch_size, block : int
+    decay : bool
+    seed : int
+    """
+
+    steps: int
+    learning_rate: float
+    keep: float = 1.0
+    criterion: str = "magnitude"
+    schedule: str = "gradual"
+    burn_in: int = 500
+    prunings: int = 30
+    batch_size: int = 1
+    block: int = 1
+    decay: bool = True
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("steps", "prunings", "batch_size"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)!r}: expected a positive whole number")
+        if self.criterion not in CRITERIA:
+            raise ValueError(f"unknown criterion {self.criterion!r}: expected one of {', '.join(CRITERIA)}")
+        if not 0 < self.keep <= 1:
+            raise ValueError(f"keep is {self.keep!r}: expected a share of the weights, in (0, 1]")
+        if self.criterion in ("set", "rigl") and self.block != 1:
+            raise ValueError(f"{self.criterion} regrows single weights: expected block 1, got {self.block}")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run leaves: float64 weights and biases, bool masks, and the seconds that it took, with all pruning."""
+
+    weights: list
+    biases: list
+    masks: list
+    seconds: float
+
+
+def run(recipe, weights, biases, samples, activation="tanh", loss="cross-entropy", targets=(0.0, 1.0), checkpoint=None):
+    """Train and prune a net; weights and biases are left as they are.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    weights, biases, activation, loss, targets
+        As for `pack`.
+    samples : Samples
+    checkpoint : path, optional
+        A file that keeps the state after every pruning and every twentieth of the steps. If it is there, the run goes
+        on from it, to the same weights as without the interruption.
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    ValueError
+        As `pack`, `prune` and `train_epoch`; for a damaged checkpoint or one of another run, which is left as it is.
+    """
+    plan = _plan(recipe)
+    children = np.random.SeedSequence(recipe.seed, spawn_key=(5,)).spawn(1 + len(plan))
+    order_rng, *event_rngs = map(np.random.default_rng, children)
+    steps = recipe.steps - recipe.steps % recipe.batch_size
+    order = order_rng.integers(len(samples.labels), size=steps)
+    net = {"activation": activation, "loss": loss, "targets": targets}
+    initial = [w.copy() for w in weights] if recipe.criterion == "moved" else None
+    identity = json.dumps(asdict(recipe) | net | {
+        "start": _digest([*weights, *(bias for bias in biases if bias is not None), *samples[:4]])})
+    done, weights, masks = -1, [np.array(w, dtype=float) for w in weights], [np.ones(w.shape, bool) for w in weights]
+    if checkpoint is not None and Path(checkpoint).exists():
+        done, weights, biases, masks = _load(checkpoint, identity, biases)
+    began = time.perf_counter()
+    stops = {steps * k // 20 // recipe.batch_size * recipe.batch_size for k in range(1, 21)} | set(plan)
+    for stop in sorted(stop for stop in stops if stop > done):
+        if stop:
+            packed = pack(weights, biases, masks, dtype=samples.values.dtype, **net)
+            rates = [recipe.learning_rate * (1 - at / steps if recipe.decay else 1) for at in (max(done, 0), stop)]
+            train_epoch(packed, samples, order[max(done, 0):stop], *rates, recipe.batch_size)
+            weights, biases = unpack(packed)
+        if stop in plan:
+            rng = event_rngs[sorted(plan).index(stop)]
+            masks = _event(recipe, *plan[stop], weights, biases, masks, initial, samples, net, rng)
+            weights = [w * mask for w, mask in zip(weights, masks, strict=True)]
+        done = stop
+        if checkpoint is not None:
+            _save(checkpoint, identity, done, weights, biases, masks)
+    return Trained(weights, biases, masks, time.perf_counter() - began)
+
+
+def gradients(weights, biases, samples, activation="tanh", loss="cross-entropy", targets=(0.0, 1.0)):
+    """The mean loss's derivative by each weight, dead or alive: list of float64 arrays (n_l, n_{l+1}).
+
+    Parameters as for `pack`. It is what a step over all samples at a learning rate of 1 takes away.
+    """
+    packed = pack(weights, biases, None, "dense", activation, loss, targets, np.float64)
+    exact = samples._replace(values=samples.values.astype(np.float64))
+    train_epoch(packed, exact, np.arange(len(samples.labels)), 1.0, batch_size=len(samples.labels))
+    return [before - after for before, after in zip(weights, unpack(packed)[0], strict=True)]
+
+
+def _plan(recipe):
+    """What happens after how many samples: {samples: ("prune" or "regrow", share)}."""
+    if recipe.keep == 1:
+        return {}
+    if recipe.criterion == "snip":
+        return {0: ("prune", recipe.keep)}
+    if recipe.criterion in ("set", "rigl"):
+        end = recipe.steps * 3 // 4
+        plan = {recipe.burn_in + (end - recipe.burn_in) * k // recipe.prunings:
+                ("regrow", REGROWN * (1 + math.cos(math.pi * k / recipe.prunings)) / 2) for k in range(recipe.prunings)}
+        plan[0] = ("prune", recipe.keep)
+    else:
+        plan = {at: ("prune", keep) for at, keep in
+                schedule(recipe.schedule, recipe.keep, recipe.steps, recipe.burn_in, recipe.prunings)}
+    return {at // recipe.batch_size * recipe.batch_size: what for at, what in plan.items()}
+
+
+def _event(recipe, action, share, weights, biases, masks, initial, samples, net, rng):
+    """The masks after one pruning or regrowing."""
+    slopes = None
+    if recipe.criterion == "snip" or (recipe.criterion == "rigl" and action == "regrow"):
+        chosen = rng.integers(len(samples.labels), size=SCORED)
+        slopes = gradients(weights, biases, _take(samples, chosen), **net)
+    if action == "regrow":
+        return regrow(weights, masks, share, slopes, rng)
+    score = "random" if recipe.criterion in ("set", "rigl") else recipe.criterion
+    return prune(weights, share, score, initial=initial, gradients=slopes, masks=masks, block=recipe.block, rng=rng)
+
+
+def _take(samples, chosen):
+    """Some of the samples, in that order."""
+    parts = [np.arange(samples.starts[k], samples.starts[k + 1]) for k in chosen]
+    starts = np.concatenate(([0], np.cumsum([len(part) for part in parts])))
+    where = np.concatenate(parts)
+    return Samples(starts, samples.places[where], samples.values[where], samples.labels[chosen], samples.features)
+
+
+# ---- checkpoints ------------------------------------------------------------------------------------------
+
+def _digest(arrays):
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(str(array.shape).encode())
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
+
+
+def _save(path, identity, done, weights, biases, masks):
+    arrays = {"identity": np.array(identity), "done": np.array(done)}
+    for index, (w, bias, mask) in enumerate(zip(weights, biases, masks, strict=True)):
+        arrays |= {f"weights_{index}": w, f"mask_{index}": mask}
+        arrays |= {} if bias is None else {f"bias_{index}": bias}
+    with experiment.atomic(path) as temporary, open(temporary, "wb") as file:  # a name would be given an ending
+        np.savez(file, **arrays)
+
+
+def _load(path, identity, biases):
+    """Samples done, weights, biases and masks; ValueError for a file that is damaged or another run's."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            arrays = dict(kept)
+        same = str(arrays["identity"]) == identity
+        state = [[arrays.get(f"{what}_{k}") for k in range(len(biases))] for what in ("weights", "bias", "mask")]
+        done = int(arrays["done"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"the checkpoint {path} is damaged ({error}): remove it to start the run again") from None
+    if not same:
+        raise ValueError(f"the checkpoint {path} is of another run (net, data or recipe): give another path, or remove "
+                         "it")
+    return done, *state
 
 
 # ---- kernels: one sample at a time ------------------------------------------------------------------------
@@ -510,7 +875,7 @@ def _forward(layers, activations, every, places, values, slope, softmax, c):
 
 @compiled
 def _output_delta(out, delta, n, label, scalars, softmax, c):
-    """The derivative of the loss with respect to the last pre-activations; returns whether `out` has the label right."""
+    """The derivative of the loss by the last pre-activations; returns whether `out` has the label right."""
     one, best = c[17], 0
     for j in range(n):
         if out[j] > out[best]:

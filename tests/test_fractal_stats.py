@@ -138,7 +138,7 @@ def test_finding_is_computed_from_the_rows():
     apart = fractal_stats.finding([one((0.5, 0.7), (0.08, 0.1), (0.05, 0.07), closer=2), one((0.4, 0.6), (0.1, 0.2),
                                                                                              (0.1, 0.3), closer=1)])
     assert apart == ("Log histograms differ (KS 0.40 to 0.70), less so standardised (0.08 to 0.20), at a higher order "
-                     "(0.08 to 0.20);\na normal law is nearer than that in 3 of 4 runs (0.05 to 0.30)")
+                     "(0.08 to 0.20); a normal law is nearer than that in 3 of 4 runs (0.05 to 0.30)")
     alike = fractal_stats.finding([one((0.1, 0.2), (0.1, 0.3), (0.5, 0.6)), {"matrix": "fractal, order 3"}])
     assert alike.startswith("Log histograms are at KS 0.10 to 0.20, standardised at 0.10 to 0.30")
     assert alike.endswith("nearer than that in 0 of 2 runs (0.50 to 0.60)")

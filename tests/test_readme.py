@@ -44,15 +44,12 @@ def gallery(name):
 
 
 def test_networks_are_those_of_the_gallery():
-    rows, boltzmann = ({row["network"]: row for row in gallery(name)} for name in ("grad_network", "rbm/grad_network"))
+    rows = {row["network"]: row for row in gallery("grad_network")}
     ratio = [rows["directed configuration"]["observed_over_this" + end] for end in ("", "_low", "_high")]
     assert "{:.2f} times (90 % interval {:.2f} to {:.2f})".format(*ratio) in README
     observed = rows["observed network"]["clustering"]
     shuffled = rows["shuffled entries"]["observed_over_this"]
     assert f"clustering {observed:.3f}, {shuffled:.1f} times that of shuffled entries" in README
-    ratio = [boltzmann["directed configuration"]["observed_over_this" + end] for end in ("", "_low", "_high")]
-    assert "{:.0f} times as much as shuffled entries, {:.2f} times ({:.2f} to {:.2f}) as much as their degrees".format(
-        boltzmann["shuffled entries"]["observed_over_this"], *ratio) in README
     accuracy = gallery("mlp")[-1]["test_accuracy"]
     assert f"test accuracy {accuracy:.3f}" in README
     errors = [gallery("rbm")[k]["test_error"] for k in (-1, 0)]
@@ -65,18 +62,28 @@ def test_tails_are_those_of_the_gallery():
     trained = [weights[name, "after"]["skew"] for name in ("mnist", "cifar10", "noise", "noise-constant")]
     assert ("skew of the first layer's weights {:.1f} untrained, {:.1f} after MNIST, {:.1f} after CIFAR-10, {:.1f} and "
             "{:.1f} after noise".format(weights["mnist", "before"]["skew"], *trained)) in README
-    assert weights["mnist", "after"]["top_90_percent"].startswith("stretched exponential, not a power law: 3 of 3")
-    assert f"exponent {weights['mnist', 'after']['beta']:.2f} over the top 90 %" in README
-    assert not any(row["verdict"].startswith("power law:") for row in rows if row["when"] == "after")
+    betas = [weights[name, "after"]["beta"] for name in ("mnist", "cifar10", "noise", "noise-constant")]
+    assert ("exponent is {:.2f} on MNIST, heavier than an exponential, {:.2f} on CIFAR-10, {:.2f} and {:.2f} on noise, "
+            "{:.2f} untrained".format(*betas, weights["mnist", "before"]["beta"])) in README
+    trained = [row for row in rows if row["when"] == "after"]
+    out, runs = (sum(row[key] for row in trained) for key in ("power_law_ruled_out", "runs"))
+    assert f"A power law is ruled out in {out} of {runs} trained tails" in README
     hidden = {row["step"]: row for row in gallery("show_delta_stats") if row["layer"] == 1}
-    assert "skew grows from {:.1f} to {:.1f} in 10,000 steps, within a sample it stays {:.1f}".format(
-        hidden[1]["skew"], hidden[10_000]["skew"], hidden[1]["skew_within"]) in README
-    assert round(hidden[10_000]["skew_within"], 1) == round(hidden[1]["skew_within"], 1)
+    last = hidden[10_000]
+    within = [row["skew_within"] for row in hidden.values()]
+    assert ("skew grows from {:.1f} to {:.1f} ({:.1f} to {:.1f}) in 10,000 steps, within a sample it stays from {:.1f} "
+            "to {:.1f}".format(hidden[1]["skew"], *(last["skew" + end] for end in ("", "_low", "_high")), min(within),
+                            max(within))) in README
+    assert f"{100 * last['vanished']:.0f} % of the last 9,000 steps have no gradient" in README
     gradients = [row for row in gallery("fractal_stats") if "runs" in row]
     spans = [f"{min(row[key + '_low'] for row in gradients):.2f} to {max(row[key + '_high'] for row in gradients):.2f}"
              for key in ("raw_distance", "standardised_distance")]
     assert "KS distance {}, standardised {}".format(*spans) in README
-    assert all(row["normal_is_closer"] == row["runs"] == 5 for row in gradients)
+    large = [f"{pick(row['large_order_distance' + end] for row in gradients):.2f}" for pick, end in
+             ((min, "_low"), (max, "_high"))]
+    assert "{} to {} at order 30".format(*large) in README
+    closer, runs = (sum(row[key] for row in gradients) for key in ("normal_is_closer", "runs"))
+    assert f"a normal law is nearer than that in {closer} of {runs}" in README
 
 
 def test_weights_and_minibatches_are_those_of_the_gallery():
@@ -85,9 +92,21 @@ def test_weights_and_minibatches_are_those_of_the_gallery():
     assert all(round(row["over_shuffled"], 1) == 1.0 for row in rows if row not in small)
     shuffled, degrees = (sorted(row[key] for row in small) for key in ("over_shuffled", "over_degrees"))
     assert f"{shuffled[0]:.1f} (784-784-10) to {shuffled[-1]:.1f} times (784-30-10, thresholded)" in README
-    assert f"{degrees[0]:.2f} to {degrees[-1]:.2f} times that of the same degrees" in README
-    over = [row["over_rank_one"] for row in gallery("minibatch_network")]
-    assert f"{min(over):.2f} to {max(over):.2f} times that of rank-one matrices of the same sums" in README
+    assert f"{degrees[0]:.2f} to {degrees[-1]:.2f} times that of the same in- and out-degrees" in README
+    drawn, kept = (row["units_of_commonest"] for row in small if row["net"] == "784-784-10")
+    assert f"makes {kept} of 784 inputs share a degree, {drawn} when drawn" in README
+    rows = gallery("minibatch_network")
+    spans = [f"{min(row[key] for row in rows):.2f} to {max(row[key] for row in rows):.2f}"
+             for key in ("excess", "rank_one")]
+    assert "{} times that of the same in- and out-degrees, {} times for rank-one matrices".format(*spans) in README
+    assert not any(row["over_rank_one_low"] > 1 for row in rows)
+    untrained, trained = (row for row in gallery("rbm/minibatch_network") if row["batch_size"] == 1)
+    shuffled, degrees = ([trained[key + end] for end in ("", "_low", "_high")] for key in ("over_shuffled", "excess"))
+    assert ("{:.1f} times as much as shuffled entries untrained, {:.1f} times ({:.1f} to {:.0f}) after 500 steps of "
+            "CD-1, and then {:.2f} times ({:.2f} to {:.2f}) as much as their degrees"
+            .format(untrained["over_shuffled"], *shuffled, *degrees)) in README
+    skews = [row["skew"] for row in gallery("rbm/show_stats") if row["what"] == "gradients"]
+    assert "skew of the entries rises from {:.1f} to {:.1f}".format(*skews) in README
 
 
 def test_benchmarks_are_those_measured():
