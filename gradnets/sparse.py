@@ -509,6 +509,8 @@ class Recipe:
     burn_in, prunings : int
     batch_size, block : int
     decay : bool
+    first_layer_only : bool
+        Leave the other layers whole.
     seed : int
     """
 
@@ -522,6 +524,7 @@ class Recipe:
     batch_size: int = 1
     block: int = 1
     decay: bool = True
+    first_layer_only: bool = False
     seed: int = 0
 
     def __post_init__(self):
@@ -632,10 +635,14 @@ def _event(recipe, action, share, weights, biases, masks, initial, samples, net,
     if recipe.criterion == "snip" or (recipe.criterion == "rigl" and action == "regrow"):
         chosen = rng.integers(len(samples.labels), size=SCORED)
         slopes = gradients(weights, biases, _take(samples, chosen), **net)
+    pruned = slice(1) if recipe.first_layer_only else slice(None)
+    old, rest = masks[pruned], masks[len(masks[pruned]):]
+    initial, slopes = (None if arrays is None else arrays[pruned] for arrays in (initial, slopes))
     if action == "regrow":
-        return regrow(weights, masks, share, slopes, rng)
+        return regrow(weights[pruned], old, share, slopes, rng) + rest
     score = "random" if recipe.criterion in ("set", "rigl") else recipe.criterion
-    return prune(weights, share, score, initial=initial, gradients=slopes, masks=masks, block=recipe.block, rng=rng)
+    return prune(weights[pruned], share, score, initial=initial, gradients=slopes, masks=old, block=recipe.block,
+                 rng=rng) + rest
 
 
 def _take(samples, chosen):
