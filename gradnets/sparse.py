@@ -288,10 +288,12 @@ def train_epoch(net, samples, order, learning_rate, final_rate=None, batch_size=
         every = np.arange(max(spare), dtype=np.uint32)
         return _train(net.layers, *buffers, every, samples.starts, samples.places, samples.values, samples.labels,
                       order, float(learning_rate), float(final_rate), scalars, net.softmax, EXP[dtype])
-    buffers = [tuple(np.zeros((n, batch_size), dtype) for n in spare) for _ in range(2)]
-    batch = np.zeros((samples.features + WIDTH, batch_size), dtype)
+    size = -(-batch_size // WIDTH) * WIDTH  # samples that are not there stay 0, and so do their deltas
+    buffers = [tuple(np.zeros(n * size, dtype) for n in spare) for _ in range(2)]
+    batch = np.zeros(samples.features * size, dtype)
     return _train_batches(net.layers, *buffers, batch, samples.starts, samples.places, samples.values, samples.labels,
-                          order, float(learning_rate), float(final_rate), scalars, net.softmax, EXP[dtype])
+                          order, float(learning_rate), float(final_rate), scalars, net.softmax, EXP[dtype], batch_size,
+                          size)
 
 
 def accuracy(net, samples):
@@ -326,7 +328,7 @@ def _check_epoch(net, samples, order, learning_rate, final_rate, batch_size):
 # ---- pruning ----------------------------------------------------------------------------------------------
 
 def prune(weights, keep, score="magnitude", *, initial=None, gradients=None, masks=None, block=1, rng=None):
-    """Which weights to keep: those of the highest scores, over all layers together.
+    """Which weights to keep: those of the highest scores, over all layers together, or at random.
 
     Parameters
     ----------
@@ -365,20 +367,18 @@ def prune(weights, keep, score="magnitude", *, initial=None, gradients=None, mas
     if masks is not None:
         scores = [np.where(mask, values, -1.0) for mask, values in zip(masks, scores, strict=True)]
     units = [_units(values, index, block) for index, values in enumerate(scores)]
-    flat = np.concatenate([values.ravel() for values in units])
-    count = int(keep * flat.size + 1e-9)  # 0.1 * 30 is a hair less than 3
-    kept = np.zeros(flat.size, dtype=bool)
-    kept[np.argsort(-flat, kind="stable")[:count]] = True
-    kept &= flat >= 0
-    found, at = [], 0
-    for index, (values, w) in enumerate(zip(units, weights, strict=True)):
-        mask = kept[at:at + values.size].reshape(values.shape)
-        at += values.size
+    sizes = [values.size for values in units]
+    count = int(keep * sum(sizes) + 1e-9)  # 0.1 * 30 is a hair less than 3
+    if score == "random":
+        kept = [_largest(values.ravel(), n) for values, n in zip(units, _shares(count, units), strict=True)]
+    else:
+        kept = np.split(_largest(np.concatenate([values.ravel() for values in units]), count), np.cumsum(sizes)[:-1])
+    for index, (mask, w) in enumerate(zip(kept, weights, strict=True)):
         if not mask.any():
             raise ValueError(f"keeping {keep:.3g} of the weights leaves none in layer {index + 1} of shape {w.shape}: "
                              "keep more")
-        found.append(_spread(mask, index, w.shape, block))
-    return found
+    return [_spread(mask.reshape(values.shape), index, w.shape, block)
+            for index, (mask, values, w) in enumerate(zip(kept, units, weights, strict=True))]
 
 
 def regrow(weights, masks, share, gradients, rng):
@@ -467,6 +467,33 @@ def _scores(weights, score, initial, gradients, rng):
     if score in needs:
         raise ValueError(f"score {score!r} needs {needs[score]}")
     raise ValueError(f"unknown score {score!r}: expected one of magnitude, {', '.join(needs)}")
+
+
+def _largest(scores, count):
+    """Mask of the `count` largest, the first of equal ones; never of those below 0, which are dead."""
+    if count < 1:
+        return np.zeros(scores.size, dtype=bool)
+    border = np.partition(scores, scores.size - count)[scores.size - count]
+    kept = scores > border
+    kept[np.flatnonzero(scores == border)[:count - np.count_nonzero(kept)]] = True
+    return kept & (scores >= 0)
+
+
+def _shares(count, units):
+    """How many of `count` each layer keeps: in proportion to its rows and columns, so that small layers stay denser
+    (Mocanu et al. 2018, eq. 1)."""
+    shares, free = [0] * len(units), list(range(len(units)))
+    while free:
+        total = sum(sum(units[k].shape) for k in free)
+        wanted = {k: (count - sum(shares)) * sum(units[k].shape) / total for k in free}
+        full = [k for k in free if wanted[k] >= units[k].size]
+        for k in full or free:
+            shares[k] = units[k].size if full else int(wanted[k])
+        if not full:
+            shares[free[0]] += count - sum(shares)  # what rounding down left over
+            break
+        free = [k for k in free if k not in full]
+    return shares
 
 
 def _units(values, index, block):
@@ -578,11 +605,12 @@ def run(recipe, weights, biases, samples, activation="tanh", loss="cross-entropy
     order = order_rng.integers(len(samples.labels), size=steps)
     net = {"activation": activation, "loss": loss, "targets": targets}
     initial = [w.copy() for w in weights] if recipe.criterion == "moved" else None
-    identity = json.dumps(asdict(recipe) | net | {
-        "start": _digest([*weights, *(bias for bias in biases if bias is not None), *samples[:4]])})
     done, weights, masks = -1, [np.array(w, dtype=float) for w in weights], [np.ones(w.shape, bool) for w in weights]
-    if checkpoint is not None and Path(checkpoint).exists():
-        done, weights, biases, masks = _load(checkpoint, identity, biases)
+    if checkpoint is not None:
+        identity = json.dumps(asdict(recipe) | net | {
+            "start": _digest([*weights, *(bias for bias in biases if bias is not None), *samples[:4]])})
+        if Path(checkpoint).exists():
+            done, weights, biases, masks = _load(checkpoint, identity, biases)
     began = time.perf_counter()
     stops = {steps * k // 20 // recipe.batch_size * recipe.batch_size for k in range(1, 21)} | set(plan)
     for stop in sorted(stop for stop in stops if stop > done):
@@ -759,28 +787,32 @@ def _power_of_two(typing, k):
     return k(k), build
 
 
-def _exp_constants(dtype):
-    """1 / log 2; log 2 in two parts, the first of few bits; a half; 1 / 13!, ..., 1 / 0!."""
+def _exp_constants(dtype, degree):
+    """1 / log 2; log 2 in two parts, the first of few bits; a half; 1 / 13!, ..., 1 / 0!, but 0 beyond the degree."""
     high = 0.693145751953125
     return tuple(map(dtype, (1 / math.log(2), high, math.log(2) - high, 0.5,
-                             *(1 / math.factorial(k) for k in range(13, -1, -1)))))
+                             *(1 / math.factorial(k) if k <= degree else 0 for k in range(13, -1, -1)))))
 
 
-EXP = {np.dtype(dtype): _exp_constants(dtype) for dtype in (np.float32, np.float64)}
+EXP = {np.dtype(np.float32): _exp_constants(np.float32, 7), np.dtype(np.float64): _exp_constants(np.float64, 13)}
+ONE = 17  # where a 1 of the right type stands among these
 
 
 @njit(inline="always")
 def _exp(x, c):
     """exp(x) for x in [-80, 80], to rounding, in operations that vectorise (the library's does not)."""
     k = _floor(x * c[0] + c[3])
-    r = x - k * c[1] - k * c[2]  # at most log(2) / 2: the Taylor series of degree 13 is exact to rounding
-    p = (((((((c[4] * r + c[5]) * r + c[6]) * r + c[7]) * r + c[8]) * r + c[9]) * r + c[10]) * r + c[11])
-    return ((((((p * r + c[12]) * r + c[13]) * r + c[14]) * r + c[15]) * r + c[16]) * r + c[17]) * _power_of_two(k)
+    r = x - k * c[1] - k * c[2]  # at most log(2) / 2: these terms of the Taylor series are exact to rounding
+    p = c[10]
+    if c[4] != 0:
+        p = (((((c[4] * r + c[5]) * r + c[6]) * r + c[7]) * r + c[8]) * r + c[9]) * r + p
+    p = ((((((p * r + c[11]) * r + c[12]) * r + c[13]) * r + c[14]) * r + c[15]) * r + c[16]) * r + c[17]
+    return p * _power_of_two(k)
 
 
 @compiled
 def _activate(x, n, slope, c):
-    one = c[17]
+    one = c[ONE]
     if slope == one:
         limit, two = x.dtype.type(40), x.dtype.type(2)
         for j in range(n):
@@ -883,7 +915,7 @@ def _forward(layers, activations, every, places, values, slope, softmax, c):
 @compiled
 def _output_delta(out, delta, n, label, scalars, softmax, c):
     """The derivative of the loss by the last pre-activations; returns whether `out` has the label right."""
-    one, best = c[17], 0
+    one, best = c[ONE], 0
     for j in range(n):
         if out[j] > out[best]:
             best = j
@@ -906,7 +938,7 @@ def _output_delta(out, delta, n, label, scalars, softmax, c):
 def _train(layers, activations, deltas, every, starts, places, values, labels, order, first_rate, last_rate, scalars,
            softmax, c):
     right = 0
-    one, last = c[17], len(layers) - 1
+    one, last = c[ONE], len(layers) - 1
     for s in range(len(order)):
         k = order[s]
         lit, light = places[starts[k]:starts[k + 1]], values[starts[k]:starts[k + 1]]
@@ -951,28 +983,27 @@ def _recognise(layers, activations, every, starts, places, values, labels, slope
 # ---- kernels: minibatches, units by samples ---------------------------------------------------------------
 
 @compiled
-def _entry_forward(total, weight, x):
-    for b in range(len(x)):
-        total[b] += weight * x[b]
+def _walk_forward(layer, lit, x, total, size):
+    """total += what the layer makes of x, sample by sample: one pass over its weights."""
+    values, starts, columns = layer.values, layer.starts, layer.columns
+    rows, width = (layer.outputs, layer.inputs) if layer.by_output else (layer.inputs, layer.outputs)
+    each = WIDTH if layer.kind == BLOCKS else 1
+    for row in range(rows):
+        if not (layer.by_output or lit[row]):
+            continue
+        first, end = (row * width, row * width + width) if layer.kind == DENSE else (starts[row], starts[row + 1])
+        for p in range(first, end):
+            column = p - first if layer.kind == DENSE else np.int64(columns[p])
+            for t in range(min(each, width - column)):
+                i, j = (column + t, row) if layer.by_output else (row, column + t)
+                weight = values[each * p + t]
+                for b in range(0, size, WIDTH):
+                    _add_16(total, j * size + b, weight, x, i * size + b)
 
 
 @compiled
-def _entry_backward(weight, x, delta, back, want_back):
-    """The weight's gradient, and what flows back through it."""
-    gradient = weight - weight
-    if want_back:
-        for b in range(len(x)):
-            gradient += x[b] * delta[b]
-            back[b] += weight * delta[b]
-    else:
-        for b in range(len(x)):
-            gradient += x[b] * delta[b]
-    return gradient
-
-
-@compiled
-def _walk(layer, lit, x, total, delta, back, rate, forward, want_back):
-    """One pass over a layer's weights, forwards, or backwards with the update of each."""
+def _walk_backward(layer, lit, x, delta, back, want_back, rate, size):
+    """back += what flows back through the layer's weights, where wanted, and a step of the live ones: one pass."""
     values, starts, columns, alive = layer.values, layer.starts, layer.columns, layer.alive
     rows, width = (layer.outputs, layer.inputs) if layer.by_output else (layer.inputs, layer.outputs)
     each = WIDTH if layer.kind == BLOCKS else 1
@@ -981,60 +1012,63 @@ def _walk(layer, lit, x, total, delta, back, rate, forward, want_back):
             continue
         first, end = (row * width, row * width + width) if layer.kind == DENSE else (starts[row], starts[row + 1])
         for p in range(first, end):
-            start = p - first if layer.kind == DENSE else np.int64(columns[p])
-            for t in range(min(each, width - start)):
-                i, j = (start + t, row) if layer.by_output else (row, start + t)
-                if layer.by_output and not lit[i]:
-                    continue
+            column = p - first if layer.kind == DENSE else np.int64(columns[p])
+            for t in range(min(each, width - column)):
+                i, j = (column + t, row) if layer.by_output else (row, column + t)
                 at = each * p + t
-                if forward:
-                    _entry_forward(total[j], values[at], x[i])
-                else:
-                    step = rate * _entry_backward(values[at], x[i], delta[j], back[i], want_back)
-                    if len(alive):
-                        step *= alive[at]
-                    values[at] -= step
+                weight, gradient = values[at], values.dtype.type(0)
+                from_x, from_delta = np.uint64(i * size), np.uint64(j * size)  # unsigned: no check for negative places
+                for b in range(np.uint64(size)):
+                    gradient += x[from_x + b] * delta[from_delta + b]
+                if want_back:
+                    for b in range(0, size, WIDTH):
+                        _add_16(back, i * size + b, weight, delta, j * size + b)
+                if len(alive):
+                    gradient *= alive[at]
+                values[at] = weight - rate * gradient
 
 
 @compiled
 def _train_batches(layers, activations, deltas, batch, starts, places, values, labels, order, first_rate, last_rate,
-                   scalars, softmax, c):
+                   scalars, softmax, c, count, size):
     right = 0
-    one, last, size = c[17], len(layers) - 1, batch.shape[1]
+    one, last = c[ONE], len(layers) - 1
     always = np.ones(max([layer.inputs for layer in layers]), dtype=np.bool_)
-    lit = np.zeros(len(batch), dtype=np.bool_)
-    out, delta = np.zeros(layers[last].outputs, batch.dtype), np.zeros(layers[last].outputs, batch.dtype)
-    for s in range(0, len(order), size):
-        rate = values.dtype.type((first_rate + (last_rate - first_rate) * s / len(order)) / size)
-        batch[:] = 0
-        lit[:] = False
-        for b in range(size):
+    lit = np.zeros(len(batch) // size, dtype=np.bool_)
+    n = layers[last].outputs
+    out, delta = np.zeros(n, batch.dtype), np.zeros(n, batch.dtype)
+    for s in range(0, len(order), count):
+        rate = values.dtype.type((first_rate + (last_rate - first_rate) * s / len(order)) / count)
+        for i in range(len(lit)):
+            if lit[i]:
+                batch[i * size:i * size + size] = 0
+                lit[i] = False
+        for b in range(count):
             for p in range(starts[order[s + b]], starts[order[s + b] + 1]):
-                batch[places[p], b] = values[p]
+                batch[places[p] * size + b] = values[p]
                 lit[places[p]] = True
         for l in range(last + 1):
             layer, total = layers[l], activations[l]
             total[:] = 0
             for j in range(len(layer.bias)):
-                total[j, :] = layer.bias[j]
-            x = batch if l == 0 else activations[l - 1]
-            _walk(layer, lit if l == 0 else always, x, total, total, x, rate, True, False)
+                total[j * size:j * size + size] = layer.bias[j]
+            _walk_forward(layer, lit if l == 0 else always, batch if l == 0 else activations[l - 1], total, size)
             if l < last or not softmax:
-                for j in range(layer.outputs):
-                    _activate(total[j], size, scalars[0], c)
-        for b in range(size):
-            out[:] = activations[last][:layers[last].outputs, b]
-            right += _output_delta(out, delta, layers[last].outputs, labels[order[s + b]], scalars, softmax, c)
-            deltas[last][:layers[last].outputs, b] = delta
+                _activate(total, layer.outputs * size, scalars[0], c)
+        for b in range(count):
+            for j in range(n):
+                out[j] = activations[last][j * size + b]
+            right += _output_delta(out, delta, n, labels[order[s + b]], scalars, softmax, c)
+            for j in range(n):
+                deltas[last][j * size + b] = delta[j]
         for l in range(last, -1, -1):
-            layer, delta_ = layers[l], deltas[l]
+            layer = layers[l]
             x, back = (batch, batch) if l == 0 else (activations[l - 1], deltas[l - 1])
             if l:
                 back[:] = 0
-            _walk(layer, lit if l == 0 else always, x, x, delta_, back, rate, False, l > 0)
+            _walk_backward(layer, lit if l == 0 else always, x, deltas[l], back, l > 0, rate, size)
             if l:
-                for i in range(layer.inputs):
-                    _through_activation(back[i], x[i], size, scalars[0], one)
+                _through_activation(back, x, layer.inputs * size, scalars[0], one)
             for j in range(len(layer.bias)):
-                layer.bias[j] -= rate * delta_[j].sum()
+                layer.bias[j] -= rate * deltas[l][j * size:j * size + size].sum()
     return right

@@ -1,0 +1,348 @@
+"""Compiled training of a row-by-row recurrent net, one sample at a time, dense or with most weights killed.
+
+The net of `rnn.py`: h_t = tanh(x_t U + h_{t-1} W + b), softmax of the last h_T V + c, exact backpropagation through
+time, and gradients clipped to a norm. Its three layers are packed as in `gradnets.sparse`. Weights do not move within a
+sample: gradients are summed over time where weights are alive, each touched once, and then applied.
+
+Sources: Pascanu, Mikolov and Bengio 2013, algorithm 1, for clipping; `gradnets.sparse` for pruning.
+"""
+import math
+import time
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from gradnets import sparse
+from gradnets.sparse import BLOCKS, SPARSE, WIDTH
+
+CRITERIA = ("magnitude", "random")
+
+
+def pack(weights, biases, masks=None, layout="auto", dtype=np.float32):
+    """A recurrent net for the kernels.
+
+    Parameters
+    ----------
+    weights : list of three float arrays (row, hidden), (hidden, hidden), (hidden, classes), finite
+        Input, recurrent and output weights.
+    biases : list of two float arrays (hidden,), (classes,)
+    masks : list of three bool arrays of the weights' shapes, optional
+        Which weights are alive; all unless given.
+    layout : "auto", "dense", "sparse" or "blocks", or one a layer
+        As for `sparse.pack`.
+    dtype : float32 or float64
+
+    Returns
+    -------
+    sparse.Net
+        Of three layers, the second without bias.
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit together, weights that are not finite, a mask without a live weight, unknown names.
+    """
+    if len(weights) != 3 or len(biases) != 2 or np.shape(weights[1]) != np.shape(weights[1])[::-1]:
+        raise ValueError(f"{len(weights)} weights of shapes {', '.join(str(np.shape(w)) for w in weights)} and "
+                         f"{len(biases)} biases: expected input, square recurrent and output weights, and two biases")
+    hidden_bias, output_bias = biases
+    return sparse.pack(weights, [hidden_bias, None, output_bias], masks, layout, dtype=dtype)
+
+
+def unpack(net):
+    """Weights, 0 where dead, and biases, as `pack` takes them: lists of three and two float64 arrays."""
+    weights, (hidden_bias, _, output_bias) = sparse.unpack(net)
+    return weights, [hidden_bias, output_bias]
+
+
+def train_epoch(net, samples, order, learning_rate, final_rate=None, clip=1.0):
+    """Gradient descent over samples in the given order, one a step, in place.
+
+    Parameters
+    ----------
+    net : sparse.Net
+        As `pack` makes it.
+    samples : sparse.Samples
+        Of the net's dtype; features are read in rows as wide as the net's input weights are high.
+    order : int array (steps,)
+        Indices of samples.
+    learning_rate, final_rate : float, finite, not negative
+        The rate falls in a straight line from the first to the second; it stays unless that is given.
+    clip : float, positive, or None
+        Norm, over all live weights and biases, to which longer gradients are shortened. None clips nothing.
+
+    Returns
+    -------
+    int
+        How many of the samples were recognised, each just before its own step.
+
+    Raises
+    ------
+    ValueError
+        For samples that do not fit the net, and for numbers outside these ranges.
+    """
+    order = np.asarray(order, dtype=np.int64)
+    final_rate = learning_rate if final_rate is None else final_rate
+    if clip is not None and not clip > 0:
+        raise ValueError(f"clip is {clip!r}: expected a positive number, or None")
+    steps = _check(net, samples, order, learning_rate, final_rate)
+    dtype = samples.values.dtype
+    empty = np.zeros(0, dtype)
+    slopes = tuple(layer._replace(values=np.zeros_like(layer.values), bias=np.zeros_like(layer.bias), alive=empty)
+                   for layer in net.layers)
+    states, out, rows, every = _buffers(net, samples, steps)
+    deltas, out_delta = np.zeros_like(states), np.zeros_like(out)
+    by_unit = np.zeros((2, states.shape[1], -(-steps // WIDTH) * WIDTH), dtype)
+    limit = dtype.type(np.inf if clip is None else clip)
+    return _train(net.layers, slopes, states, deltas, out, out_delta, by_unit, rows, every, samples.starts,
+                  samples.places, samples.values, samples.labels, order, float(learning_rate), float(final_rate), limit,
+                  sparse.EXP[dtype])
+
+
+def accuracy(net, samples):
+    """Share of the samples whose largest output is their label's; ValueError where there is none, or none that fits."""
+    if len(samples.labels) == 0:
+        raise ValueError("there are no samples: expected one or more")
+    steps = _check(net, samples, np.zeros(0, np.int64), 0.0, 0.0)
+    right = _recognise(net.layers, *_buffers(net, samples, steps), samples.starts, samples.places, samples.values,
+                       samples.labels, sparse.EXP[samples.values.dtype])
+    return right / len(samples.labels)
+
+
+def run(recipe, weights, biases, samples, clip=1.0):
+    """Train and prune a recurrent net; weights and biases are left as they are.
+
+    Of the input weights and of the recurrent ones `recipe.keep` is left, each; together, the larger input weights would
+    crowd out the memory. Output weights all live.
+
+    Parameters
+    ----------
+    recipe : sparse.Recipe
+        With batch_size 1, and criterion "magnitude" or "random".
+    weights, biases
+        As for `pack`.
+    samples, clip
+        As for `train_epoch`.
+
+    Returns
+    -------
+    sparse.Trained
+
+    Raises
+    ------
+    ValueError
+        As `pack`, `train_epoch`, `sparse.schedule` and `sparse.prune`; for another criterion or batch size.
+    """
+    if recipe.criterion not in CRITERIA or recipe.batch_size != 1:
+        raise ValueError(f"criterion is {recipe.criterion!r}, batch_size {recipe.batch_size}: a recurrent net is "
+                         f"pruned by {' or '.join(CRITERIA)}, and trained on single samples")
+    steps = recipe.steps
+    plan = {} if recipe.keep == 1 else dict(sparse.schedule(recipe.schedule, recipe.keep, steps, recipe.burn_in,
+                                                            recipe.prunings))
+    order_rng, prune_rng = map(np.random.default_rng, np.random.SeedSequence(recipe.seed, spawn_key=(5,)).spawn(2))
+    order = order_rng.integers(len(samples.labels), size=steps)
+    weights, masks = [np.array(w, dtype=float) for w in weights], [np.ones(np.shape(w), bool) for w in weights]
+    began, done = time.perf_counter(), 0
+    for stop in sorted({*plan, steps}):
+        net = pack(weights, biases, masks, dtype=samples.values.dtype)
+        rates = [recipe.learning_rate * (1 - at / steps if recipe.decay else 1) for at in (done, stop)]
+        train_epoch(net, samples, order[done:stop], *rates, clip)
+        weights, biases = unpack(net)
+        if stop in plan:
+            for l in range(2):
+                masks[l:l + 1] = sparse.prune([weights[l]], plan[stop], recipe.criterion, masks=[masks[l]],
+                                              block=recipe.block, rng=prune_rng)
+            weights = [w * mask for w, mask in zip(weights, masks, strict=True)]
+        done = stop
+    return sparse.Trained(weights, biases, masks, time.perf_counter() - began)
+
+
+def _check(net, samples, order, learning_rate, final_rate):
+    """How many time steps a sample has; ValueError for what does not fit."""
+    reads, _, writes = net.layers
+    dtype = reads.values.dtype
+    if samples.features % reads.inputs or samples.values.dtype != dtype:
+        raise ValueError(f"samples have {samples.features} {samples.values.dtype} features, the net reads rows of "
+                         f"{reads.inputs} {dtype}: make them match, the one a multiple of the other")
+    if len(samples.labels) and samples.labels.max() >= writes.outputs:
+        raise ValueError(f"labels run to {samples.labels.max()}, the net has {writes.outputs} outputs: expected labels "
+                         "below that")
+    if not (math.isfinite(learning_rate) and math.isfinite(final_rate) and min(learning_rate, final_rate) >= 0):
+        raise ValueError(f"learning rates are {learning_rate} and {final_rate}: expected finite numbers, not negative")
+    if len(order) and not (order.min() >= 0 and order.max() < len(samples.labels)):
+        raise ValueError(f"order runs from {order.min()} to {order.max()}: expected indices of {len(samples.labels)} "
+                         "samples")
+    return samples.features // reads.inputs
+
+
+def _buffers(net, samples, steps):
+    """States (time + 1, hidden), outputs, places within rows, and 0, 1, 2, ...: what the forward pass writes."""
+    dtype = samples.values.dtype
+    reads, _, writes = net.layers
+    # 16 more than needed, always 0: the last block of a row may reach over its end.
+    widest = WIDTH * -(-max(reads.outputs, writes.outputs) // WIDTH) + WIDTH
+    return (np.zeros((steps + 1, widest), dtype), np.zeros(widest, dtype), np.zeros(samples.features, np.uint32),
+            np.arange(widest, dtype=np.uint32))
+
+
+# ---- kernels ----------------------------------------------------------------------------------------------
+
+@intrinsic
+def _sum_16(typing, target, at, factors, first, step, source, start, stride, count):
+    """target[at:at + 16] += sum over k < count of factors[first + k step] * source[start + k stride:][:16].
+
+    Arrays are flat, whatever their shape; the sum stays in a register.
+    """
+    def build(context, builder, signature, arguments):
+        target, at, factors, first, step, source, start, stride, count = arguments
+        kinds = signature.args
+        to = sparse._pointer(context, builder, kinds[0], target, at)
+        vector, lane = to.type.pointee, ir.IntType(32)
+        data = cgutils.create_struct_proxy(kinds[2])(context, builder, factors).data
+        total = cgutils.alloca_once(builder, vector)
+        builder.store(sparse._aligned(builder.load(to), kinds[0]), total).align = 64
+        with cgutils.for_range(builder, count) as loop:
+            factor = builder.load(builder.gep(data, [builder.add(first, builder.mul(loop.index, step))]))
+            splat = builder.insert_element(ir.Constant(vector, ir.Undefined), factor, lane(0))
+            splat = builder.shuffle_vector(splat, splat, ir.Constant(ir.VectorType(lane, WIDTH), [0] * WIDTH))
+            index = builder.add(start, builder.mul(loop.index, stride))
+            of = sparse._pointer(context, builder, kinds[5], source, index)
+            product = builder.fmul(splat, sparse._aligned(builder.load(of), kinds[5]), flags=("contract",))
+            builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
+        sparse._aligned(builder.store(builder.load(total), to), kinds[0])
+        return context.get_dummy_value()
+    return types.void(target, types.int64, factors, types.int64, types.int64, source, types.int64, types.int64,
+                      types.int64), build
+
+
+@sparse.compiled
+def _forward(layers, states, out, rows, every, lit, light, c):
+    reads, recurs, writes = layers
+    n, row, one, k = reads.outputs, reads.inputs, c[17], 0
+    for t in range(len(states) - 1):
+        first, state = k, states[t + 1]
+        while k < len(lit) and lit[k] < (t + 1) * row:
+            rows[k] = lit[k] - t * row
+            k += 1
+        state[:n] = reads.bias
+        sparse._scatter(reads, rows[first:k], light[first:k], state)
+        if t:
+            sparse._scatter(recurs, every[:n], states[t], state)
+        sparse._activate(state, n, one, c)
+    out[:] = 0
+    out[:writes.outputs] = writes.bias
+    if writes.by_output:
+        sparse._gather(writes, states[len(states) - 1], out)
+    else:
+        sparse._scatter(writes, every[:n], states[len(states) - 1], out)
+
+
+@sparse.compiled
+def _backward(layers, slopes, states, deltas, out_delta, by_unit, rows, every, lit, light, c):
+    """Deltas of all time steps, and the sums over time of all gradients."""
+    reads, recurs, writes = layers
+    steps, n, row, one = len(states) - 1, reads.outputs, reads.inputs, c[17]
+    last, minus = deltas[steps], -c[17]
+    last[:] = 0
+    if writes.by_output:
+        sparse._scatter(writes, every[:writes.outputs], out_delta, last)
+        sparse._descend(slopes[2], every[:writes.outputs], out_delta, minus, states[steps])
+    else:
+        sparse._gather(writes, out_delta, last)
+        sparse._descend(slopes[2], every[:n], states[steps], minus, out_delta)
+    slopes[2].bias[:] = out_delta[:writes.outputs]
+    k, bias = len(lit), slopes[0].bias
+    for t in range(steps, 0, -1):  # deltas[t] stands beside states[t], row t - 1 of the image
+        delta, end = deltas[t], k
+        sparse._through_activation(delta, states[t], n, one, one)
+        while k > 0 and lit[k - 1] >= (t - 1) * row:
+            k -= 1
+        sparse._descend(slopes[0], rows[k:end], light[k:end], minus, delta)
+        for j in range(n):
+            bias[j] += delta[j]
+        if t > 1:
+            deltas[t - 1, :n] = 0
+            sparse._gather(recurs, delta, deltas[t - 1])
+    _sum_over_time(slopes[1], states, deltas, by_unit)
+
+
+@sparse.compiled
+def _sum_over_time(slope, states, deltas, by_unit):
+    """Sum over t of the outer products of states[t] and deltas[t + 1], where weights are alive."""
+    values, starts, columns, n = slope.values, slope.starts, slope.columns, slope.outputs
+    count, stride = len(states) - 2, states.shape[1]  # the first state is 0
+    if slope.kind == SPARSE:
+        before, after = by_unit[0], by_unit[1]
+        width = before.shape[1]
+        for t in range(count):
+            for j in range(n):
+                before[j, t], after[j, t] = states[t + 1, j], deltas[t + 2, j]
+        for i in range(n):
+            for p in range(starts[i], starts[i + 1]):
+                for t in range(0, count, WIDTH):
+                    values[p] += sparse._dot_16(before, i * width + t, after, columns[p] * width + t)
+        return
+    for i in range(n):
+        if slope.kind == BLOCKS:
+            for p in range(starts[i], starts[i + 1]):
+                _sum_16(values, WIDTH * p, states, stride + i, stride, deltas, 2 * stride + columns[p], stride, count)
+        else:
+            for j in range(0, n - WIDTH + 1, WIDTH):
+                _sum_16(values, i * n + j, states, stride + i, stride, deltas, 2 * stride + j, stride, count)
+            for j in range(n - n % WIDTH, n):
+                for t in range(count):
+                    values[i * n + j] += states[t + 1, i] * deltas[t + 2, j]
+
+
+@sparse.compiled
+def _square(x, alive):
+    """The sum of squares of a gradient, once it is 0 where weights are dead."""
+    for j in range(len(alive)):
+        x[j] *= alive[j]
+    total = x.dtype.type(0)
+    for j in range(len(x)):
+        total += x[j] * x[j]
+    return total
+
+
+@sparse.compiled
+def _move(x, rate, slope):
+    """A step along the gradient, which is 0 again afterwards."""
+    for j in range(len(x)):
+        x[j] -= rate * slope[j]
+        slope[j] = 0
+
+
+@sparse.compiled
+def _train(layers, slopes, states, deltas, out, out_delta, by_unit, rows, every, starts, places, values, labels, order,
+           first_rate, last_rate, limit, c):
+    right = 0
+    scalars = np.zeros(3, values.dtype)  # a slope and targets, which softmax does without
+    for s in range(len(order)):
+        k = order[s]
+        lit, light = places[starts[k]:starts[k + 1]], values[starts[k]:starts[k + 1]]
+        _forward(layers, states, out, rows, every, lit, light, c)
+        right += sparse._output_delta(out, out_delta, layers[2].outputs, labels[k], scalars, True, c)
+        _backward(layers, slopes, states, deltas, out_delta, by_unit, rows, every, lit, light, c)
+        square = values.dtype.type(0)
+        for l in range(3):
+            square += _square(slopes[l].values, layers[l].alive) + _square(slopes[l].bias, layers[l].bias[:0])
+        rate, norm = values.dtype.type(first_rate + (last_rate - first_rate) * s / len(order)), math.sqrt(square)
+        if norm > limit:
+            rate *= limit / norm
+        for l in range(3):
+            _move(layers[l].values, rate, slopes[l].values)
+            _move(layers[l].bias, rate, slopes[l].bias)
+    return right
+
+
+@sparse.compiled
+def _recognise(layers, states, out, rows, every, starts, places, values, labels, c):
+    right, n = 0, layers[2].outputs
+    for k in range(len(labels)):
+        _forward(layers, states, out, rows, every, places[starts[k]:starts[k + 1]], values[starts[k]:starts[k + 1]], c)
+        right += np.argmax(out[:n]) == labels[k]
+    return right

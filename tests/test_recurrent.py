@@ -1,0 +1,210 @@
+"""Compiled training of recurrent nets against numpy, for every layout; masks, pruning runs and mistakes."""
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import mlp
+import rnn
+from gradnets import datasets, recurrent, sparse
+
+ROW, TIME = 5, 6
+TOLERANCE = {np.float64: {"rtol": 1e-12, "atol": 1e-13}, np.float32: {"rtol": 2e-4, "atol": 2e-5}}
+
+
+def toy(classes=3, n=30, seed=0):
+    """Images of random numbers, half of them exactly 0, one of them dark and one with dark rows at its ends."""
+    rng = np.random.default_rng(seed)
+    inputs = rng.normal(size=(n, ROW * TIME)) * (rng.random((n, ROW * TIME)) < 0.5)
+    inputs[0] = inputs[1, :2 * ROW] = inputs[1, -ROW:] = 0
+    return SimpleNamespace(name="toy", inputs=inputs, labels=rng.integers(classes, size=n), classes=classes)
+
+
+def net(hidden=20, classes=3, seed=0):
+    network = rnn.RNN(ROW, hidden, classes, seed=seed)
+    rng = np.random.default_rng(seed)
+    network.hidden_bias += rng.normal(0, 0.3, hidden)
+    network.output_bias += rng.normal(0, 0.3, classes)
+    return network
+
+
+def some(network, keep=0.4, block=1, seed=1):
+    """Random masks of all three layers."""
+    return sparse.prune(network.weights, keep, "random", block=block, rng=np.random.default_rng(seed))
+
+
+def in_numpy(network, data, order, masks, rates, clip):
+    """Training as the kernels should do it: gradients where weights are alive, clipped together with the biases'."""
+    right = 0
+    for weights, mask in zip(network.weights, masks, strict=True):
+        weights *= mask
+    items = rnn.sequences(data.inputs, ROW)
+    for k, rate in zip(order, rates, strict=True):
+        states, outputs = network.forward(items[k:k + 1])
+        right += outputs.argmax() == data.labels[k]
+        deltas, output_delta = network.backward(states, outputs, data.labels[k:k + 1])
+        step = rnn.Step(1, 0.0, items[k][:, None], states, deltas, output_delta)
+        gradients = [g * mask for g, mask in zip(step.gradients, masks, strict=True)] + step.bias_gradients
+        norm = np.sqrt(sum((g * g).sum() for g in gradients))
+        for parameter, gradient in zip(network.weights + network.biases, gradients, strict=True):
+            parameter -= rate * min(1.0, clip / norm) * gradient
+    return right
+
+
+def compare(found, network, dtype):
+    for ours, theirs in zip([*found[0], *found[1]], network.weights + network.biases, strict=True):
+        np.testing.assert_allclose(ours, theirs, **TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("layout", sparse.LAYOUTS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("clip", [None, 0.5])
+def test_all_alive_it_trains_as_numpy_does(layout, dtype, clip):
+    data, network = toy(), net()
+    packed = recurrent.pack(network.weights, network.biases, None, layout, dtype)
+    for _ in rnn.train(network, data, 40, 0.1, seed=7, clip=clip):
+        pass
+    rng = mlp.generator(7, child=1)
+    order = [rng.integers(30, size=1)[0] for _ in range(40)]
+    recurrent.train_epoch(packed, sparse.pack_samples(data.inputs, data.labels, dtype), order, 0.1, clip=clip)
+    compare(recurrent.unpack(packed), network, dtype)
+
+
+@pytest.mark.parametrize("layout", [*sparse.LAYOUTS, ("blocks", "sparse", "dense"), ("sparse", "blocks", "blocks")])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("hidden", "classes"), [(20, 3), (32, 4), (5, 7), (2, 2)])
+def test_masked_it_trains_as_numpy_does_with_masks(layout, dtype, hidden, classes):
+    data, network = toy(classes), net(hidden, classes)
+    masks = some(network)
+    order, rates = np.random.default_rng(3).integers(30, size=50), 0.2 + (0.05 - 0.2) * np.arange(50) / 50
+    packed = recurrent.pack(network.weights, network.biases, masks, layout, dtype)
+    samples = sparse.pack_samples(data.inputs, data.labels, dtype)
+    right = recurrent.train_epoch(packed, samples, order, 0.2, 0.05, clip=1.0)
+    assert right == in_numpy(network, data, order, masks, rates, 1.0)
+    found = recurrent.unpack(packed)
+    compare(found, network, dtype)
+    for weights, mask in zip(found[0], masks, strict=True):
+        np.testing.assert_array_equal(weights != 0, mask)  # the dead stay dead, and only they
+    assert recurrent.accuracy(packed, samples) == pytest.approx(rnn.accuracy(network, data))
+
+
+def test_a_step_that_is_not_clipped_is_the_plain_gradient():
+    data, network = toy(), net()
+    plain, wide, tight = (recurrent.pack(network.weights, network.biases, dtype=np.float64) for _ in range(3))
+    samples = sparse.pack_samples(data.inputs, data.labels, np.float64)
+    for packed, clip in ((plain, None), (wide, 1e6), (tight, 1e-3)):
+        recurrent.train_epoch(packed, samples, [4], 1.0, clip=clip)
+    compare(recurrent.unpack(wide), SimpleNamespace(weights=recurrent.unpack(plain)[0],
+                                                    biases=recurrent.unpack(plain)[1]), np.float64)
+    moved = [after - before for found, start in zip(recurrent.unpack(tight), (network.weights, network.biases),
+                                                    strict=True) for after, before in zip(found, start, strict=True)]
+    assert np.sqrt(sum((m * m).sum() for m in moved)) == pytest.approx(1e-3, rel=1e-9)
+
+
+@pytest.mark.parametrize("layout", [*sparse.LAYOUTS, "auto"])
+def test_what_is_packed_is_unpacked(layout):
+    network = net()
+    masks = some(network)
+    weights, biases = recurrent.unpack(recurrent.pack(network.weights, network.biases, masks, layout, np.float64))
+    for ours, theirs, mask in zip(weights, network.weights, masks, strict=True):
+        np.testing.assert_array_equal(ours, theirs * mask)
+    for ours, theirs in zip(biases, network.biases, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_glyphs_are_learnt_with_a_quarter_of_the_blocks():
+    data = datasets.load("glyphs", limit=2000)
+    network = rnn.RNN(28, 64, 10, seed=0)
+    samples = sparse.pack_samples(data.inputs, data.labels)
+    recipe = sparse.Recipe(8000, 0.05, 0.25, schedule="one-shot", burn_in=500, block=16)
+    trained = recurrent.run(recipe, network.weights, network.biases, samples)
+    packed = recurrent.pack(trained.weights, trained.biases, trained.masks)
+    assert recurrent.accuracy(packed, samples) > 0.9
+    assert [layer.kind for layer in packed.layers[:2]] == [sparse.BLOCKS] * 2
+
+
+@pytest.mark.parametrize("block", [1, 16])
+@pytest.mark.parametrize("criterion", recurrent.CRITERIA)
+def test_a_run_keeps_the_share_it_was_told_to(block, criterion):
+    data, network = toy(), net(hidden=32)
+    start = [w.copy() for w in network.weights]
+    samples = sparse.pack_samples(data.inputs, data.labels)
+    recipe = sparse.Recipe(200, 0.05, 0.25, criterion, burn_in=20, prunings=4, block=block)
+    one, again = (recurrent.run(recipe, network.weights, network.biases, samples) for _ in range(2))
+    assert sum(map(np.count_nonzero, one.masks[:2])) == block * int(0.25 * (5 * 32 + 32 * 32) / block)
+    assert one.masks[2].all()
+    for a, b, mask, before, unchanged in zip(one.weights, again.weights, one.masks, start, network.weights,
+                                             strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(a != 0, mask)
+        np.testing.assert_array_equal(before, unchanged)
+        if block == 16:
+            blocks = one.masks[1].reshape(32, 2, 16)
+            assert (blocks.all(axis=2) == blocks.any(axis=2)).all()
+
+
+def test_magnitude_keeps_the_largest_input_and_recurrent_weights_together():
+    data, network = toy(), net()
+    samples = sparse.pack_samples(data.inputs, data.labels, np.float64)
+    recipe = sparse.Recipe(10, 0.0, 0.1, schedule="one-shot", burn_in=5)
+    trained = recurrent.run(recipe, network.weights, network.biases, samples)
+    sizes = np.abs(np.concatenate([w.ravel() for w in network.weights[:2]]))
+    threshold = np.sort(sizes)[-(sizes.size // 10)]
+    for weights, before in zip(trained.weights[:2], network.weights, strict=False):
+        np.testing.assert_array_equal(weights, np.where(np.abs(before) >= threshold, before, 0))
+    np.testing.assert_array_equal(trained.weights[2], network.weights[2])
+
+
+def test_a_run_that_prunes_nothing_is_one_epoch_with_a_falling_rate():
+    data, network = toy(), net()
+    samples = sparse.pack_samples(data.inputs, data.labels, np.float64)
+    falling = recurrent.run(sparse.Recipe(60, 0.2, seed=4), network.weights, network.biases, samples)
+    order = np.random.default_rng(np.random.SeedSequence(4, spawn_key=(5,)).spawn(1)[0]).integers(30, size=60)
+    in_numpy(network, data, order, [np.ones(w.shape) for w in network.weights], 0.2 - 0.2 * np.arange(60) / 60, 1.0)
+    compare((falling.weights, falling.biases), network, np.float64)
+
+
+def arguments():
+    network, data = net(), toy()
+    return recurrent.pack(network.weights, network.biases), sparse.pack_samples(data.inputs, data.labels)
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"clip": 0.0}, "clip is 0.0: expected a positive number, or None"),
+    ({"clip": np.nan}, "clip is nan"),
+    ({"learning_rate": -0.1}, "learning rates are -0.1"),
+    ({"final_rate": np.inf}, "learning rates are 0.1 and inf"),
+    ({"order": [0, 30]}, "order runs from 0 to 30"),
+    ({"samples": sparse.pack_samples(toy().inputs, toy().labels, np.float64)}, "float64 features"),
+    ({"samples": sparse.pack_samples(toy().inputs[:, 1:], toy().labels)}, "29 float32 features, the net reads rows"),
+    ({"samples": sparse.pack_samples(toy().inputs, toy().labels + 1)}, "labels run to 3"),
+])
+def test_an_epoch_refuses_what_does_not_fit(change, words):
+    packed, samples = arguments()
+    with pytest.raises(ValueError, match=words):
+        recurrent.train_epoch(**{"net": packed, "samples": samples, "order": [0, 1], "learning_rate": 0.1} | change)
+
+
+def test_accuracy_refuses_what_does_not_fit():
+    packed, samples = arguments()
+    with pytest.raises(ValueError, match="labels run to"):
+        recurrent.accuracy(packed, samples._replace(labels=samples.labels + 5))
+    with pytest.raises(ValueError, match="no samples"):
+        recurrent.accuracy(packed, sparse.pack_samples(np.zeros((0, 30)), np.zeros(0, int)))
+
+
+def test_a_net_has_three_layers_that_fit():
+    network = net()
+    with pytest.raises(ValueError, match="expected input, square recurrent and output weights"):
+        recurrent.pack(network.weights[:2], network.biases)
+    with pytest.raises(ValueError, match="expected input, square recurrent and output weights"):
+        recurrent.pack([network.weights[0], network.weights[2], network.weights[2]], network.biases)
+    with pytest.raises(ValueError, match="unknown layout"):
+        recurrent.pack(network.weights, network.biases, layout="diagonal")
+
+
+@pytest.mark.parametrize("change", [{"criterion": "snip"}, {"batch_size": 2}])
+def test_runs_refuse_recipes_that_are_not_for_recurrent_nets(change):
+    network = net()
+    with pytest.raises(ValueError, match="a recurrent net is pruned by magnitude or random"):
+        recurrent.run(sparse.Recipe(10, 0.1, **change), network.weights, network.biases, arguments()[1])
