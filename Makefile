@@ -47,7 +47,7 @@ figures: $(READY) ## redraw the gallery from real data (GRADNETS_DATA, or a down
 	  --out figures/rbm
 
 bench: $(READY) ## speed against the peers, as ratios; one thread
-	@for subject in training networks tails; do echo; $(PY) benchmarks/$$subject.py || exit 1; done
+	@for subject in training networks tails sparse; do echo; $(PY) benchmarks/$$subject.py || exit 1; done
 
 peers: $(READY) ## install the libraries that bench compares with (large: PyTorch)
 	@$(PY) -m pip install --disable-pip-version-check --editable '.[bench]'

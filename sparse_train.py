@@ -1,7 +1,7 @@
 """How much training survives when nearly every weight is killed early?
 
-1. The source's own recipe: weights from ±1e-5, tanh, squared error, a learning rate of 0.01; after a burn-in of 200
-   samples the smallest weights of the first layer are halved in number every 200 samples, until some 3,140 are left
+1. The source's own recipe: weights from ±1e-5, tanh, squared error, a learning rate of 0.01; over a burn-in of 200
+   samples the weights of the first layer are halved in number, the smallest going first, until some 3,140 are left
    whatever the number of hidden units; accuracy and time against hidden units, beside dense nets.
 2. The honest version: softmax, a falling learning rate chosen for each net on validation data, weights of all layers
    and all biases counted; test accuracy against parameters for several criteria.
@@ -23,17 +23,19 @@ import time
 import numpy as np
 
 import mlp
-from gradnets import datasets, experiment, plots, sparse
+import rnn
+from gradnets import datasets, experiment, plots, recurrent, sparse
 
 MODEL = "mlp"               # mlp: a perceptron; rnn: a recurrent net that reads images row by row
 DATASET = "glyphs"          # glyphs, noise, mnist, cifar10, cifar100, tree or clusters
 HIDDEN_UNITS = (128,)       # of the nets of 2 and 4; several numbers make deeper ones
+ACTIVATION = "relu"         # of the nets of 2: tanh or relu
 STEPS = 30_000              # samples, one a step
 PARAMETERS = (800, 1500, 3180, 7000)  # how many are left, biases counted
 CRITERIA = ("magnitude", "moved", "random", "snip", "set", "rigl")  # what decides which weights live
 SCHEDULE = "gradual"        # of magnitude, moved and random: one-shot, halvings or gradual
 BLOCK = 1                   # 1: weights live and die singly; 16: in rows of 16 (not for set and rigl)
-LEARNING_RATES = (0.02, 0.04, 0.08)  # tried on validation data; the first runs decide
+LEARNING_RATES = (0.01, 0.02, 0.04)  # tried on validation data; the first runs decide
 BURN_IN = 500               # samples before the first pruning
 PRUNINGS = 30               # of the gradual schedule
 WIDTHS = (16, 32, 64, 128, 256, 512, 1024)  # hidden units of 1 and 3
@@ -89,28 +91,29 @@ def recipe_rows(name, widths, steps, runs, seed):
 
 # ---- 2: criteria against parameters -----------------------------------------------------------------------
 
-def train(criterion, count, rate, hidden_units, dataset, samples, steps, schedule, burn_in, prunings, block, seed):
+def train(criterion, count, rate, hidden_units, activation, dataset, samples, steps, schedule, burn_in, prunings, block,
+          seed):
     """One net with `count` parameters left, or dense where that is None: a sparse.Trained."""
-    net = mlp.MLP((samples.features, *hidden_units, dataset.classes), "tanh", "cross-entropy", "glorot", seed)
+    net = mlp.MLP((samples.features, *hidden_units, dataset.classes), activation, "cross-entropy", "glorot", seed)
     keep = 1.0 if count is None else sparse.keep_for(count, net.weights, net.biases)
     recipe = sparse.Recipe(steps, rate, keep, criterion, schedule, burn_in, prunings, block=block, seed=seed)
-    return sparse.run(recipe, net.weights, net.biases, samples)
+    return sparse.run(recipe, net.weights, net.biases, samples, activation)
 
 
-def criteria_rows(criteria, counts, rates, runs, parts, seed, **how):
+def criteria_rows(criteria, counts, rates, runs, parts, activation, seed, **how):
     """Test accuracy of each criterion at each number of parameters, at the rate that is best on validation data."""
     samples, validation, test = parts
+    how |= {"samples": samples, "activation": activation}
     cases = [("dense", None), *((criterion, count) for criterion in criteria for count in counts)]
     rows = []
     for name, count in experiment.progress(cases, total=len(cases), what="criteria"):
         criterion = "magnitude" if count is None else name
-        tried = {rate: train(criterion, count, rate, samples=samples, seed=seed, **how) for rate in rates}
-        scores = {rate: accuracy(trained, validation) for rate, trained in tried.items()}
+        tried = {rate: train(criterion, count, rate, seed=seed, **how) for rate in rates}
+        scores = {rate: accuracy(trained, validation, activation=activation) for rate, trained in tried.items()}
         rate = max(scores, key=scores.get)
-        nets = [tried[rate]] + [train(criterion, count, rate, samples=samples, seed=seed + run, **how)
-                                for run in range(1, runs)]
+        nets = [tried[rate], *(train(criterion, count, rate, seed=seed + run, **how) for run in range(1, runs))]
         rows.append({"part": "criteria", "what": name, "learning_rate": rate}
-                    | experiment.spread(accuracy=[accuracy(net, test) for net in nets],
+                    | experiment.spread(accuracy=[accuracy(net, test, activation=activation) for net in nets],
                                         parameters=[sparse.parameters(net.masks, net.biases) for net in nets],
                                         microseconds=[1e6 * net.seconds / how["steps"] for net in nets]))
     return rows
@@ -222,6 +225,61 @@ def overlap_rows(dataset, samples, hidden_units, steps, rate, runs, seed):
             | experiment.spread(overlap=found[mark]) for mark in marks]
 
 
+# ---- recurrent nets ---------------------------------------------------------------------------------------
+
+def recurrent_rows(dataset, parts, hidden, rates, runs, steps, burn_in, seed):
+    """Accuracy and time of a recurrent net, dense and with few of its input and recurrent weights, by kind."""
+    samples, validation, test = parts
+    side = dataset.shape[0] if len(dataset.shape) > 1 else 1
+    row = samples.features // side
+    kinds = {"dense": (1.0, "magnitude", 1)}
+    kinds |= {f"blocks of 16, 1/{k}": (1 / k, "magnitude", sparse.WIDTH) for k in (4, 8)}
+    kinds |= {f"single weights, 1/10, {criterion}": (1 / 10, criterion, 1) for criterion in ("magnitude", "random")}
+
+    def train_one(kind, rate, run):
+        keep, criterion, block = kinds[kind]
+        net = rnn.RNN(row, hidden, dataset.classes, seed=seed + run)
+        recipe = sparse.Recipe(steps, rate, keep, criterion, "one-shot", burn_in, block=block, seed=seed + run)
+        return recurrent.run(recipe, net.weights, net.biases, samples)
+
+    def score(trained, on):
+        return recurrent.accuracy(recurrent.pack(trained.weights, trained.biases, trained.masks), on)
+
+    rows, functions = [], {}
+    order = np.arange(TIMED)
+    for kind in experiment.progress(kinds, total=len(kinds), what="recurrent nets"):
+        tried = {rate: train_one(kind, rate, 0) for rate in rates}
+        scores = {rate: score(trained, validation) for rate, trained in tried.items()}
+        rate = max(scores, key=scores.get)
+        nets = [tried[rate], *(train_one(kind, rate, run) for run in range(1, runs))]
+        packed = recurrent.pack(nets[0].weights, nets[0].biases, nets[0].masks)
+        functions[kind] = lambda packed=packed: recurrent.train_epoch(packed, samples, order, 0.0)
+        rows.append({"part": "recurrent", "what": kind, "learning_rate": rate}
+                    | experiment.spread(accuracy=[score(net, test) for net in nets],
+                                        parameters=[sparse.parameters(net.masks, net.biases) for net in nets]))
+    times = medians(functions, TIMED)
+    return [row | {"microseconds": times[row["what"]], "times_faster": times["dense"] / times[row["what"]]}
+            for row in rows]
+
+
+def recurrent_finding(rows):
+    dense, blocks = rows[0], rows[1]
+    lost = 100 * (dense["accuracy"] - blocks["accuracy"])
+    return (f"A recurrent net with a quarter of its weights, in blocks, is {lost:.1f} points of accuracy below dense, "
+            f"{dense['accuracy']:.3f}, and trains {blocks['times_faster']:.1f} times faster")
+
+
+@plots.styled
+def recurrent_picture(rows, title, caption):
+    figure, panels = plots.figure([["accuracy", "microseconds"]], 11, 4.2, title, caption)
+    for key, heading, unit in (("accuracy", "test accuracy", "share of test items"),
+                               ("microseconds", "time", "microseconds a sample")):
+        named = [{"network": row["what"]} | row for row in rows]
+        plots.draw_intervals(panels[key], named, key, names=key == "accuracy")
+        panels[key].set(title=heading, xlabel=unit)
+    return figure
+
+
 # ---- what is told -----------------------------------------------------------------------------------------
 
 def break_even(rows, layout):
@@ -293,19 +351,27 @@ def picture(rows, title, caption):
 
 
 def main():
+    if MODEL not in ("mlp", "rnn"):
+        raise ValueError(f"MODEL is {MODEL!r}: expected mlp or rnn")
     experiment.check_several(HIDDEN_UNITS=HIDDEN_UNITS, PARAMETERS=PARAMETERS, CRITERIA=CRITERIA, WIDTHS=WIDTHS,
                              LEARNING_RATES=LEARNING_RATES)
     experiment.check_positive(HIDDEN_UNITS=HIDDEN_UNITS, STEPS=STEPS, PARAMETERS=PARAMETERS, WIDTHS=WIDTHS, RUNS=RUNS,
                               PRUNINGS=PRUNINGS)
     dataset, parts = load(DATASET, SEED)
+    if MODEL == "rnn":
+        rows = recurrent_rows(dataset, parts, HIDDEN_UNITS[0], LEARNING_RATES, RUNS, STEPS, BURN_IN, SEED)
+        caption = (f"{DATASET}, read row by row, {HIDDEN_UNITS[0]} tanh units, {STEPS:,} single samples a run, pruned "
+                   f"in one shot after {BURN_IN:,}; output weights and biases all live.\nn = {RUNS} runs, seeds {SEED} "
+                   f"to {SEED + RUNS - 1}, bars the middle 90 %; learning rates chosen on validation data.")
+        return rows, recurrent_picture(rows, recurrent_finding(rows), caption)
     how = {"hidden_units": HIDDEN_UNITS, "dataset": dataset, "steps": STEPS, "schedule": SCHEDULE, "burn_in": BURN_IN,
            "prunings": PRUNINGS, "block": BLOCK}
-    rows = criteria_rows(CRITERIA, PARAMETERS, LEARNING_RATES, RUNS, parts, SEED, **how)
+    rows = criteria_rows(CRITERIA, PARAMETERS, LEARNING_RATES, RUNS, parts, ACTIVATION, SEED, **how)
     rows += recipe_rows(DATASET, WIDTHS, STEPS, RUNS, SEED)
     rows += clock_rows(dataset, parts[0], WIDTHS, SEED)
     rows += overlap_rows(dataset, parts[0], HIDDEN_UNITS, STEPS, rows[0]["learning_rate"], RUNS, SEED)
-    caption = (f"{DATASET}, {STEPS:,} single samples a run, tanh nets, hidden units {' '.join(map(str, HIDDEN_UNITS))} "
-               f"where they are no axis; {SCHEDULE} pruning, blocks of {BLOCK}.\nn = {RUNS} runs, seeds {SEED} to "
+    caption = (f"{DATASET}, {STEPS:,} single samples a run, hidden units {' '.join(map(str, HIDDEN_UNITS))} where they are "
+               f"no axis; {ACTIVATION} in the third panel, else tanh; {SCHEDULE} pruning, blocks of {BLOCK}.\nn = {RUNS} runs, seeds {SEED} to "
                f"{SEED + RUNS - 1}, bands the middle 90 %; accuracy on {len(parts[2].labels):,} test items, learning "
                f"rates chosen on {len(parts[1].labels):,} others. Times on one thread, medians.")
     return rows, picture(rows, finding(rows), caption)

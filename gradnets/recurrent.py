@@ -14,9 +14,10 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np import arrayobj
 
 from gradnets import sparse
-from gradnets.sparse import BLOCKS, SPARSE, WIDTH
+from gradnets.sparse import DENSE, SPARSE, WIDTH, _add_16, _dot_16
 
 CRITERIA = ("magnitude", "random")
 
@@ -93,11 +94,11 @@ def train_epoch(net, samples, order, learning_rate, final_rate=None, clip=1.0):
     empty = np.zeros(0, dtype)
     slopes = tuple(layer._replace(values=np.zeros_like(layer.values), bias=np.zeros_like(layer.bias), alive=empty)
                    for layer in net.layers)
-    states, out, rows, every = _buffers(net, samples, steps)
+    states, out, *places = _buffers(net, samples, steps)
     deltas, out_delta = np.zeros_like(states), np.zeros_like(out)
     by_unit = np.zeros((2, states.shape[1], -(-steps // WIDTH) * WIDTH), dtype)
     limit = dtype.type(np.inf if clip is None else clip)
-    return _train(net.layers, slopes, states, deltas, out, out_delta, by_unit, rows, every, samples.starts,
+    return _train(net.layers, slopes, states, deltas, out, out_delta, by_unit, *places, samples.starts,
                   samples.places, samples.values, samples.labels, order, float(learning_rate), float(final_rate), limit,
                   sparse.EXP[dtype])
 
@@ -179,47 +180,105 @@ def _check(net, samples, order, learning_rate, final_rate):
 
 
 def _buffers(net, samples, steps):
-    """States (time + 1, hidden), outputs, places within rows, and 0, 1, 2, ...: what the forward pass writes."""
+    """States (time + 1, hidden), outputs, places within rows; 0, 1, 2, ...; and each recurrent entry's row."""
     dtype = samples.values.dtype
-    reads, _, writes = net.layers
+    reads, recurs, writes = net.layers
     # 16 more than needed, always 0: the last block of a row may reach over its end.
     widest = WIDTH * -(-max(reads.outputs, writes.outputs) // WIDTH) + WIDTH
     return (np.zeros((steps + 1, widest), dtype), np.zeros(widest, dtype), np.zeros(samples.features, np.uint32),
-            np.arange(widest, dtype=np.uint32))
+            np.arange(widest, dtype=np.uint32),
+            np.repeat(np.arange(len(recurs.starts) - 1, dtype=np.uint32), np.diff(recurs.starts)))
 
 
 # ---- kernels ----------------------------------------------------------------------------------------------
 
-@intrinsic
-def _sum_16(typing, target, at, factors, first, step, source, start, stride, count):
-    """target[at:at + 16] += sum over k < count of factors[first + k step] * source[start + k stride:][:16].
+def _summing(parts):
+    """An intrinsic that sums over time, or over units, `parts` vectors of 16 at once, each in a register."""
+    @intrinsic
+    def summed(typing, target, at, factors, first, step, source, start, stride, count):
+        def build(context, builder, signature, arguments):
+            target, at, factors, first, step, source, start, stride, count = arguments
+            to_kind, factor_kind, of_kind = (signature.args[k] for k in (0, 2, 5))
+            lane, places = ir.IntType(32), [builder.add(at, at.type(WIDTH * part)) for part in range(parts)]
+            to = [sparse._pointer(context, builder, to_kind, target, place) for place in places]
+            vector = to[0].type.pointee
+            totals = [cgutils.alloca_once(builder, vector) for _ in to]
+            for total, pointer in zip(totals, to, strict=True):
+                builder.store(sparse._aligned(builder.load(pointer), to_kind), total)
+            data = arrayobj.make_array(factor_kind)(context, builder, factors).data
+            with cgutils.for_range(builder, count) as loop:
+                factor = builder.load(builder.gep(data, [builder.add(first, builder.mul(loop.index, step))]))
+                splat = builder.insert_element(ir.Constant(vector, ir.Undefined), factor, lane(0))
+                splat = builder.shuffle_vector(splat, splat, ir.Constant(ir.VectorType(lane, WIDTH), [0] * WIDTH))
+                row = builder.add(start, builder.mul(loop.index, stride))
+                for part, total in enumerate(totals):
+                    of = sparse._pointer(context, builder, of_kind, source, builder.add(row, row.type(WIDTH * part)))
+                    product = builder.fmul(splat, sparse._aligned(builder.load(of), of_kind), flags=("contract",))
+                    builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
+            for total, pointer in zip(totals, to, strict=True):
+                sparse._aligned(builder.store(builder.load(total), pointer), to_kind)
+            return context.get_dummy_value()
+        return types.void(target, types.int64, factors, types.int64, types.int64, source, types.int64, types.int64,
+                          types.int64), build
+    return summed
 
-    Arrays are flat, whatever their shape; the sum stays in a register.
-    """
-    def build(context, builder, signature, arguments):
-        target, at, factors, first, step, source, start, stride, count = arguments
-        kinds = signature.args
-        to = sparse._pointer(context, builder, kinds[0], target, at)
-        vector, lane = to.type.pointee, ir.IntType(32)
-        data = cgutils.create_struct_proxy(kinds[2])(context, builder, factors).data
-        total = cgutils.alloca_once(builder, vector)
-        builder.store(sparse._aligned(builder.load(to), kinds[0]), total).align = 64
-        with cgutils.for_range(builder, count) as loop:
-            factor = builder.load(builder.gep(data, [builder.add(first, builder.mul(loop.index, step))]))
-            splat = builder.insert_element(ir.Constant(vector, ir.Undefined), factor, lane(0))
-            splat = builder.shuffle_vector(splat, splat, ir.Constant(ir.VectorType(lane, WIDTH), [0] * WIDTH))
-            index = builder.add(start, builder.mul(loop.index, stride))
-            of = sparse._pointer(context, builder, kinds[5], source, index)
-            product = builder.fmul(splat, sparse._aligned(builder.load(of), kinds[5]), flags=("contract",))
-            builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
-        sparse._aligned(builder.store(builder.load(total), to), kinds[0])
-        return context.get_dummy_value()
-    return types.void(target, types.int64, factors, types.int64, types.int64, source, types.int64, types.int64,
-                      types.int64), build
+
+# target[at:at + 16] += sum over k < count of factors[first + k step] * source[start + k stride:][:16], arrays flat.
+_sum_16, _sum_64 = _summing(1), _summing(4)
 
 
 @sparse.compiled
-def _forward(layers, states, out, rows, every, lit, light, c):
+def _sum_rows(target, at, factors, first, step, source, start, stride, count, n):
+    """The same for n neighbours."""
+    wide, narrow = n - n % (4 * WIDTH), n - n % WIDTH
+    for j in range(0, wide, 4 * WIDTH):
+        _sum_64(target, at + j, factors, first, step, source, start + j, stride, count)
+    for j in range(wide, narrow, WIDTH):
+        _sum_16(target, at + j, factors, first, step, source, start + j, stride, count)
+    to, by, of = target.ravel(), factors.ravel(), source.ravel()
+    for j in range(narrow, n):
+        for k in range(count):
+            to[at + j] += by[first + k * step] * of[start + k * stride + j]
+
+
+@sparse.compiled
+def _recur(layer, owners, states, t):
+    """states[t + 1] += states[t] @ weights; owners are the rows of the entries."""
+    values, starts, columns, state, target = layer.values, layer.starts, layer.columns, states[t], states[t + 1]
+    if layer.kind == DENSE:
+        n, stride = layer.inputs, states.shape[1]
+        _sum_rows(states, (t + 1) * stride, states, t * stride, 1, values, 0, n, n, n)
+    elif layer.kind == SPARSE:
+        for p in range(len(columns)):
+            target[columns[p]] += state[owners[p]] * values[p]
+    else:
+        for i in range(layer.inputs):
+            factor = state[i]
+            for p in range(starts[i], starts[i + 1]):
+                _add_16(target, columns[p], factor, values, WIDTH * p)
+
+
+@sparse.compiled
+def _recur_back(layer, owners, delta, back):
+    """back = weights @ delta."""
+    values, starts, columns = layer.values, layer.starts, layer.columns
+    if layer.kind == DENSE:
+        back[:layer.inputs] = 0
+        sparse._gather(layer, delta, back)
+    elif layer.kind == SPARSE:
+        back[:layer.inputs] = 0
+        for p in range(len(columns)):
+            back[owners[p]] += values[p] * delta[columns[p]]
+    else:
+        for i in range(layer.inputs):
+            total = values.dtype.type(0)
+            for p in range(starts[i], starts[i + 1]):
+                total += _dot_16(values, WIDTH * p, delta, columns[p])
+            back[i] = total
+
+
+@sparse.compiled
+def _forward(layers, states, out, rows, every, owners, lit, light, c):
     reads, recurs, writes = layers
     n, row, one, k = reads.outputs, reads.inputs, c[17], 0
     for t in range(len(states) - 1):
@@ -230,7 +289,7 @@ def _forward(layers, states, out, rows, every, lit, light, c):
         state[:n] = reads.bias
         sparse._scatter(reads, rows[first:k], light[first:k], state)
         if t:
-            sparse._scatter(recurs, every[:n], states[t], state)
+            _recur(recurs, owners, states, t)
         sparse._activate(state, n, one, c)
     out[:] = 0
     out[:writes.outputs] = writes.bias
@@ -241,7 +300,7 @@ def _forward(layers, states, out, rows, every, lit, light, c):
 
 
 @sparse.compiled
-def _backward(layers, slopes, states, deltas, out_delta, by_unit, rows, every, lit, light, c):
+def _backward(layers, slopes, states, deltas, out_delta, by_unit, rows, every, owners, lit, light, c):
     """Deltas of all time steps, and the sums over time of all gradients."""
     reads, recurs, writes = layers
     steps, n, row, one = len(states) - 1, reads.outputs, reads.inputs, c[17]
@@ -264,37 +323,31 @@ def _backward(layers, slopes, states, deltas, out_delta, by_unit, rows, every, l
         for j in range(n):
             bias[j] += delta[j]
         if t > 1:
-            deltas[t - 1, :n] = 0
-            sparse._gather(recurs, delta, deltas[t - 1])
-    _sum_over_time(slopes[1], states, deltas, by_unit)
+            _recur_back(recurs, owners, delta, deltas[t - 1])
+    _sum_over_time(slopes[1], owners, states, deltas, by_unit)
 
 
 @sparse.compiled
-def _sum_over_time(slope, states, deltas, by_unit):
+def _sum_over_time(slope, owners, states, deltas, by_unit):
     """Sum over t of the outer products of states[t] and deltas[t + 1], where weights are alive."""
     values, starts, columns, n = slope.values, slope.starts, slope.columns, slope.outputs
     count, stride = len(states) - 2, states.shape[1]  # the first state is 0
-    if slope.kind == SPARSE:
+    if slope.kind == DENSE:
+        for i in range(n):
+            _sum_rows(values, i * n, states, stride + i, stride, deltas, 2 * stride, stride, count, n)
+    elif slope.kind == SPARSE:
         before, after = by_unit[0], by_unit[1]
         width = before.shape[1]
         for t in range(count):
             for j in range(n):
                 before[j, t], after[j, t] = states[t + 1, j], deltas[t + 2, j]
+        for p in range(len(columns)):
+            for t in range(0, count, WIDTH):
+                values[p] += _dot_16(before, owners[p] * width + t, after, columns[p] * width + t)
+    else:
         for i in range(n):
             for p in range(starts[i], starts[i + 1]):
-                for t in range(0, count, WIDTH):
-                    values[p] += sparse._dot_16(before, i * width + t, after, columns[p] * width + t)
-        return
-    for i in range(n):
-        if slope.kind == BLOCKS:
-            for p in range(starts[i], starts[i + 1]):
                 _sum_16(values, WIDTH * p, states, stride + i, stride, deltas, 2 * stride + columns[p], stride, count)
-        else:
-            for j in range(0, n - WIDTH + 1, WIDTH):
-                _sum_16(values, i * n + j, states, stride + i, stride, deltas, 2 * stride + j, stride, count)
-            for j in range(n - n % WIDTH, n):
-                for t in range(count):
-                    values[i * n + j] += states[t + 1, i] * deltas[t + 2, j]
 
 
 @sparse.compiled
@@ -317,16 +370,16 @@ def _move(x, rate, slope):
 
 
 @sparse.compiled
-def _train(layers, slopes, states, deltas, out, out_delta, by_unit, rows, every, starts, places, values, labels, order,
+def _train(layers, slopes, states, deltas, out, out_delta, by_unit, rows, every, owners, starts, places, values, labels, order,
            first_rate, last_rate, limit, c):
     right = 0
     scalars = np.zeros(3, values.dtype)  # a slope and targets, which softmax does without
     for s in range(len(order)):
         k = order[s]
         lit, light = places[starts[k]:starts[k + 1]], values[starts[k]:starts[k + 1]]
-        _forward(layers, states, out, rows, every, lit, light, c)
+        _forward(layers, states, out, rows, every, owners, lit, light, c)
         right += sparse._output_delta(out, out_delta, layers[2].outputs, labels[k], scalars, True, c)
-        _backward(layers, slopes, states, deltas, out_delta, by_unit, rows, every, lit, light, c)
+        _backward(layers, slopes, states, deltas, out_delta, by_unit, rows, every, owners, lit, light, c)
         square = values.dtype.type(0)
         for l in range(3):
             square += _square(slopes[l].values, layers[l].alive) + _square(slopes[l].bias, layers[l].bias[:0])
@@ -340,9 +393,10 @@ def _train(layers, slopes, states, deltas, out, out_delta, by_unit, rows, every,
 
 
 @sparse.compiled
-def _recognise(layers, states, out, rows, every, starts, places, values, labels, c):
+def _recognise(layers, states, out, rows, every, owners, starts, places, values, labels, c):
     right, n = 0, layers[2].outputs
     for k in range(len(labels)):
-        _forward(layers, states, out, rows, every, places[starts[k]:starts[k + 1]], values[starts[k]:starts[k + 1]], c)
+        _forward(layers, states, out, rows, every, owners, places[starts[k]:starts[k + 1]],
+                 values[starts[k]:starts[k + 1]], c)
         right += np.argmax(out[:n]) == labels[k]
     return right

@@ -421,7 +421,7 @@ def schedule(name, keep, steps, burn_in, prunings):
     Parameters
     ----------
     name : str
-        "one-shot", after burn_in; "halvings", `prunings` equal factors, burn_in samples apart (halves where keep is
+        "one-shot", after burn_in; "halvings", `prunings` equal factors, evenly over the burn-in (halves where keep is
         2^-prunings); "gradual", cubic from burn_in to half of the steps (Zhu and Gupta 2017, eq. 1).
     keep : float in (0, 1]
     steps, burn_in, prunings : int
@@ -434,7 +434,7 @@ def schedule(name, keep, steps, burn_in, prunings):
     if name == "one-shot":
         plan = [(burn_in, keep)]
     elif name == "halvings":
-        plan = [(burn_in * k, keep ** (k / prunings)) for k in range(1, prunings + 1)]
+        plan = [(burn_in * k // prunings, keep ** (k / prunings)) for k in range(1, prunings + 1)]
     elif name == "gradual":
         plan = [(burn_in + (steps // 2 - burn_in) * k // prunings, keep + (1 - keep) * (1 - k / prunings) ** 3)
                 for k in range(1, prunings + 1)]

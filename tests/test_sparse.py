@@ -434,9 +434,9 @@ def shares(count, shapes):
     return np.minimum(sizes, high * spans)
 
 
-@pytest.mark.parametrize(("sizes", "keep"), [((20, 40, 5), 0.3), ((20, 40, 5), 0.9), ((9, 32, 32, 40), 0.05),
-                                             ((50, 3, 30), 0.6), ((7, 1, 7, 7), 25 / 63), ((1, 3, 2, 4, 8, 2), 11 / 65)])
-@pytest.mark.parametrize("block", [1, 16])
+@pytest.mark.parametrize(("sizes", "keep", "block"), [
+    ((20, 40, 5), 0.3, 1), ((20, 40, 5), 0.9, 1), ((9, 32, 32, 40), 0.05, 1), ((50, 3, 30), 0.6, 1),
+    ((7, 1, 7, 7), 25 / 63, 1), ((1, 3, 2, 4, 8, 2), 11 / 65, 1), ((20, 40, 5), 0.3, 16), ((9, 32, 32, 40), 0.2, 16)])
 def test_random_pruning_keeps_as_many_as_asked_and_small_layers_denser(sizes, keep, block):
     """Mocanu et al. 2018: a layer keeps in proportion to its rows and columns (of blocks)."""
     weights = [np.ones(shape) for shape in pairwise(sizes)]
@@ -838,6 +838,15 @@ def test_a_run_scores_by_its_criterion():
             assert [m.sum() for m in new] == [m.sum() for m in masks]
             assert any((a != b).any() for a, b in zip(new, masks, strict=True))
             masks = new
+
+
+@pytest.mark.parametrize("criterion", sparse.CRITERIA)
+def test_a_run_may_leave_all_layers_but_the_first_whole(criterion):
+    weights, biases, samples = problem(sizes=(20, 24, 8, 3))
+    found = sparse.run(recipe(keep=0.1, criterion=criterion, first_layer_only=True), weights, biases, samples)
+    assert [m.sum() for m in found.masks] == [48, 24 * 8, 8 * 3]
+    assert [m.shape for m in found.masks] == [w.shape for w in weights]
+    assert (found.weights[0][~found.masks[0]] == 0).all()
 
 
 def test_a_run_prunes_after_the_last_step_and_kills_what_it_pruned():
