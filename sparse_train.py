@@ -190,6 +190,8 @@ def clock_rows(dataset, samples, widths, seed):
     functions = {("fused dense", 1.0): functions["fused dense"]}
     for density in DENSITIES:
         for layout, block in (("sparse", 1), ("blocks", sparse.WIDTH)):
+            if density * net.weights[0].size < 2 * block:
+                continue  # a net so small has nothing left there
             masks = [sparse.prune([net.weights[0]], density, "random", block=block, rng=np.random.default_rng(seed))[0],
                      np.ones(net.weights[1].shape, dtype=bool)]
             packed = sparse.pack(net.weights, net.biases, masks, layout=(layout, "dense"))
@@ -370,10 +372,11 @@ def main():
     rows += recipe_rows(DATASET, WIDTHS, STEPS, RUNS, SEED)
     rows += clock_rows(dataset, parts[0], WIDTHS, SEED)
     rows += overlap_rows(dataset, parts[0], HIDDEN_UNITS, STEPS, rows[0]["learning_rate"], RUNS, SEED)
-    caption = (f"{DATASET}, {STEPS:,} single samples a run, hidden units {' '.join(map(str, HIDDEN_UNITS))} where they are "
-               f"no axis; {ACTIVATION} in the third panel, else tanh; {SCHEDULE} pruning, blocks of {BLOCK}.\nn = {RUNS} runs, seeds {SEED} to "
-               f"{SEED + RUNS - 1}, bands the middle 90 %; accuracy on {len(parts[2].labels):,} test items, learning "
-               f"rates chosen on {len(parts[1].labels):,} others. Times on one thread, medians.")
+    caption = (f"{DATASET}, {STEPS:,} single samples a run, hidden units {' '.join(map(str, HIDDEN_UNITS))} where they "
+               f"are no axis; {ACTIVATION} in the third panel, else tanh; {SCHEDULE} pruning, blocks of {BLOCK}.\n"
+               f"n = {RUNS} runs, seeds {SEED} to {SEED + RUNS - 1}, bands the middle 90 %; accuracy on "
+               f"{len(parts[2].labels):,} test items, learning rates chosen on {len(parts[1].labels):,} others.\n"
+               "Times on one thread, medians.")
     return rows, picture(rows, finding(rows), caption)
 
 

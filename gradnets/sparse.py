@@ -612,7 +612,8 @@ def run(recipe, weights, biases, samples, activation="tanh", loss="cross-entropy
         if Path(checkpoint).exists():
             done, weights, biases, masks = _load(checkpoint, identity, biases)
     began = time.perf_counter()
-    stops = {steps * k // 20 // recipe.batch_size * recipe.batch_size for k in range(1, 21)} | set(plan)
+    parts = 1 if checkpoint is None else 20
+    stops = {steps * k // parts // recipe.batch_size * recipe.batch_size for k in range(1, parts + 1)} | set(plan)
     for stop in sorted(stop for stop in stops if stop > done):
         if stop:
             packed = pack(weights, biases, masks, dtype=samples.values.dtype, **net)

@@ -231,6 +231,15 @@ def test_poor_data_is_learnt_as_by_the_reference(layout, batch_size, what):
         np.testing.assert_array_equal(sparse.unpack(net)[0][0], weights[0] * masks[0])
 
 
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_of_equal_outputs_the_first_counts(batch_size):
+    weights, _, masks, x, labels = toy((14, 20, 4))
+    net = sparse.pack(weights, [None, None], masks, dtype=np.float64)
+    samples = sparse.pack_samples(0 * x, labels, np.float64)
+    assert sparse.accuracy(net, samples) == (labels == 0).mean()
+    assert sparse.train_epoch(net, samples, np.arange(30), 0.3, batch_size=batch_size) == (labels == 0).sum() > 0
+
+
 def test_an_epoch_of_no_samples_changes_nothing():
     weights, biases, masks, x, labels = toy((14, 20, 4))
     net = sparse.pack(weights, biases, masks, dtype=np.float64)
