@@ -309,7 +309,7 @@ def picture(rows, norms, faded, clip, title, caption):
     panels["norm"].set(title="norm of each step's gradient, and its median", yscale="log")
     if clip is not None:
         panels["norm"].axhline(clip, color=plots.RED, lw=1)
-        panels["norm"].text(0.99, clip, f" {np.mean(norms > clip):.0%} of all steps are clipped here", color=plots.RED,
+        panels["norm"].text(0.99, clip, f"above: clipped, {np.mean(norms > clip):.0%} of all steps", color=plots.RED,
                             ha="right", va="bottom", transform=panels["norm"].get_yaxis_transform(),
                             bbox={"facecolor": "white", "alpha": 0.8, "lw": 0, "pad": 1})
     for name in ("loss", "accuracy", "norm"):

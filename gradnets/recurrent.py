@@ -302,7 +302,7 @@ def _recur_back(layer, owners, delta, back):
 @sparse.compiled
 def _forward(layers, states, out, rows, every, owners, lit, light, c):
     reads, recurs, writes = layers
-    n, row, one, k = reads.outputs, reads.inputs, c[17], 0
+    n, row, one, k = reads.outputs, reads.inputs, c[sparse.ONE], 0
     for t in range(len(states) - 1):
         first, state = k, states[t + 1]
         while k < len(lit) and lit[k] < (t + 1) * row:
@@ -325,8 +325,8 @@ def _forward(layers, states, out, rows, every, owners, lit, light, c):
 def _backward(layers, slopes, states, deltas, out_delta, by_unit, rows, every, owners, lit, light, c):
     """Deltas of all time steps, and the sums over time of all gradients."""
     reads, recurs, writes = layers
-    steps, n, row, one = len(states) - 1, reads.outputs, reads.inputs, c[17]
-    last, minus = deltas[steps], -c[17]
+    steps, n, row, one = len(states) - 1, reads.outputs, reads.inputs, c[sparse.ONE]
+    last, minus = deltas[steps], -c[sparse.ONE]
     last[:] = 0
     if writes.by_output:
         sparse._scatter(writes, every[:writes.outputs], out_delta, last)
