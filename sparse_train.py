@@ -229,8 +229,8 @@ def overlap_rows(dataset, samples, hidden_units, steps, rate, runs, seed):
 
 # ---- recurrent nets ---------------------------------------------------------------------------------------
 
-def recurrent_rows(dataset, parts, hidden, rates, runs, steps, burn_in, seed):
-    """Accuracy and time of a recurrent net, dense and with few of its input and recurrent weights, by kind."""
+def recurrent_rows(dataset, parts, hidden, rates, runs, steps, schedule, burn_in, prunings, seed):
+    """Accuracy and time of a recurrent net, dense and with few of its recurrent weights, by kind."""
     samples, validation, test = parts
     side = dataset.shape[0] if len(dataset.shape) > 1 else 1
     row = samples.features // side
@@ -241,7 +241,7 @@ def recurrent_rows(dataset, parts, hidden, rates, runs, steps, burn_in, seed):
     def train_one(kind, rate, run):
         keep, criterion, block = kinds[kind]
         net = rnn.RNN(row, hidden, dataset.classes, seed=seed + run)
-        recipe = sparse.Recipe(steps, rate, keep, criterion, "one-shot", burn_in, block=block, seed=seed + run)
+        recipe = sparse.Recipe(steps, rate, keep, criterion, schedule, burn_in, prunings, block=block, seed=seed + run)
         return recurrent.run(recipe, net.weights, net.biases, samples)
 
     def score(trained, on):
@@ -267,7 +267,7 @@ def recurrent_rows(dataset, parts, hidden, rates, runs, steps, burn_in, seed):
 def recurrent_finding(rows):
     dense, blocks = rows[0], rows[1]
     lost = 100 * (dense["accuracy"] - blocks["accuracy"])
-    return (f"A recurrent net with a quarter of its weights, in blocks, is {lost:.1f} points of accuracy below dense, "
+    return (f"A recurrent net with a quarter of its memory, in blocks, is {lost:.1f} points of accuracy below dense, "
             f"{dense['accuracy']:.3f}, and trains {blocks['times_faster']:.1f} times faster")
 
 
@@ -361,9 +361,10 @@ def main():
                               PRUNINGS=PRUNINGS)
     dataset, parts = load(DATASET, SEED)
     if MODEL == "rnn":
-        rows = recurrent_rows(dataset, parts, HIDDEN_UNITS[0], LEARNING_RATES, RUNS, STEPS, BURN_IN, SEED)
-        caption = (f"{DATASET}, read row by row, {HIDDEN_UNITS[0]} tanh units, {STEPS:,} single samples a run, pruned "
-                   f"in one shot after {BURN_IN:,}; output weights and biases all live.\nn = {RUNS} runs, seeds {SEED} "
+        rows = recurrent_rows(dataset, parts, HIDDEN_UNITS[0], LEARNING_RATES, RUNS, STEPS, SCHEDULE, BURN_IN,
+                              PRUNINGS, SEED)
+        caption = (f"{DATASET}, read row by row, {HIDDEN_UNITS[0]} tanh units, {STEPS:,} single samples a run, "
+                   f"{SCHEDULE} pruning of the recurrent weights after {BURN_IN:,}.\nn = {RUNS} runs, seeds {SEED} "
                    f"to {SEED + RUNS - 1}, bars the middle 90 %; learning rates chosen on validation data.")
         return rows, recurrent_picture(rows, recurrent_finding(rows), caption)
     how = {"hidden_units": HIDDEN_UNITS, "dataset": dataset, "steps": STEPS, "schedule": SCHEDULE, "burn_in": BURN_IN,

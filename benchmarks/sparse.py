@@ -186,13 +186,13 @@ def speeds(training):
 
 
 def recurrent_nets(training, test):
-    """A quarter of a recurrent net's weights, in blocks: what is lost, what is won."""
+    """A quarter of a recurrent net's memory, in blocks: what is lost, what is won."""
     samples, held_out = (sparse.pack_samples(data.inputs, data.labels) for data in (training, test))
     accuracies, packed = {1.0: [], 1 / 4: []}, {}
     for seed in SEEDS:
         for keep, found in accuracies.items():
             net = rnn.RNN(28, 128, 10, seed=seed)
-            plan = sparse.Recipe(60_000, 0.03, keep, "magnitude", "one-shot", 500, block=sparse.WIDTH, seed=seed)
+            plan = sparse.Recipe(60_000, 0.1, keep, "magnitude", "gradual", 500, 20, block=sparse.WIDTH, seed=seed)
             trained = recurrent.run(plan, net.weights, net.biases, samples)
             packed[keep] = recurrent.pack(trained.weights, trained.biases, trained.masks)
             found.append(recurrent.accuracy(packed[keep], held_out))

@@ -122,8 +122,7 @@ def accuracy(net, samples):
 def run(recipe, weights, biases, samples, clip=1.0):
     """Train and prune a recurrent net; weights and biases are left as they are.
 
-    Of the input weights and of the recurrent ones `recipe.keep` is left, each; together, the larger input weights would
-    crowd out the memory. Output weights all live.
+    Of the recurrent weights `recipe.keep` is left; input and output weights, few beside them, all live.
 
     Parameters
     ----------
@@ -159,10 +158,9 @@ def run(recipe, weights, biases, samples, clip=1.0):
         train_epoch(net, samples, order[done:stop], *rates, clip)
         weights, biases = unpack(net)
         if stop in plan:
-            for l in range(2):
-                masks[l:l + 1] = sparse.prune([weights[l]], plan[stop], recipe.criterion, masks=[masks[l]],
-                                              block=recipe.block, rng=prune_rng)
-            weights = [w * mask for w, mask in zip(weights, masks, strict=True)]
+            masks[1:2] = sparse.prune(weights[1:2], plan[stop], recipe.criterion, masks=masks[1:2], block=recipe.block,
+                                      rng=prune_rng)
+            weights[1] = weights[1] * masks[1]
         done = stop
     return sparse.Trained(weights, biases, masks, time.perf_counter() - began)
 

@@ -99,9 +99,10 @@ def pack_samples(inputs, labels, dtype=np.float32):
         If they do not belong together, or hold NaN or a negative label.
     """
     inputs, labels = np.asarray(inputs), np.asarray(labels)
-    if inputs.ndim != 2 or len(inputs) != len(labels) or labels.dtype.kind not in "iu":
+    if inputs.ndim != 2 or inputs.dtype.kind not in "fiub" or labels.shape != inputs.shape[:1] or (
+            labels.dtype.kind not in "iu"):
         raise ValueError(f"inputs are {inputs.dtype} of shape {inputs.shape}, labels {labels.dtype} of shape "
-                         f"{labels.shape}: expected a matrix and one whole number a row")
+                         f"{labels.shape}: expected a matrix of numbers and one whole number a row")
     if not np.isfinite(inputs).all():
         raise ValueError(f"{np.count_nonzero(~np.isfinite(inputs))} inputs are NaN or infinite: expected numbers")
     if len(labels) and labels.min() < 0:
@@ -140,10 +141,13 @@ def pack(weights, biases, masks=None, layout="auto", activation="tanh", loss="cr
         For shapes that do not fit together, weights that are not finite, a mask without a live weight, unknown names.
     """
     masks = [np.ones(w.shape, dtype=bool) for w in weights] if masks is None else masks
+    dtype = np.dtype(dtype)
     layouts = [layout] * len(weights) if isinstance(layout, str) else list(layout)
     _check_net(weights, biases, masks, layouts)
     if activation not in ("tanh", "relu") and not (isinstance(activation, float) and 0 < activation < 1):
         raise ValueError(f"activation is {activation!r}: expected tanh, relu or a slope in (0, 1)")
+    if dtype not in EXP:
+        raise ValueError(f"dtype is {dtype}: expected float32 or float64")
     if loss not in ("cross-entropy", "squared"):
         raise ValueError(f"loss is {loss!r}: expected cross-entropy or squared")
     layers = []
@@ -151,7 +155,7 @@ def pack(weights, biases, masks=None, layout="auto", activation="tanh", loss="cr
         if name == "auto":
             costs = {layout: cost(mask, layout, by_output(index, mask.shape)) for layout in LAYOUTS}
             name = min(costs, key=costs.get)
-        layers.append(_pack_layer(w, bias, mask, LAYOUTS.index(name), by_output(index, w.shape), np.dtype(dtype)))
+        layers.append(_pack_layer(w, bias, mask, LAYOUTS.index(name), by_output(index, w.shape), dtype))
     slope = {"tanh": 1.0, "relu": 0.0}.get(activation, activation)
     return Net(tuple(layers), slope, loss == "cross-entropy", tuple(map(float, targets)))
 
@@ -240,9 +244,9 @@ def _check_net(weights, biases, masks, layouts):
             raise ValueError(f"layer {index + 1} has weights {w.shape}, mask {mask.shape} and bias "
                              f"{None if bias is None else bias.shape}: expected shapes that fit each other and the "
                              "layer before")
-        if not np.isfinite(w).all() or not (bias is None or np.isfinite(bias).all()):
-            raise ValueError(f"layer {index + 1} has {np.count_nonzero(~np.isfinite(w))} weights that are NaN or "
-                             "infinite: lower the learning rate")
+        wrong = sum(np.count_nonzero(~np.isfinite(array)) for array in (w, bias) if array is not None)
+        if wrong:
+            raise ValueError(f"layer {index + 1} has {wrong} weights that are NaN or infinite: lower the learning rate")
         if not mask.any():
             raise ValueError(f"layer {index + 1} of shape {w.shape} has no live weight left: keep more")
         if layout not in ("auto", *LAYOUTS):
@@ -251,7 +255,7 @@ def _check_net(weights, biases, masks, layouts):
 
 # ---- training ---------------------------------------------------------------------------------------------
 
-def train_epoch(net, samples, order, learning_rate, final_rate=None, batch_size=1):
+def train_epoch(net, samples, order, learning_rate, final_rate=None, batch_size=1, start=0, total=None):
     """Gradient descent over samples in the given order, in place.
 
     Parameters
@@ -265,6 +269,8 @@ def train_epoch(net, samples, order, learning_rate, final_rate=None, batch_size=
         The rate falls in a straight line from the first to the second; it stays unless that is given.
     batch_size : int, positive
         Samples whose mean gradient makes a step; a divisor of order's length.
+    start, total : int
+        Where the order begins in a longer one, and how long that is: the rate falls over the whole of it.
 
     Returns
     -------
@@ -276,9 +282,10 @@ def train_epoch(net, samples, order, learning_rate, final_rate=None, batch_size=
     ValueError
         For samples that do not fit the net, and for numbers outside these ranges.
     """
-    order = np.asarray(order, dtype=np.int64)
+    order = np.asarray(order)
     final_rate = learning_rate if final_rate is None else final_rate
     _check_epoch(net, samples, order, learning_rate, final_rate, batch_size)
+    order = order.astype(np.int64)
     dtype = net.layers[0].values.dtype
     # 16 more than needed, always 0: the last block of a row may reach over its end.
     spare = [layer.outputs + WIDTH for layer in net.layers]
@@ -287,13 +294,14 @@ def train_epoch(net, samples, order, learning_rate, final_rate=None, batch_size=
         buffers = [tuple(np.zeros(n, dtype) for n in spare) for _ in range(2)]
         every = np.arange(max(spare), dtype=np.uint32)
         return _train(net.layers, *buffers, every, samples.starts, samples.places, samples.values, samples.labels,
-                      order, float(learning_rate), float(final_rate), scalars, net.softmax, EXP[dtype])
+                      order, float(learning_rate), float(final_rate), start, total or len(order), scalars, net.softmax,
+                      EXP[dtype])
     size = -(-batch_size // WIDTH) * WIDTH  # samples that are not there stay 0, and so do their deltas
     buffers = [tuple(np.zeros(n * size, dtype) for n in spare) for _ in range(2)]
     batch = np.zeros(samples.features * size, dtype)
     return _train_batches(net.layers, *buffers, batch, samples.starts, samples.places, samples.values, samples.labels,
-                          order, float(learning_rate), float(final_rate), scalars, net.softmax, EXP[dtype], batch_size,
-                          size)
+                          order, float(learning_rate), float(final_rate), start, total or len(order), scalars,
+                          net.softmax, EXP[dtype], batch_size, size)
 
 
 def accuracy(net, samples):
@@ -320,6 +328,8 @@ def _check_epoch(net, samples, order, learning_rate, final_rate, batch_size):
         raise ValueError(f"learning rates are {learning_rate} and {final_rate}: expected finite numbers, not negative")
     if not isinstance(batch_size, int | np.integer) or batch_size < 1 or len(order) % batch_size:
         raise ValueError(f"batch_size is {batch_size!r} and {len(order)} samples are to be learnt: expected a divisor")
+    if order.ndim != 1 or (len(order) and order.dtype.kind not in "iu"):
+        raise ValueError(f"order is {order.dtype} of shape {order.shape}: expected a list of whole numbers")
     if len(order) and not (order.min() >= 0 and order.max() < len(samples.labels)):
         raise ValueError(f"order runs from {order.min()} to {order.max()}: expected indices of {len(samples.labels)} "
                          "samples")
@@ -360,25 +370,30 @@ def prune(weights, keep, score="magnitude", *, initial=None, gradients=None, mas
     if block not in (1, WIDTH):
         raise ValueError(f"block is {block!r}: expected 1 or {WIDTH}")
     scores = _scores(weights, score, initial, gradients, rng)
-    for values, w in zip(scores, weights, strict=True):
-        if not np.isfinite(values).all():
-            raise ValueError(f"{np.count_nonzero(~np.isfinite(values))} scores of the {' x '.join(map(str, w.shape))} "
-                             "weights are NaN or infinite: lower the learning rate")
-    if masks is not None:
-        scores = [np.where(mask, values, -1.0) for mask, values in zip(masks, scores, strict=True)]
-    units = [_units(values, index, block) for index, values in enumerate(scores)]
+    for index, values in enumerate(scores):
+        wrong = np.count_nonzero(~(np.isfinite(values) & np.isfinite(weights[index])))
+        if wrong:
+            raise ValueError(f"layer {index + 1} has {wrong} weights or scores that are NaN or infinite: lower the "
+                             "learning rate")
+    alive = [np.ones(w.shape, dtype=bool) for w in weights] if masks is None else masks
+    units = [_units(values * mask, index, block)
+             for index, (values, mask) in enumerate(zip(scores, alive, strict=True))]
+    for index, (values, mask) in enumerate(zip(units, alive, strict=True)):
+        values[_units(mask, index, block) == 0] = -1.0  # dead
     sizes = [values.size for values in units]
     count = int(keep * sum(sizes) + 1e-9)  # 0.1 * 30 is a hair less than 3
     if score == "random":
-        kept = [_largest(values.ravel(), n) for values, n in zip(units, _shares(count, units), strict=True)]
+        shares = _shares(count, [np.count_nonzero(values >= 0) for values in units],
+                         [sum(values.shape) for values in units])
+        kept = [_largest(values.ravel(), share) for values, share in zip(units, shares, strict=True)]
     else:
         kept = np.split(_largest(np.concatenate([values.ravel() for values in units]), count), np.cumsum(sizes)[:-1])
     for index, (mask, w) in enumerate(zip(kept, weights, strict=True)):
         if not mask.any():
             raise ValueError(f"keeping {keep:.3g} of the weights leaves none in layer {index + 1} of shape {w.shape}: "
                              "keep more")
-    return [_spread(mask.reshape(values.shape), index, w.shape, block)
-            for index, (mask, values, w) in enumerate(zip(kept, units, weights, strict=True))]
+    return [_spread(mask.reshape(values.shape), index, old.shape, block) & old
+            for index, (mask, values, old) in enumerate(zip(kept, units, alive, strict=True))]
 
 
 def regrow(weights, masks, share, gradients, rng):
@@ -411,7 +426,7 @@ def regrow(weights, masks, share, gradients, rng):
         mask = mask.ravel().copy()
         mask[dropped], mask[new] = False, True
         grown.append(mask.reshape(w.shape))
-        w[~grown[-1]] = 0.0  # those that will be grown some day start at 0
+        w[~(masks[index] & grown[-1])] = 0.0  # what has just been grown or killed
     return grown
 
 
@@ -440,7 +455,7 @@ def schedule(name, keep, steps, burn_in, prunings):
                 for k in range(1, prunings + 1)]
     else:
         raise ValueError(f"unknown schedule {name!r}: expected one of {', '.join(SCHEDULES)}")
-    if plan[-1][0] > steps or plan[0][0] < 0 or burn_in > max(plan[-1][0], 0):
+    if not 0 <= burn_in <= plan[-1][0] <= steps:
         raise ValueError(f"{name} pruning with a burn-in of {burn_in} does not fit into {steps} samples: shorten it")
     return plan
 
@@ -479,20 +494,16 @@ def _largest(scores, count):
     return kept & (scores >= 0)
 
 
-def _shares(count, units):
+def _shares(count, sizes, spans):
     """How many of `count` each layer keeps: in proportion to its rows and columns, so that small layers stay denser
-    (Mocanu et al. 2018, eq. 1)."""
-    shares, free = [0] * len(units), list(range(len(units)))
-    while free:
-        total = sum(sum(units[k].shape) for k in free)
-        wanted = {k: (count - sum(shares)) * sum(units[k].shape) / total for k in free}
-        full = [k for k in free if wanted[k] >= units[k].size]
-        for k in full or free:
-            shares[k] = units[k].size if full else int(wanted[k])
-        if not full:
-            shares[free[0]] += count - sum(shares)  # what rounding down left over
-            break
-        free = [k for k in free if k not in full]
+    (Mocanu et al. 2018, eq. 1), and never more than its size."""
+    low, high = 0.0, float(max(sizes))
+    for _ in range(100):  # bisection for the factor; the sum grows with it
+        middle = (low + high) / 2
+        low, high = (middle, high) if sum(map(min, sizes, (middle * span for span in spans))) < count else (low, middle)
+    shares = [min(size, int(low * span)) for size, span in zip(sizes, spans, strict=True)]
+    for k in sorted(range(len(sizes)), key=lambda k: shares[k] - sizes[k]):  # what rounding down left over
+        shares[k] += min(count - sum(shares), sizes[k] - shares[k])
     return shares
 
 
@@ -602,13 +613,16 @@ def run(recipe, weights, biases, samples, activation="tanh", loss="cross-entropy
     children = np.random.SeedSequence(recipe.seed, spawn_key=(5,)).spawn(1 + len(plan))
     order_rng, *event_rngs = map(np.random.default_rng, children)
     steps = recipe.steps - recipe.steps % recipe.batch_size
+    if steps == 0:
+        raise ValueError(f"{recipe.steps} steps make no batch of {recipe.batch_size}: expected more, or a smaller "
+                         "batch")
     order = order_rng.integers(len(samples.labels), size=steps)
     net = {"activation": activation, "loss": loss, "targets": targets}
     initial = [w.copy() for w in weights] if recipe.criterion == "moved" else None
     done, weights, masks = -1, [np.array(w, dtype=float) for w in weights], [np.ones(w.shape, bool) for w in weights]
     if checkpoint is not None:
         identity = json.dumps(asdict(recipe) | net | {
-            "start": _digest([*weights, *(bias for bias in biases if bias is not None), *samples[:4]])})
+            "start": _digest([*weights, *(np.zeros(0) if bias is None else bias for bias in biases), *samples[:4]])})
         if Path(checkpoint).exists():
             done, weights, biases, masks = _load(checkpoint, identity, biases)
     began = time.perf_counter()
@@ -617,8 +631,8 @@ def run(recipe, weights, biases, samples, activation="tanh", loss="cross-entropy
     for stop in sorted(stop for stop in stops if stop > done):
         if stop:
             packed = pack(weights, biases, masks, dtype=samples.values.dtype, **net)
-            rates = [recipe.learning_rate * (1 - at / steps if recipe.decay else 1) for at in (max(done, 0), stop)]
-            train_epoch(packed, samples, order[max(done, 0):stop], *rates, recipe.batch_size)
+            train_epoch(packed, samples, order[max(done, 0):stop], recipe.learning_rate,
+                        0.0 if recipe.decay else None, recipe.batch_size, max(done, 0), steps)
             weights, biases = unpack(packed)
         if stop in plan:
             rng = event_rngs[sorted(plan).index(stop)]
@@ -627,6 +641,7 @@ def run(recipe, weights, biases, samples, activation="tanh", loss="cross-entropy
         done = stop
         if checkpoint is not None:
             _save(checkpoint, identity, done, weights, biases, masks)
+    _check_net(weights, biases, masks, ["auto"] * len(weights))  # a run that diverged in its last part is said too
     return Trained(weights, biases, masks, time.perf_counter() - began)
 
 
@@ -649,6 +664,9 @@ def _plan(recipe):
         return {0: ("prune", recipe.keep)}
     if recipe.criterion in ("set", "rigl"):
         end = recipe.steps * 3 // 4
+        if recipe.burn_in > end:
+            raise ValueError(f"{recipe.criterion} with a burn-in of {recipe.burn_in} does not fit into {recipe.steps} "
+                             "samples: shorten it")
         plan = {recipe.burn_in + (end - recipe.burn_in) * k // recipe.prunings:
                 ("regrow", REGROWN * (1 + math.cos(math.pi * k / recipe.prunings)) / 2) for k in range(recipe.prunings)}
         plan[0] = ("prune", recipe.keep)
@@ -687,7 +705,7 @@ def _take(samples, chosen):
 def _digest(arrays):
     digest = hashlib.sha256()
     for array in arrays:
-        digest.update(str(array.shape).encode())
+        digest.update(f"{array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()
 
@@ -703,13 +721,16 @@ def _save(path, identity, done, weights, biases, masks):
 
 def _load(path, identity, biases):
     """Samples done, weights, biases and masks; ValueError for a file that is damaged or another run's."""
+    names = [[f"{what}_{k}" if what != "bias" or biases[k] is not None else None for k in range(len(biases))]
+             for what in ("weights", "bias", "mask")]
     try:
-        with np.load(path, allow_pickle=False) as kept:
-            arrays = dict(kept)
-        same = str(arrays["identity"]) == identity
-        state = [[arrays.get(f"{what}_{k}") for k in range(len(biases))] for what in ("weights", "bias", "mask")]
-        done = int(arrays["done"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        # Opened here, since np.load leaves a damaged file open.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as kept:
+            same = str(kept["identity"]) == identity
+            done = int(kept["done"])
+            state = [[name and kept[name] for name in layers] for layers in names] if same else []
+    except (OSError, ValueError, KeyError, EOFError, TypeError, NotImplementedError, zipfile.BadZipFile,
+            zlib.error) as error:
         raise ValueError(f"the checkpoint {path} is damaged ({error}): remove it to start the run again") from None
     if not same:
         raise ValueError(f"the checkpoint {path} is of another run (net, data or recipe): give another path, or remove "
@@ -936,14 +957,14 @@ def _output_delta(out, delta, n, label, scalars, softmax, c):
 
 
 @compiled
-def _train(layers, activations, deltas, every, starts, places, values, labels, order, first_rate, last_rate, scalars,
-           softmax, c):
+def _train(layers, activations, deltas, every, starts, places, values, labels, order, first_rate, last_rate, before,
+           total_steps, scalars, softmax, c):
     right = 0
     one, last = c[ONE], len(layers) - 1
     for s in range(len(order)):
         k = order[s]
         lit, light = places[starts[k]:starts[k + 1]], values[starts[k]:starts[k + 1]]
-        rate = values.dtype.type(first_rate + (last_rate - first_rate) * s / len(order))
+        rate = values.dtype.type(first_rate + (last_rate - first_rate) * (before + s) / total_steps)
         _forward(layers, activations, every, lit, light, scalars[0], softmax, c)
         right += _output_delta(activations[last], deltas[last], layers[last].outputs, labels[k], scalars, softmax, c)
         for l in range(last, -1, -1):
@@ -1031,7 +1052,7 @@ def _walk_backward(layer, lit, x, delta, back, want_back, rate, size):
 
 @compiled
 def _train_batches(layers, activations, deltas, batch, starts, places, values, labels, order, first_rate, last_rate,
-                   scalars, softmax, c, count, size):
+                   before, total_steps, scalars, softmax, c, count, size):
     right = 0
     one, last = c[ONE], len(layers) - 1
     always = np.ones(max([layer.inputs for layer in layers]), dtype=np.bool_)
@@ -1039,7 +1060,7 @@ def _train_batches(layers, activations, deltas, batch, starts, places, values, l
     n = layers[last].outputs
     out, delta = np.zeros(n, batch.dtype), np.zeros(n, batch.dtype)
     for s in range(0, len(order), count):
-        rate = values.dtype.type((first_rate + (last_rate - first_rate) * s / len(order)) / count)
+        rate = values.dtype.type((first_rate + (last_rate - first_rate) * (before + s) / total_steps) / count)
         for i in range(len(lit)):
             if lit[i]:
                 batch[i * size:i * size + size] = 0

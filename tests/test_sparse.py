@@ -411,9 +411,10 @@ def test_pruning_keeps_the_best_of_all_layers_by_the_scores_formula(score, keep)
     assert [mask.dtype for mask in masks] == [bool, bool]
 
 
-@pytest.mark.parametrize(("keep", "count"), [(0.1, 3), (0.7, 21), (0.3, 9), (0.29, 8), (0.999, 29), (1, 30)])
+@pytest.mark.parametrize(("keep", "count"), [(0.1, 10), (0.29, 29), (0.57, 57), (0.299, 29), (0.999, 99), (1, 100)])
 def test_share_kept_is_rounded_down_but_for_binary_fractions(keep, count):
-    assert sparse.prune([np.arange(1.0, 31).reshape(5, 6)], keep)[0].sum() == count
+    """0.29 * 100 is 28.999999999999996."""
+    assert sparse.prune([np.arange(1.0, 101).reshape(5, 20)], keep)[0].sum() == count
 
 
 def test_the_dead_stay_dead_and_all_live_weights_may_stay():
@@ -647,7 +648,7 @@ def test_one_shot_prunes_once_after_burn_in():
 
 def test_halvings_reach_a_thirty_second_in_five():
     plan = sparse.schedule("halvings", 1 / 32, 2000, 200, 5)
-    assert [at for at, _ in plan] == [200, 400, 600, 800, 1000]
+    assert [at for at, _ in plan] == [40, 80, 120, 160, 200]
     np.testing.assert_allclose([keep for _, keep in plan], [1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32], rtol=1e-14)
 
 
@@ -662,7 +663,7 @@ def test_gradual_is_cubic_from_burn_in_to_half_of_the_steps():
 
 
 @pytest.mark.parametrize(("name", "burn_in", "prunings"), [
-    ("one-shot", 101, 1), ("halvings", 30, 5), ("halvings", -1, 5), ("gradual", 60, 3), ("one-shot", -1, 1),
+    ("one-shot", 101, 1), ("halvings", 110, 5), ("halvings", -1, 5), ("gradual", 60, 3), ("one-shot", -1, 1),
     ("gradual", -9, 1)])
 def test_a_schedule_that_does_not_fit_is_refused(name, burn_in, prunings):
     with pytest.raises(ValueError, match=f"{name} pruning with a burn-in of {burn_in} does not fit into 100 samples"):
@@ -808,11 +809,11 @@ def test_a_run_prunes_when_the_schedule_says():
         return [event[:3] for event in events_of(keep=0.1, **settings)[0]]
     assert times(schedule="one-shot") == [(20, "prune", 0.1)]
     assert times(schedule="one-shot", burn_in=STEPS) == [(STEPS, "prune", 0.1)]
-    assert [at for at, *_ in times(schedule="halvings")] == [20, 40, 60, 80]
+    assert [at for at, *_ in times(schedule="halvings")] == [5, 10, 15, 20]
     assert [at for at, *_ in times(schedule="gradual")] == [30, 40, 50, 60]
     np.testing.assert_allclose([keep for *_, keep in times(schedule="halvings")], 0.1 ** (np.arange(1, 5) / 4))
     np.testing.assert_allclose([keep for *_, keep in times()], 0.1 + 0.9 * (1 - np.arange(1, 5) / 4) ** 3)
-    assert [at for at, *_ in times(schedule="halvings", batch_size=12)] == [12, 36, 60, 72]  # whole batches
+    assert [at for at, *_ in times(schedule="halvings", batch_size=12, burn_in=80)] == [12, 36, 60, 72]  # whole batches
     assert times(criterion="snip") == [(0, "prune", 0.1)]
     for criterion in ("set", "rigl"):
         found = times(criterion=criterion, steps=160)
@@ -917,7 +918,7 @@ def test_a_run_refuses(settings, words):
 def test_a_run_that_diverges_at_its_end_does_not_return_nan():
     weights, biases, samples = problem()
     with pytest.raises(ValueError, match="NaN or infinite: lower the learning rate"):
-        sparse.run(recipe(steps=1, learning_rate=1e308), weights, biases, samples, "relu", "squared")
+        sparse.run(recipe(steps=2, learning_rate=1e308), weights, biases, samples, "relu", "squared")
 
 
 # ---- checkpoints ------------------------------------------------------------------------------------------
@@ -1114,7 +1115,7 @@ def test_a_save_that_fails_leaves_the_old_checkpoint(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("change", "words"), [
     (lambda x, y: (x, y - 1), "labels run from -1 to 1: expected 0 or greater"),
-    (lambda x, y: (x, y.astype(float)), r"labels float64 of shape \(6,\): expected a matrix and one whole number a"),
+    (lambda x, y: (x, y.astype(float)), r"labels float64 of shape \(6,\): expected a matrix of numbers and one"),
     (lambda x, y: (x, y[:5]), r"inputs are float64 of shape \(6, 3\), labels int64 of shape \(5,\)"),
     (lambda x, y: (x, y[:, None]), r"labels int64 of shape \(6, 1\)"),
     (lambda x, y: (x, y[0]), r"labels int64 of shape \(\)"),

@@ -116,7 +116,7 @@ def test_recurrent_nets_have_a_table_of_their_own(tmp_path):
     assert [row["what"] for row in record["rows"]][:2] == ["dense", "blocks of 16, 1/4"]
     dense, quarter, *_ = record["rows"]
     assert dense["parameters"] == 28 * 32 + 32 * 32 + 32 * 10 + 42
-    assert quarter["parameters"] == (28 * 32 + 32 * 32) // 4 + 32 * 10 + 42
+    assert quarter["parameters"] == 28 * 32 + 32 * 32 // 4 + 32 * 10 + 42
     assert dense["times_faster"] == 1
 
 
