@@ -38,6 +38,10 @@ figures: $(READY) ## redraw the gallery from real data (GRADNETS_DATA, or a down
 	@$(PY) rbm.py --dataset mnist --out figures
 	@$(PY) weight_network.py --dataset mnist --out figures
 	@$(PY) minibatch_network.py --dataset mnist --out figures
+	@$(PY) rnn.py --dataset mnist --out figures
+	@$(PY) sparse_train.py --dataset mnist --out figures
+	@$(PY) sparse_train.py --model rnn --dataset mnist --steps 60000 --burn-in 5000 --learning-rates 0.05 0.1 0.15 \
+	  --out figures/rnn
 	@$(PY) show_stats.py --datasets mnist cifar10 noise noise-constant --out figures
 	@$(PY) show_delta_stats.py --dataset mnist --out figures
 	@$(PY) fractal_stats.py --datasets mnist noise --out figures

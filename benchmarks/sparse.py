@@ -192,7 +192,7 @@ def recurrent_nets(training, test):
     for seed in SEEDS:
         for keep, found in accuracies.items():
             net = rnn.RNN(28, 128, 10, seed=seed)
-            plan = sparse.Recipe(60_000, 0.1, keep, "magnitude", "gradual", 500, 20, block=sparse.WIDTH, seed=seed)
+            plan = sparse.Recipe(60_000, 0.1, keep, "magnitude", "gradual", 5000, 20, block=sparse.WIDTH, seed=seed)
             trained = recurrent.run(plan, net.weights, net.biases, samples)
             packed[keep] = recurrent.pack(trained.weights, trained.biases, trained.masks)
             found.append(recurrent.accuracy(packed[keep], held_out))

@@ -176,14 +176,22 @@ def test_learning_rate_falls_in_a_straight_line_and_stays_unless_told(batch_size
     assert not np.array_equal(ends[1], ends[2])
 
 
-def test_two_epochs_go_on_where_the_first_ended():
-    weights, biases, masks, x, labels = toy((18, 33, 6), seed=5)
-    samples, order = sparse.pack_samples(x, labels, np.float64), np.arange(30)
-    whole, parts = (sparse.pack(weights, biases, masks, dtype=np.float64) for _ in range(2))
-    right = sparse.train_epoch(whole, samples, order, 0.3, 0.0)
-    assert right == sparse.train_epoch(parts, samples, order[:10], 0.3, 0.2) + sparse.train_epoch(
-        parts, samples, order[10:], 0.2, 0.0)
-    check_equal(parts, masks, sparse.unpack(whole), np.float64)
+@pytest.mark.parametrize("batch_size", [1, 5])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_parts_of_an_epoch_end_with_the_weights_of_the_whole(batch_size, dtype):
+    """Bit by bit where the parts know the whole; to rounding where they are given the rates in between."""
+    weights, biases, masks, x, labels = toy((18, 33, 6), seed=5, dtype=dtype)
+    samples, order = sparse.pack_samples(x, labels, dtype), np.arange(30)
+    whole, parts, alone = (sparse.pack(weights, biases, masks, dtype=dtype) for _ in range(3))
+    right = sparse.train_epoch(whole, samples, order, 0.3, 0.06, batch_size)
+    assert right == sum(sparse.train_epoch(parts, samples, order[a:b], 0.3, 0.06, batch_size, start=a, total=30)
+                        for a, b in ((0, 10), (10, 15), (15, 30)))
+    for a, b in zip(sparse.unpack(whole), sparse.unpack(parts), strict=True):
+        for one, other in zip(a, b, strict=True):
+            np.testing.assert_array_equal(one, other)
+    sparse.train_epoch(alone, samples, order[:10], 0.3, 0.22, batch_size)
+    sparse.train_epoch(alone, samples, order[10:], 0.22, 0.06, batch_size)
+    check_equal(alone, masks, sparse.unpack(whole), dtype)
 
 
 def test_training_leaves_the_arrays_that_were_packed_alone():
@@ -1048,8 +1056,8 @@ def test_any_flipped_bit_is_found_or_does_no_harm(tmp_path):
     sparse._save(path, "this run", 60, weights, biases, masks)
     good = path.read_bytes()
     errors = []
-    for place in range(len(good)):
-        path.write_bytes(good[:place] + bytes([good[place] ^ 1 << place % 8]) + good[place + 1:])
+    for place, bit in [(place, bit) for place in range(len(good)) for bit in {0, place % 8}]:
+        path.write_bytes(good[:place] + bytes([good[place] ^ 1 << bit]) + good[place + 1:])
         try:
             done, *state = sparse._load(path, "this run", biases)
         except ValueError as error:
