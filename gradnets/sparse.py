@@ -105,8 +105,12 @@ def pack_samples(inputs, labels, dtype=np.float32):
                          f"{labels.shape}: expected a matrix of numbers and one whole number a row")
     if not np.isfinite(inputs).all():
         raise ValueError(f"{np.count_nonzero(~np.isfinite(inputs))} inputs are NaN or infinite: expected numbers")
-    if len(labels) and labels.min() < 0:
-        raise ValueError(f"labels run from {labels.min()} to {labels.max()}: expected 0 or greater")
+    if len(labels) == 0:
+        raise ValueError(f"there are 0 samples of {inputs.shape[1]} features: expected at least one")
+    if not 0 <= int(labels.min()) <= int(labels.max()) < 2**31:
+        raise ValueError(f"labels run from {labels.min()} to {labels.max()}: expected 0 or greater, and below 2^31")
+    if np.abs(inputs).max(initial=0) > np.finfo(dtype).max:
+        raise ValueError(f"inputs run to {np.abs(inputs).max():.3g}, beyond the largest {np.dtype(dtype)}: scale them")
     rows, places = np.nonzero(inputs)
     starts = np.searchsorted(rows, np.arange(len(inputs) + 1))
     return Samples(starts, places.astype(np.uint32), inputs[rows, places].astype(dtype), labels.astype(np.int64),
@@ -143,11 +147,11 @@ def pack(weights, biases, masks=None, layout="auto", activation="tanh", loss="cr
     masks = [np.ones(w.shape, dtype=bool) for w in weights] if masks is None else masks
     dtype = np.dtype(dtype)
     layouts = [layout] * len(weights) if isinstance(layout, str) else list(layout)
-    _check_net(weights, biases, masks, layouts)
-    if activation not in ("tanh", "relu") and not (isinstance(activation, float) and 0 < activation < 1):
-        raise ValueError(f"activation is {activation!r}: expected tanh, relu or a slope in (0, 1)")
     if dtype not in EXP:
         raise ValueError(f"dtype is {dtype}: expected float32 or float64")
+    _check_net(weights, biases, masks, layouts, dtype)
+    if activation not in ("tanh", "relu") and not (isinstance(activation, float) and 0 < activation < 1):
+        raise ValueError(f"activation is {activation!r}: expected tanh, relu or a slope in (0, 1)")
     if loss not in ("cross-entropy", "squared"):
         raise ValueError(f"loss is {loss!r}: expected cross-entropy or squared")
     layers = []
@@ -234,7 +238,8 @@ def _pack_layer(weights, bias, mask, kind, transposed, dtype):
                  bias.astype(dtype))
 
 
-def _check_net(weights, biases, masks, layouts):
+def _check_net(weights, biases, masks, layouts, dtype=np.float64):
+    largest = np.finfo(dtype).max
     if not len(weights) == len(biases) == len(masks) == len(layouts) > 0:
         raise ValueError(f"{len(weights)} layers of weights, {len(biases)} of biases, {len(masks)} of masks and "
                          f"{len(layouts)} layouts: expected one of each a layer")
@@ -244,7 +249,7 @@ def _check_net(weights, biases, masks, layouts):
             raise ValueError(f"layer {index + 1} has weights {w.shape}, mask {mask.shape} and bias "
                              f"{None if bias is None else bias.shape}: expected shapes that fit each other and the "
                              "layer before")
-        wrong = sum(np.count_nonzero(~np.isfinite(array)) for array in (w, bias) if array is not None)
+        wrong = sum(np.count_nonzero(~(np.abs(array) <= largest)) for array in (w, bias) if array is not None)
         if wrong:
             raise ValueError(f"layer {index + 1} has {wrong} weights that are NaN or infinite: lower the learning rate")
         if not mask.any():
@@ -414,6 +419,8 @@ def regrow(weights, masks, share, gradients, rng):
     list of bool arrays
         As many alive in each layer as before.
     """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share is {share!r}: expected a share of the kept weights, in [0, 1]")
     grown = []
     for index, (w, mask) in enumerate(zip(weights, masks, strict=True)):
         alive, dead = np.flatnonzero(mask), np.flatnonzero(~mask)
@@ -446,6 +453,8 @@ def schedule(name, keep, steps, burn_in, prunings):
     ValueError
         For another name, and if the last pruning would come after the last step.
     """
+    if not (0 < keep <= 1 and prunings >= 1):
+        raise ValueError(f"keep is {keep!r}, prunings {prunings!r}: expected a share in (0, 1], and one or more")
     if name == "one-shot":
         plan = [(burn_in, keep)]
     elif name == "halvings":
@@ -569,6 +578,8 @@ class Recipe:
         for name in ("steps", "prunings", "batch_size"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)!r}: expected a positive whole number")
+        if not isinstance(self.burn_in, int) or self.burn_in < 0:
+            raise ValueError(f"burn_in is {self.burn_in!r}: expected a whole number, 0 or greater")
         if self.criterion not in CRITERIA:
             raise ValueError(f"unknown criterion {self.criterion!r}: expected one of {', '.join(CRITERIA)}")
         if not 0 < self.keep <= 1:
@@ -729,8 +740,7 @@ def _load(path, identity, biases):
             same = str(kept["identity"]) == identity
             done = int(kept["done"])
             state = [[name and kept[name] for name in layers] for layers in names] if same else []
-    except (OSError, ValueError, KeyError, EOFError, TypeError, NotImplementedError, zipfile.BadZipFile,
-            zlib.error) as error:
+    except (OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"the checkpoint {path} is damaged ({error}): remove it to start the run again") from None
     if not same:
         raise ValueError(f"the checkpoint {path} is of another run (net, data or recipe): give another path, or remove "

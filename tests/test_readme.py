@@ -6,6 +6,7 @@ import shlex
 import pytest
 from conftest import ROOT, real
 
+import sparse_train
 from gradnets import experiment
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -110,7 +111,7 @@ def test_weights_and_minibatches_are_those_of_the_gallery():
 
 
 def test_benchmarks_are_those_measured():
-    measured = {row["what"]: row["value"] for subject in ("networks", "training")
+    measured = {row["what"]: row["value"] for subject in ("networks", "training", "sparse")
                 for row in json.loads((ROOT / f"benchmarks/{subject}.json").read_text())["rows"]}
     for data in ("MNIST", "CIFAR-10"):
         ends = [measured[f"all metrics end to end, {data}, against {peer}"] for peer in ("networkx", "igraph")]
@@ -119,6 +120,36 @@ def test_benchmarks_are_those_measured():
         steps = [measured[f"recorded step, single sample, {net}, mnist, against {peer}"]
                  for peer in ("PyTorch eager", "PyTorch eager by hand")]
         assert "{:.1f} / {:.1f}".format(*steps) in README
+
+
+    fused, mini = ([measured[what.format(hidden)] for hidden in (128, 1024)] for what in (
+        "fused dense step, single sample, H={}, against PyTorch eager",
+        "sparse minibatch of 64, H={}, density 1/32, against dense numpy minibatch"))
+    assert "/ PyTorch eager | {:.0f} | {:.0f} |".format(*fused) in README
+    assert "/ dense numpy | {:.1f} | {:.1f} |".format(*mini) in README
+    blocks = [measured[f"blocks, H=4096, density 1/{part}, whole step, against fused dense"] for part in (8, 32)]
+    assert "/ fused dense | | | {:.1f}, {:.1f} |".format(*blocks) in README
+    reached = [measured[f"accuracy at 3180 parameters, {k}k samples"] for k in (30, 60, 120, 600)]
+    assert "| 3,180 | {:.3f} | {:.3f} | {:.3f} | {:.3f} |".format(*reached) in README
+    assert f"| 1,500 | | | | {measured['accuracy at 1500 parameters, 600k samples']:.3f} |" in README
+
+
+def test_sparse_training_is_that_of_the_gallery():
+    rows = gallery("sparse_train")
+    criteria = [row for row in rows if row["part"] == "criteria"]
+    best = next(row for row in criteria if (row["what"], row["parameters"]) == ("magnitude", 3180))
+    assert "3,180 of 101,770 parameters reach {:.3f} ({:.3f} to {:.3f}) of test accuracy, all of them {:.3f}".format(
+        *(best["accuracy" + end] for end in ("", "_low", "_high")), criteria[0]["accuracy"]) in README
+    recipe = next(row for row in rows if (row["part"], row["what"], row.get("hidden")) == ("recipe", "halved", 128))
+    assert "recipe gives {:.3f} ({:.3f} to {:.3f}) at 128 hidden units".format(
+        *(recipe["accuracy" + end] for end in ("", "_low", "_high"))) in README
+    assert (sparse_train.break_even(rows, "sparse"), sparse_train.break_even(rows, "blocks")) == (1 / 16, 1 / 2)
+    last = gallery("rnn")[-1]
+    assert f"test accuracy {last['test_accuracy']:.3f} after 5,000 steps of 8 images" in README
+    dense, blocks, *_ = gallery("rnn/sparse_train")
+    lost = 100 * (dense["accuracy"] - blocks["accuracy"])
+    assert (f"costs {lost:.1f} points of {dense['accuracy']:.3f} and trains {blocks['times_faster']:.1f} times faster"
+            in README)
 
 
 def test_links_lead_somewhere():

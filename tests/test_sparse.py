@@ -454,7 +454,8 @@ def shares(count, shapes):
 
 @pytest.mark.parametrize(("sizes", "keep", "block"), [
     ((20, 40, 5), 0.3, 1), ((20, 40, 5), 0.9, 1), ((9, 32, 32, 40), 0.05, 1), ((50, 3, 30), 0.6, 1),
-    ((7, 1, 7, 7), 25 / 63, 1), ((1, 3, 2, 4, 8, 2), 11 / 65, 1), ((20, 40, 5), 0.3, 16), ((9, 32, 32, 40), 0.2, 16)])
+    ((7, 1, 7, 7), 25 / 63, 1), ((1, 3, 2, 4, 8, 2), 11 / 65, 1), ((1, 2, 1, 2), 5 / 6, 1),
+    ((20, 40, 5), 0.3, 16), ((9, 32, 32, 40), 0.2, 16)])
 def test_random_pruning_keeps_as_many_as_asked_and_small_layers_denser(sizes, keep, block):
     """Mocanu et al. 2018: a layer keeps in proportion to its rows and columns (of blocks)."""
     weights = [np.ones(shape) for shape in pairwise(sizes)]
@@ -1056,7 +1057,7 @@ def test_any_flipped_bit_is_found_or_does_no_harm(tmp_path):
     sparse._save(path, "this run", 60, weights, biases, masks)
     good = path.read_bytes()
     errors = []
-    for place, bit in [(place, bit) for place in range(len(good)) for bit in {0, place % 8}]:
+    for place, bit in sorted({(k, bit) for k in range(len(good)) for bit in (0, k % 8)}):
         path.write_bytes(good[:place] + bytes([good[place] ^ 1 << bit]) + good[place + 1:])
         try:
             done, *state = sparse._load(path, "this run", biases)
@@ -1205,3 +1206,19 @@ def test_accuracy_refuses_what_training_refuses(change):
     samples = sparse.pack_samples(x, change.get("labels", labels), change.get("dtype", np.float64))
     with pytest.raises(ValueError, match=r"make them match|expected labels below that"):
         sparse.accuracy(net, samples)
+
+
+@pytest.mark.parametrize(("call", "words"), [
+    (lambda: sparse.pack_samples(np.zeros((0, 3)), np.zeros(0, int)), "there are 0 samples of 3 features"),
+    (lambda: sparse.pack_samples(np.ones((1, 3)), np.array([2**63], np.uint64)), r"labels run from .* below 2\^31"),
+    (lambda: sparse.pack_samples(np.full((1, 3), 1e300), np.array([0])), r"inputs run to 1e\+300, beyond .* float32"),
+    (lambda: sparse.pack([np.full((3, 2), 1e300)], [None]), "layer 1 has 6 weights that are NaN or infinite"),
+    (lambda: sparse.regrow([np.ones((2, 2))], [np.eye(2) > 0], 2.0, None, np.random.default_rng(0)), "share is 2.0"),
+    (lambda: sparse.schedule("gradual", 0.1, 100, 10, 0), "prunings 0: expected"),
+    (lambda: sparse.schedule("gradual", 2, 100, 10, 3), "keep is 2"),
+    (lambda: sparse.Recipe(100, 0.1, burn_in=10.5), "burn_in is 10.5"),
+    (lambda: sparse.Recipe(100, 0.1, 0.5, "set", burn_in=-3), "burn_in is -3"),
+])
+def test_what_cannot_be_is_refused_at_once(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
