@@ -2,7 +2,9 @@
 
 Peers: PyTorch eager with its SGD optimiser, plain numpy, scipy.sparse, and the source's own algorithm, written anew:
 the sparse outer product of each sample as a Python loop over the weights that are left. That one is timed for some
-steps of each stage of its recipe and extrapolated to 30,000 samples.
+steps of each stage of its recipe and extrapolated to 30,000 samples. Ours is far from 2,000 times as fast: written
+anew, the source's loop takes 0.3 microseconds a weight, where 2.3 had been measured before, and the goal rests on that.
+Masks are random; trained ones sit on lit pixels and take longer.
 
 Accuracies are means over five seeds on the 10,000 test images of MNIST; widths and learning rates were chosen on the
 last 10,000 training images.

@@ -680,11 +680,13 @@ def _plan(recipe):
                              "samples: shorten it")
         plan = {recipe.burn_in + (end - recipe.burn_in) * k // recipe.prunings:
                 ("regrow", REGROWN * (1 + math.cos(math.pi * k / recipe.prunings)) / 2) for k in range(recipe.prunings)}
-        plan[0] = ("prune", recipe.keep)
     else:
         plan = {at: ("prune", keep) for at, keep in
                 schedule(recipe.schedule, recipe.keep, recipe.steps, recipe.burn_in, recipe.prunings)}
-    return {at // recipe.batch_size * recipe.batch_size: what for at, what in plan.items()}
+    plan = {at // recipe.batch_size * recipe.batch_size: what for at, what in plan.items()}
+    if recipe.criterion in ("set", "rigl"):
+        plan[0] = ("prune", recipe.keep)  # after the rounding, which may move a regrowing there
+    return plan
 
 
 def _event(recipe, action, share, weights, biases, masks, initial, samples, net, rng):

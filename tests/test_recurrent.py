@@ -203,7 +203,7 @@ def test_accuracy_refuses_what_does_not_fit():
     packed, samples = arguments()
     with pytest.raises(ValueError, match="labels run to"):
         recurrent.accuracy(packed, samples._replace(labels=samples.labels + 5))
-    with pytest.raises(ValueError, match="no samples"):
+    with pytest.raises(ValueError, match="there are 0 samples"):
         recurrent.accuracy(packed, sparse.pack_samples(np.zeros((0, 30)), np.zeros(0, int)))
 
 

@@ -1222,3 +1222,10 @@ def test_accuracy_refuses_what_training_refuses(change):
 def test_what_cannot_be_is_refused_at_once(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.mark.parametrize("criterion", ["set", "rigl"])
+def test_a_regrowing_that_rounds_to_the_start_leaves_the_pruning_there(criterion):
+    weights, biases, samples = problem()
+    trained = sparse.run(recipe(keep=0.2, criterion=criterion, burn_in=0, batch_size=12), weights, biases, samples)
+    assert sum(map(np.count_nonzero, trained.masks)) == int(0.2 * sum(w.size for w in weights))

@@ -133,7 +133,7 @@ def test_from_the_shell(script, tmp_path):
     (["--parameters", "5"], "5 parameters do not cover the 16 biases"),
     (["--hidden-units", "0"], "HIDDEN_UNITS is 0"),
     (["--steps", "0"], "STEPS is 0"),
-    (["--block", "3"], "expected 1 or 16"),
+    (["--block", "3"], "regrows single weights: expected block 1, got 3"),
     (["--learning-rates", "nan"], "learning rates are nan"),
     (["--burn-in", "400"], "does not fit into 300 samples"),
     (["--activation", "step"], "unknown activation"),
