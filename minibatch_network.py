@@ -19,6 +19,7 @@ import numpy as np
 
 import mlp
 import rbm
+from grad_network import DEFAULT_INITS
 from gradnets import comparison, datasets, experiment, graphs, metrics, nulls, plots
 
 MODEL = "mlp"               # mlp: a perceptron; rbm: a restricted Boltzmann machine by contrastive divergence (CD-1)
@@ -33,7 +34,6 @@ DRAWS = 10                  # networks drawn from each gradient, and as many of 
 SEED = 0                    # seeds data, weights, samples and links
 
 MODELS = {"mlp": mlp, "rbm": rbm}
-DEFAULT_INITS = {"mlp": "uniform(0.25)", "rbm": "normal(0.01)"}
 FEWEST = 10  # runs that a verdict needs
 
 

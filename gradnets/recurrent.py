@@ -179,14 +179,7 @@ def _check(net, samples, order, learning_rate, final_rate):
     if samples.features % reads.inputs or samples.values.dtype != dtype:
         raise ValueError(f"samples have {samples.features} {samples.values.dtype} features, the net reads rows of "
                          f"{reads.inputs} {dtype}: make them match, the one a multiple of the other")
-    if len(samples.labels) and samples.labels.max() >= writes.outputs:
-        raise ValueError(f"labels run to {samples.labels.max()}, the net has {writes.outputs} outputs: expected labels "
-                         "below that")
-    if not (math.isfinite(learning_rate) and math.isfinite(final_rate) and min(learning_rate, final_rate) >= 0):
-        raise ValueError(f"learning rates are {learning_rate} and {final_rate}: expected finite numbers, not negative")
-    if len(order) and not (order.min() >= 0 and order.max() < len(samples.labels)):
-        raise ValueError(f"order runs from {order.min()} to {order.max()}: expected indices of {len(samples.labels)} "
-                         "samples")
+    sparse.check_order(samples, writes.outputs, order, learning_rate, final_rate)
     return samples.features // reads.inputs
 
 

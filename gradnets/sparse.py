@@ -326,13 +326,18 @@ def _check_epoch(net, samples, order, learning_rate, final_rate, batch_size):
     if samples.features != first.inputs or samples.values.dtype != first.values.dtype:
         raise ValueError(f"samples have {samples.features} {samples.values.dtype} features, the net {first.inputs} "
                          f"{first.values.dtype} inputs: make them match")
-    if len(samples.labels) and samples.labels.max() >= last.outputs:
-        raise ValueError(f"labels run to {samples.labels.max()}, the net has {last.outputs} outputs: expected labels "
-                         "below that")
-    if not (math.isfinite(learning_rate) and math.isfinite(final_rate) and min(learning_rate, final_rate) >= 0):
-        raise ValueError(f"learning rates are {learning_rate} and {final_rate}: expected finite numbers, not negative")
     if not isinstance(batch_size, int | np.integer) or batch_size < 1 or len(order) % batch_size:
         raise ValueError(f"batch_size is {batch_size!r} and {len(order)} samples are to be learnt: expected a divisor")
+    check_order(samples, last.outputs, order, learning_rate, final_rate)
+
+
+def check_order(samples, outputs, order, learning_rate, final_rate):
+    """ValueError for labels beyond the outputs, an order that is none of these samples, or rates that are none."""
+    if len(samples.labels) and samples.labels.max() >= outputs:
+        raise ValueError(f"labels run to {samples.labels.max()}, the net has {outputs} outputs: expected labels below "
+                         "that")
+    if not (math.isfinite(learning_rate) and math.isfinite(final_rate) and min(learning_rate, final_rate) >= 0):
+        raise ValueError(f"learning rates are {learning_rate} and {final_rate}: expected finite numbers, not negative")
     if order.ndim != 1 or (len(order) and order.dtype.kind not in "iu"):
         raise ValueError(f"order is {order.dtype} of shape {order.shape}: expected a list of whole numbers")
     if len(order) and not (order.min() >= 0 and order.max() < len(samples.labels)):
