@@ -76,6 +76,8 @@ class MLP:
     ----------
     weights : list of float64 (n_l, n_{l+1})
     biases : list of float64 (n_{l+1},), or None where the layer has none
+    targets : float64 (labels, n_L)
+        Row k: what "squared" asks of the outputs for label k. An autoencoder's are its inputs, each its own label.
 
     Raises
     ------
@@ -94,8 +96,8 @@ class MLP:
             raise ValueError(f"unknown loss {loss!r}: expected one of {', '.join(LOSSES)}")
         self.loss_name = loss
         wrong, right = targets if loss == "squared" else (0.0, 1.0)
-        self._targets = np.full((self.sizes[-1],) * 2, float(wrong))  # row k: what the outputs of label k should be
-        np.fill_diagonal(self._targets, right)
+        self.targets = np.full((self.sizes[-1],) * 2, float(wrong))
+        np.fill_diagonal(self.targets, right)
         biased = [bool(biases)] * layers if np.ndim(biases) == 0 else list(biases)
         if len(biased) != layers:
             raise ValueError(f"biases names {len(biased)} layers, but sizes {self.sizes} make {layers}")
@@ -120,7 +122,7 @@ class MLP:
     def loss(self, outputs, labels):
         """Loss of each sample: (batch,) from the last activations (batch, n_L) and labels int (batch,)."""
         if self.loss_name == "squared":
-            miss = outputs - self._targets[labels]
+            miss = outputs - self.targets[labels]
             return 0.5 * (miss * miss).sum(axis=1)
         right = outputs[np.arange(len(labels)), labels]
         return -np.log(np.where(right == 0, np.finfo(float).tiny, right))  # a probability may underflow
@@ -129,7 +131,7 @@ class MLP:
         """Deltas of every layer: list of (batch, n_{l+1}), the derivative of each sample's own loss with
         respect to the pre-activations of layer l + 1."""
         _, derivative = ACTIVATIONS[self.activation]
-        delta = activations[-1] - self._targets[labels]
+        delta = activations[-1] - self.targets[labels]
         if self.loss_name == "squared":
             delta *= derivative(activations[-1], self.slope)
         deltas = [delta]

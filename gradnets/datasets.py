@@ -106,8 +106,7 @@ def load(name, split="train", limit=None, seed=0):
     DataError
         If an argument is wrong, or files are missing, unreachable or corrupt.
     """
-    if name not in NAMES:
-        raise DataError(f"data set {name!r}: expected one of {', '.join(NAMES)}")
+    _check_name(name)
     if split not in SPLITS:
         raise DataError(f"split {split!r} of {name}: expected 'train' or 'test'")
     if limit is not None and not (_is_integer(limit) and limit > 0):
@@ -130,6 +129,22 @@ def load(name, split="train", limit=None, seed=0):
     dataset = Dataset(name, inputs, labels, classes, source, sha256)
     loaded.append({"name": name, "split": split, "n": len(labels), "source": source, "sha256": sha256})
     return dataset
+
+
+def at_hand(name):
+    """Whether `load(name)` needs no network: the set is made here, or its files are in the folder of real data."""
+    _check_name(name)
+    if name in BUILT_IN:
+        return True
+    folder = _folder()
+    if name == "mnist":
+        return _find(folder, "mnist.pkl.gz", "train-images-idx3-ubyte", "train-images-idx3-ubyte.gz") is not None
+    return any(os.path.exists(folder / kept) for kept in CIFAR[name])
+
+
+def _check_name(name):
+    if name not in NAMES:
+        raise DataError(f"data set {name!r}: expected one of {', '.join(NAMES)}")
 
 
 def _is_integer(value):
@@ -338,6 +353,8 @@ ROUNDS = 2  # times that each mirror is tried
 SILENCE = 20  # seconds without an answer before a mirror is given up
 PATIENCE = 1800  # seconds that one download may take
 MAX_BYTES = 2**28  # of any one file, packed or unpacked; the largest real one has 220 million
+CIFAR = {"cifar10": ("cifar-10-batches-py", "cifar-10-python.tar.gz"),  # the folder, and what it comes in
+         "cifar100": ("cifar-100-python", "cifar-100-python.tar.gz")}
 MAX_OPCODES = 10**6  # in a pickle; CIFAR-100's needs a quarter of that
 
 
@@ -411,10 +428,10 @@ def _cifar(name, split, limit):
     """CIFAR's pickled batches; those there are, from the first, make up a training set."""
     folder = _folder()
     ten = name == "cifar10"
-    stem = "cifar-10-batches-py" if ten else "cifar-100-python"
+    stem, packed = CIFAR[name]
     directory = folder / stem
     if not os.path.exists(directory):
-        archive = folder / ("cifar-10-python.tar.gz" if ten else "cifar-100-python.tar.gz")
+        archive = folder / packed
         if not os.path.exists(archive):
             _download("cifar", archive.name, folder)
         _extract(archive, directory)

@@ -11,7 +11,8 @@ from gradnets import experiment
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # Repetitions and cases, fewer than the README's.
-FEW = {"RUNS": 1, "DRAWS": 2, "REPLICATES": 5, "CRITERIA": "magnitude", "WIDTHS": 16, "INITS": "normal(0.01)"}
+FEW = {"RUNS": 1, "DRAWS": 2, "REPLICATES": 5, "CRITERIA": "magnitude", "WIDTHS": 16, "INITS": "normal(0.01)",
+       "UNITS": 8, "STARTS": 4, "ITERATIONS": 3, "FIRST_ORDER": 100}
 COMMANDS = sorted(set(re.findall(r"\.venv/bin/python (\w+\.py[^`\n]*)", README)))
 
 
