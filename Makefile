@@ -42,6 +42,8 @@ figures: $(READY) ## redraw the gallery from real data (GRADNETS_DATA, or a down
 	@$(PY) sparse_train.py --dataset mnist --out figures
 	@$(PY) sparse_train.py --model rnn --dataset mnist --steps 60000 --burn-in 5000 --learning-rates 0.05 0.1 0.15 \
 	  --out figures/rnn
+	@$(PY) second_order.py --digits mnist --out figures
+	@$(PY) lyapunov.py --dataset mnist --out figures
 	@$(PY) show_stats.py --datasets mnist cifar10 noise noise-constant --out figures
 	@$(PY) show_delta_stats.py --dataset mnist --out figures
 	@$(PY) fractal_stats.py --datasets mnist noise --out figures
@@ -51,7 +53,7 @@ figures: $(READY) ## redraw the gallery from real data (GRADNETS_DATA, or a down
 	  --out figures/rbm
 
 bench: $(READY) ## speed against the peers, as ratios; one thread
-	@for subject in training networks tails sparse; do echo; $(PY) benchmarks/$$subject.py || exit 1; done
+	@for subject in training networks tails sparse second_order; do echo; $(PY) benchmarks/$$subject.py || exit 1; done
 
 peers: $(READY) ## install the libraries that bench compares with (large: PyTorch)
 	@$(PY) -m pip install --disable-pip-version-check --editable '.[bench]'

@@ -16,6 +16,7 @@ import warnings
 
 import numpy as np
 from scipy import linalg
+from scipy.linalg import lapack
 from scipy.sparse import linalg as krylov
 
 TINY = 1e-100         # length of a complex step: too small to round anything, far above underflow
@@ -357,9 +358,8 @@ def shifted_step(gradient, hessian, damping):
     The baseline that Dauphin et al. (2014) call damped Newton. `damping` positive; several give a step a row.
     """
     _check_step(gradient, hessian, damping, positive=True)
-    values, vectors = linalg.eigh(hessian)
-    shifted = values - min(values[0], 0.0) + np.asarray(damping)[..., None]
-    return -(vectors.T @ gradient / shifted) @ vectors.T
+    values, along, back = _eigen(hessian, gradient)
+    return -back(along / (values - min(values[0], 0.0) + np.asarray(damping)[..., None]))
 
 
 def saddle_free_step(gradient, hessian, damping, iterations=50, inside=False):
@@ -388,18 +388,42 @@ def saddle_free_step(gradient, hessian, damping, iterations=50, inside=False):
             return np.zeros((*np.shape(damping), len(gradient)))
         basis, diagonal, beside = lanczos(hessian, gradient, iterations)
         values, vectors = linalg.eigh_tridiagonal(diagonal, beside)
-        vectors, along = basis.T @ vectors, np.linalg.norm(gradient) * vectors[0]
+        along = np.linalg.norm(gradient) * vectors[0]
+
+        def back(parts):
+            return parts @ vectors.T @ basis
     else:
         _check_step(gradient, hessian, damping, positive=True)
-        values, vectors = linalg.eigh(hessian)
-        along = vectors.T @ gradient
+        values, along, back = _eigen(hessian, gradient)
     if inside:
         denominators = np.abs(values + np.asarray(damping)[..., None])
         if not (denominators.min(axis=-1) > RECIPROCAL * denominators.max(axis=-1)).all():
             raise SingularHessian(f"an eigenvalue is minus the damping, {damping}: the step has a pole there")
     else:
         denominators = np.abs(values) + np.asarray(damping)[..., None]
-    return -(along / denominators) @ vectors.T
+    return -back(along / denominators)
+
+
+def _eigen(matrix, vector):
+    """Eigenvalues of a symmetric matrix, ascending, a vector's parts along the eigenvectors, and the way back.
+
+    What `eigh` spends half of its time on, the eigenvectors themselves, is not needed: those of the tridiagonal form
+    are enough, and Householder's reflections between the two are applied one by one.
+    """
+    size = len(vector)
+    work = int(lapack.dsytrd_lwork(size, lower=1)[0])
+    reflectors, diagonal, beside, scales, _ = lapack.dsytrd(matrix, lower=1, lwork=work)
+    values, vectors = linalg.eigh_tridiagonal(diagonal, beside, lapack_driver="stevd")
+
+    def reflected(rows, order):
+        rows = np.array(rows)
+        for k in order:
+            reflector = np.concatenate([[1.0], reflectors[k + 2:, k]])
+            rows[..., k + 1:] -= (scales[k] * (rows[..., k + 1:] @ reflector))[..., None] * reflector
+        return rows
+
+    forth, back = range(size - 1), range(size - 2, -1, -1)
+    return values, reflected(vector, forth) @ vectors, lambda parts: reflected(parts @ vectors.T, back)
 
 
 def lanczos(product, start, iterations):
@@ -620,7 +644,7 @@ class _right_inverse:
             self.factor = linalg.cho_factor(gram, lower=True)
         except linalg.LinAlgError:
             raise NotInvertible(too_many + ", which is smaller here") from None
-        reciprocal, _ = linalg.lapack.dpocon(self.factor[0], np.abs(gram).sum(axis=0).max(), uplo="L")
+        reciprocal, _ = lapack.dpocon(self.factor[0], np.abs(gram).sum(axis=0).max(), uplo="L")
         if reciprocal < RECIPROCAL:
             raise NotInvertible(too_many + f", which is smaller here (reciprocal condition {reciprocal:.0e})")
 

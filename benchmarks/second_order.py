@@ -1,0 +1,331 @@
+"""How fast is second order, and how exact?
+
+Peers: torch.func.hessian; a loop of R-operators, one product a parameter, of our own passes; four
+pseudoinverses; and the slow network's own algorithm, written anew in plain numpy: each layer's block column by
+column with an R-operator, its eigendecomposition, and the dense inverse V diag(1 / (|λ| + damping)) Vᵀ times the
+gradient. That one and the pseudoinverses take half a minute each and run once; all else is a median. The
+R-operator of the loop in the slow network moves one layer alone, which is quicker than a product with the whole
+Hessian. Every speed is taken of steps that were compared with their peer's first: more than the stated
+difference, over the peer's largest entry, ends the run. The fast network's own finite difference is too noisy
+for that: its distance stands behind the row (`source_difference`), and both are compared with one pseudoinverse.
+
+When two-layer steps agree: the block of layer l is J_lᵀ J_l / batch, with J_l the outputs' derivatives by its
+weights, since the units are piecewise linear, and Newton's step of the block solves J_l step = t - h. A draw
+agrees where numpy.allclose, at its default tolerances, finds the closed form's step equal to the dense solution
+of that. Solving the block itself squares the condition number, and in up to a fifth of the draws it is then the
+reference that is off: behind each row stands how many draws agree with that solution (`block_solved`), and how
+many pass a looser check, allclose of H_l step and -g_l (`residual_check`), each for the complex step too, and
+for the finite difference with the source's r = 1e-9.
+
+Critical points and the third order are the experiments of second_order.py, with its settings. Its Chebyshev
+iteration takes whichever of the two steps leaves the lower loss; to take Chebyshev's wherever the gradient falls
+saves fewer iterations.
+
+The Lanczos step stops after a set number of products, before it has converged: behind its row stands how far it
+is from the step of four times as many, and the loss before and after it.
+
+Takes three minutes.
+"""
+import harness  # first: it pins the threads  # isort: skip
+
+import importlib.util
+import multiprocessing
+import resource
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+
+import mlp
+from gradnets import curvature, datasets
+
+ROUNDS = 5
+DAMPING = 0.1    # the source's
+DRAWS = 1000
+SOURCE_R = 1e-9  # of the source's finite difference
+
+
+def timed(function, *arguments):
+    """Seconds of one call, and what it returned."""
+    start = time.perf_counter()
+    found = function(*arguments)
+    return time.perf_counter() - start, found
+
+
+def relative(found, expected):
+    """Largest difference over the largest expected entry."""
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def check(what, found, expected, most):
+    """The relative difference; ArithmeticError where it is more than `most`."""
+    difference = relative(found, expected)
+    if not difference <= most:
+        raise ArithmeticError(f"{what}: {difference:.1e} from its peer, expected {most:g} at most")
+    return difference
+
+
+def at_least(what, value, goal, **behind):
+    """A row of a number that should reach its goal."""
+    return {"what": what, "value": value, "goal": goal, "higher_is_better": True, **behind}
+
+
+def slopes(network, values):
+    return np.where(values > 0, 1.0, network.slope)
+
+
+# ---- the slow network -------------------------------------------------------------------------------------
+
+def source_blocks(network, inputs, labels, damping):
+    """The slow network's step by its own algorithm, float64 (p,)."""
+    first, second = network.weights
+    hidden = inputs @ first
+    first_slopes = slopes(network, hidden)
+    hidden = hidden * first_slopes
+    outputs = hidden @ second
+    second_slopes = slopes(network, outputs)
+    delta = (outputs * second_slopes - network.targets[labels]) * second_slopes / len(labels)
+    back = (delta @ second.T) * first_slopes
+    squares = second_slopes**2 / len(labels)
+
+    def first_product(move):
+        turned = (((inputs @ move) * first_slopes) @ second) * squares
+        return inputs.T @ ((turned @ second.T) * first_slopes)
+
+    def second_product(move):
+        return hidden.T @ ((hidden @ move) * squares)
+
+    steps = []
+    for weights, gradient, product in ((first, inputs.T @ back, first_product),
+                                       (second, hidden.T @ delta, second_product)):
+        block, move = np.empty((weights.size, weights.size)), np.zeros(weights.size)
+        for column in range(weights.size):
+            move[column] = 1.0
+            block[:, column] = product(move.reshape(weights.shape)).ravel()
+            move[column] = 0.0
+        values, vectors = np.linalg.eigh(block)
+        inverse = vectors @ np.diag(1 / (np.abs(values) + damping)) @ vectors.T
+        steps.append(-inverse @ gradient.ravel())
+    return np.concatenate(steps)
+
+
+def slow_network(images):
+    """A step at 50-50-100, batch 50: 2,500 and 5,000 parameters."""
+    projection = np.random.default_rng(0).normal(size=(images.inputs.shape[1], 50)) / images.inputs.shape[1]**0.5
+    net = mlp.MLP((50, 50, 100), "leaky(0.5)", "squared", "glorot", 0, biases=False)
+    batch = net, images.inputs[:50] @ projection, images.labels[:50], DAMPING
+    source, expected = timed(source_blocks, *batch)
+    methods = {"conjugate-gradients": 20, "cholesky": 1, "eigendecomposition": 1}  # repetitions
+    difference = max(check(f"slow network, {method}", curvature.block_step(*batch, method), expected, 1e-9)
+                     for method in methods)
+    seconds = harness.medians({method: (lambda method=method: curvature.block_step(*batch, method), repetitions)
+                               for method, repetitions in methods.items()}, ROUNDS) | {"source": source}
+    what = f"slow network's step against its own algorithm, {images.name}"
+    rows = [harness.ratio(what, seconds, "conjugate-gradients", "source", 1000),
+            harness.ratio("the same with the eigendecomposition kept", seconds, "eigendecomposition", "source",
+                          20)]
+    rows[0]["cholesky_ms"] = 1e3 * seconds["cholesky"]
+    return [row | {"difference": difference} for row in rows]
+
+
+# ---- the structured Hessian -------------------------------------------------------------------------------
+
+def torch_hessian(torch, network, inputs, labels):
+    """A function that makes the same Hessian by torch.func.hessian, float64 (p, p)."""
+    features, hidden, classes = network.sizes
+    inputs, labels, cut = torch.tensor(inputs), torch.tensor(labels), (features + 1) * hidden
+
+    def loss(vector):
+        first, second = vector[:cut].view(features + 1, hidden), vector[cut:].view(hidden + 1, classes)
+        values = torch.tanh(torch.addmm(first[-1], inputs, first[:-1]))
+        return torch.nn.functional.cross_entropy(torch.addmm(second[-1], values, second[:-1]), labels)
+    hessian, vector = torch.func.hessian(loss), torch.tensor(curvature.parameters(network))
+    return lambda: hessian(vector).numpy()
+
+
+def structured_hessian(digits):
+    net = mlp.MLP((49, 20, 10), "tanh", "cross-entropy", "glorot", 0)
+    small = digits.inputs.reshape(-1, 7, 4, 7, 4).mean(axis=(2, 4)).reshape(-1, 49)
+    size = curvature.parameters(net).size
+    rows = []
+    torch = harness.peer("torch")
+    if torch:
+        torch.set_num_threads(1)
+    for count in (100, 200):
+        batch = net, small[:count], digits.labels[:count]
+
+        def loop():
+            product = curvature.products(*batch)  # noqa: B023
+            return np.array([product(unit) for unit in np.eye(size)])
+        peers = {"a loop of R-operators": (loop, 1, 3)}  # function, repetitions, goal
+        if torch:
+            peers["torch.func.hessian"] = torch_hessian(torch, *batch), 1, 4
+        found = curvature.hessian(*batch)
+        differences = {peer: check(f"structured Hessian against {peer}", found, function(), 1e-12)
+                       for peer, (function, _, _) in peers.items()}
+        contestants = {"ours": (lambda: curvature.hessian(*batch), 3)}  # noqa: B023
+        seconds = harness.medians(contestants | {peer: found[:2] for peer, found in peers.items()}, 2 * ROUNDS)
+        what = f"structured Hessian, 49-20-10 tanh softmax, {size:,} parameters, batch of {count}, against"
+        rows += [harness.ratio(f"{what} {peer}", seconds, "ours", peer, goal) | {"difference": differences[peer]}
+                 for peer, (_, _, goal) in peers.items()]
+    return rows
+
+
+# ---- the fast network -------------------------------------------------------------------------------------
+
+def four_pseudoinverses(network, inputs, labels):
+    """The fast network's step by its own algorithm: X⁺ and (Xᵀ)⁺ for each of two values of the inverse."""
+    outputs, = network.forward(inputs)[1:]
+    targets, slope = network.targets[labels], slopes(network, outputs)
+    gradient = inputs.T @ ((outputs - targets) * slope)
+
+    def inverse(part):
+        values = targets + (np.linalg.pinv(inputs.T) @ part) / slope
+        return np.linalg.pinv(inputs) @ (values / slopes(network, values))
+    return -(inverse(gradient * (1 + SOURCE_R)) - inverse(gradient)).ravel() / SOURCE_R
+
+
+def fast_network(images):
+    """A step of 3072-100."""
+    net = mlp.MLP((images.inputs.shape[1], 100), "leaky(0.5)", "squared", "glorot", 0, biases=False)
+    batch = net, images.inputs, images.labels
+    outputs, = net.forward(images.inputs)[1:]
+    wanted = (outputs - net.targets[images.labels]) / slopes(net, outputs)
+    exact = -(np.linalg.pinv(images.inputs) @ wanted).ravel()
+    difference = check("fast network", curvature.functional_inverse_step(*batch), exact, 1e-8)
+    seconds = harness.medians({"ours": (lambda: curvature.functional_inverse_step(*batch), 1)}, ROUNDS)
+    seconds["source"], source = timed(four_pseudoinverses, *batch)
+    count, features = images.inputs.shape
+    what = f"fast network's step at {count} x {features}, {images.name}, against four pseudoinverses"
+    return [harness.ratio(what, seconds, "ours", "source", 20)
+            | {"difference": difference, "source_difference": relative(source, exact)}]
+
+
+# ---- the two-layer inverse --------------------------------------------------------------------------------
+
+def solved(squares, sides):
+    """Steps -A⁻¹ b of both layers, dense: A is (n², n²) in the first, (n, n, n), one an output, in the second."""
+    first, second = (np.linalg.solve(square, -side[..., None])[..., 0]
+                     for square, side in zip(squares, sides, strict=True))
+    return np.concatenate([first, second.T.ravel()])
+
+
+def two_layer_draw(n, rng):
+    """Which ways agree in one draw: {(check, method): bool}."""
+    net = mlp.MLP((n, n, n), "leaky(0.5)", "squared", "normal(1)", rng, biases=False)
+    inputs, labels = rng.normal(size=(n, n)), rng.integers(n, size=n)
+    batch = net, inputs, labels
+    hidden, outputs = net.forward(inputs)[1:]
+    first_slopes, second_slopes = slopes(net, hidden), slopes(net, outputs)
+    blocks = curvature.blocks(*batch)
+    first, second = curvature.split(net, curvature.gradient(*batch))
+    gradients = [first.ravel(), second.T]  # the second layer's blocks are one an output
+    jacobians = [np.einsum("ik,ijk,ia->ikaj", second_slopes, first_slopes[:, :, None] * net.weights[1], inputs,
+                           optimize=True).reshape(n * n, n * n),
+                 second_slopes.T[:, :, None] * hidden]
+    for block, jacobian in zip(blocks, jacobians, strict=True):
+        check("two-layer block against its Jacobians", block, np.swapaxes(jacobian, -1, -2) @ jacobian / n, 1e-12)
+    miss = outputs - net.targets[labels]
+    newton, block_newton = solved(jacobians, [miss.ravel(), miss.T]), solved(blocks, gradients)
+    found = {}
+    for method in ("closed-form", "complex-step", "finite-difference"):
+        step = curvature.functional_inverse_step(*batch, method, SOURCE_R)
+        first, second = curvature.split(net, step)
+        found["agrees", method] = np.allclose(step, newton)
+        found["block_solved", method] = np.allclose(step, block_newton)
+        found["residual_check", method] = (
+            np.allclose(blocks[0] @ first.ravel(), -gradients[0])
+            and np.allclose((blocks[1] @ second.T[..., None])[..., 0], -gradients[1]))
+    return found
+
+
+def two_layer_inverse(n):
+    rng = np.random.default_rng(n)
+    found = [two_layer_draw(n, rng) for _ in range(DRAWS)]
+    counts = {key: sum(bool(draw[key]) for draw in found) for key in found[0]}
+    behind = {f"{what}, {method}": count for (what, method), count in counts.items()}
+    return [at_least(f"two-layer functional inverse agrees with block Newton, n = {n}, draws of {DRAWS:,}",
+                     counts["agrees", "closed-form"], DRAWS, **behind)]
+
+
+# ---- critical points and the third order ------------------------------------------------------------------
+
+def script():
+    """The script of this name: its experiments are the same, and a plain import would find this file."""
+    spec = importlib.util.spec_from_file_location("second_order_script", harness.ROOT / "second_order.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def critical_points(experiments, digits):
+    shares, losses = experiments.critical_points(digits, experiments.STARTS, experiments.SEED)
+    found, = experiments.index_rows(shares, losses)
+    return [at_least("index against loss, distinct critical points", found["points"], 50, minima=found["minima"]),
+            at_least("index against loss, Spearman", float(found["spearman"]), 0.8)]
+
+
+def third_order(experiments, digits):
+    return [at_least(f"Chebyshev against Newton, {row['what']}, fewer iterations, %", float(row["fewer_percent"]),
+                     20, newton=float(row["newton"]), chebyshev=float(row["chebyshev"]), cases=row["cases"],
+                     both_ended=row["both_ended"])
+            for row in experiments.third_rows(digits, 300, experiments.SEED)]
+
+
+# ---- Lanczos ----------------------------------------------------------------------------------------------
+
+def lanczos_step():
+    """One saddle-free step at 784-128-10, 1,000 images, and what it took; for a process of its own.
+
+    Its peak memory is read before the longer step that it is compared with.
+    """
+    digits = harness.real("mnist", 1000)
+    net = mlp.MLP((784, 128, 10), "tanh", "cross-entropy", "glorot", 0)
+    batch = net, digits.inputs, digits.labels
+    product, taken = curvature.products(*batch), []
+
+    def counted(vector):
+        taken.append(1)
+        return product(vector)
+
+    def step():
+        return curvature.saddle_free_step(curvature.gradient(*batch), curvature.products(*batch), DAMPING)
+    found = curvature.saddle_free_step(curvature.gradient(*batch), counted, DAMPING)
+    seconds = harness.medians({"step": (step, 1)}, ROUNDS)["step"]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    longer = curvature.saddle_free_step(curvature.gradient(*batch), product, DAMPING, 4 * len(taken))
+    moved = curvature.at(net, curvature.parameters(net) + found)
+    return {"products": len(taken), "seconds": seconds, "gigabytes": peak / 1e9, "parameters": found.size,
+            "distance": float(np.linalg.norm(found - longer) / np.linalg.norm(longer)),
+            "loss": float(curvature.loss(*batch)), "loss_after": float(curvature.loss(moved, *batch[1:]))}
+
+
+def lanczos():
+    """Call it first: on Linux a new process's peak begins at that of the one which started it."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        found = pool.submit(lanczos_step).result()
+    what = "saddle-free by Lanczos, 784-128-10,"
+    return [harness.figure(f"{what} Hessian products a step", found["products"], 60,
+                           ours_ms=1e3 * found["seconds"], parameters=found["parameters"],
+                           distance_from_four_times_as_many=found["distance"], loss_before=found["loss"],
+                           loss_after=found["loss_after"]),
+            harness.figure(f"{what} peak memory, GB", found["gigabytes"], 2)]
+
+
+def main():
+    of_lanczos = lanczos()
+    digits, images = harness.real("mnist", 1000), harness.real("cifar10", 2500)
+    rows = slow_network(images) + structured_hessian(digits)
+    if images.name == "cifar10":  # the stand-in has fewer inputs than the batch has images
+        rows += fast_network(images)
+    for n in (3, 10, 30):
+        rows += two_layer_inverse(n)
+    experiments = script()
+    drawn = datasets.load(experiments.DIGITS, limit=experiments.IMAGES, seed=experiments.SEED)
+    rows += critical_points(experiments, drawn) + third_order(experiments, drawn)
+    harness.report("second_order", rows + of_lanczos, ("numpy", "scipy", "torch"))
+
+
+if __name__ == "__main__":
+    main()
