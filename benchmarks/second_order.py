@@ -9,17 +9,10 @@ Hessian. Every speed is taken of steps that were compared with their peer's firs
 difference, over the peer's largest entry, ends the run. The fast network's own finite difference is too noisy
 for that: its distance stands behind the row (`source_difference`), and both are compared with one pseudoinverse.
 
-When two-layer steps agree: the block of layer l is J_lᵀ J_l / batch, with J_l the outputs' derivatives by its
-weights, since the units are piecewise linear, and Newton's step of the block solves J_l step = t - h. A draw
-agrees where numpy.allclose, at its default tolerances, finds the closed form's step equal to the dense solution
-of that. Solving the block itself squares the condition number, and in up to a fifth of the draws it is then the
-reference that is off: behind each row stands how many draws agree with that solution (`block_solved`), and how
-many pass a looser check, allclose of H_l step and -g_l (`residual_check`), each for the complex step too, and
-for the finite difference with the source's r = 1e-9.
-
-Critical points and the third order are the experiments of second_order.py, with its settings. Its Chebyshev
-iteration takes whichever of the two steps leaves the lower loss; to take Chebyshev's wherever the gradient falls
-saves fewer iterations.
+Two-layer steps, critical points and the third order are the experiments of second_order.py, with its settings; behind
+the two-layer rows, which count the closed form, stand the complex step and the finite difference with the source's
+r = 1e-9. The Chebyshev iteration takes whichever of the two steps leaves the lower loss; to take Chebyshev's wherever
+the gradient falls saves fewer iterations.
 
 The Lanczos step stops after a set number of products, before it has converged: behind its row stands how far it
 is from the step of four times as many, and the loss before and after it.
@@ -202,54 +195,7 @@ def fast_network(images):
             | {"difference": difference, "source_difference": relative(source, exact)}]
 
 
-# ---- the two-layer inverse --------------------------------------------------------------------------------
-
-def solved(squares, sides):
-    """Steps -A⁻¹ b of both layers, dense: A is (n², n²) in the first, (n, n, n), one an output, in the second."""
-    first, second = (np.linalg.solve(square, -side[..., None])[..., 0]
-                     for square, side in zip(squares, sides, strict=True))
-    return np.concatenate([first, second.T.ravel()])
-
-
-def two_layer_draw(n, rng):
-    """Which ways agree in one draw: {(check, method): bool}."""
-    net = mlp.MLP((n, n, n), "leaky(0.5)", "squared", "normal(1)", rng, biases=False)
-    inputs, labels = rng.normal(size=(n, n)), rng.integers(n, size=n)
-    batch = net, inputs, labels
-    hidden, outputs = net.forward(inputs)[1:]
-    first_slopes, second_slopes = slopes(net, hidden), slopes(net, outputs)
-    blocks = curvature.blocks(*batch)
-    first, second = curvature.split(net, curvature.gradient(*batch))
-    gradients = [first.ravel(), second.T]  # the second layer's blocks are one an output
-    jacobians = [np.einsum("ik,ijk,ia->ikaj", second_slopes, first_slopes[:, :, None] * net.weights[1], inputs,
-                           optimize=True).reshape(n * n, n * n),
-                 second_slopes.T[:, :, None] * hidden]
-    for block, jacobian in zip(blocks, jacobians, strict=True):
-        check("two-layer block against its Jacobians", block, np.swapaxes(jacobian, -1, -2) @ jacobian / n, 1e-12)
-    miss = outputs - net.targets[labels]
-    newton, block_newton = solved(jacobians, [miss.ravel(), miss.T]), solved(blocks, gradients)
-    found = {}
-    for method in ("closed-form", "complex-step", "finite-difference"):
-        step = curvature.functional_inverse_step(*batch, method, SOURCE_R)
-        first, second = curvature.split(net, step)
-        found["agrees", method] = np.allclose(step, newton)
-        found["block_solved", method] = np.allclose(step, block_newton)
-        found["residual_check", method] = (
-            np.allclose(blocks[0] @ first.ravel(), -gradients[0])
-            and np.allclose((blocks[1] @ second.T[..., None])[..., 0], -gradients[1]))
-    return found
-
-
-def two_layer_inverse(n):
-    rng = np.random.default_rng(n)
-    found = [two_layer_draw(n, rng) for _ in range(DRAWS)]
-    counts = {key: sum(bool(draw[key]) for draw in found) for key in found[0]}
-    behind = {f"{what}, {method}": count for (what, method), count in counts.items()}
-    return [at_least(f"two-layer functional inverse agrees with block Newton, n = {n}, draws of {DRAWS:,}",
-                     counts["agrees", "closed-form"], DRAWS, **behind)]
-
-
-# ---- critical points and the third order ------------------------------------------------------------------
+# ---- the script's experiments -----------------------------------------------------------------------------
 
 def script():
     """The script of this name: its experiments are the same, and a plain import would find this file."""
@@ -257,6 +203,13 @@ def script():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def two_layer_inverse(experiments, n):
+    closed, complex_step, difference = (row["agree"] for row in experiments.two_layers(n, DRAWS, n))
+    what = f"two-layer functional inverse agrees with block Newton, n = {n}, draws of {DRAWS:,}"
+    return [at_least(what, closed, DRAWS, complex_step=complex_step,
+                     finite_difference_with_the_source_r=difference)]
 
 
 def critical_points(experiments, digits):
@@ -319,9 +272,9 @@ def main():
     rows = slow_network(images) + structured_hessian(digits)
     if images.name == "cifar10":  # the stand-in has fewer inputs than the batch has images
         rows += fast_network(images)
-    for n in (3, 10, 30):
-        rows += two_layer_inverse(n)
     experiments = script()
+    for n in (3, 10, 30):
+        rows += two_layer_inverse(experiments, n)
     drawn = datasets.load(experiments.DIGITS, limit=experiments.IMAGES, seed=experiments.SEED)
     rows += critical_points(experiments, drawn) + third_order(experiments, drawn)
     harness.report("second_order", rows + of_lanczos, ("numpy", "scipy", "torch"))

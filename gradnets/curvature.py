@@ -82,16 +82,8 @@ class _Pass:
     """
 
     def __init__(self, network, inputs, labels):
-        _check_batch(network, inputs, labels)
-        self.weights, self.size = network.weights, len(labels)
-        with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is refused below, by name
-            values = network.forward(inputs)
-            self.deltas = network.backward(values, labels)
-        if not all(np.isfinite(part).all() for part in (*values, *self.deltas)):
-            raise NotFinite("the net's outputs or deltas are not finite: its parameters are too large, or it diverged")
-        self.outputs = values[-1]
-        self.inputs = [a if bias is None else np.hstack([a, np.ones((len(a), 1))])
-                       for a, bias in zip(values, network.biases, strict=False)]
+        values, self.inputs, self.deltas = _both_ways(network, inputs, labels)
+        self.weights, self.size, self.outputs = network.weights, len(labels), values[-1]
         self.slopes = [_slope(network, value) for value in values[1:-1]]
         self.bends = [_bend(network, delta @ weights.T, value)
                       for delta, weights, value in zip(self.deltas[1:], network.weights[1:], values[1:-1], strict=True)]
@@ -172,6 +164,18 @@ class _Pass:
         return total.reshape(below.shape[1] * shape[0], shape[1] * shape[2])
 
 
+def _both_ways(network, inputs, labels):
+    """Activations, the layers' inputs with the bias's 1 as last column, and deltas; NotFinite where they are not."""
+    _check_batch(network, inputs, labels)
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is refused below, by name
+        values = network.forward(inputs)
+        deltas = network.backward(values, labels)
+    if not all(np.isfinite(part).all() for part in (*values, *deltas)):
+        raise NotFinite("the net's outputs or deltas are not finite: its parameters are too large, or it diverged")
+    return values, [a if bias is None else np.hstack([a, np.ones((len(a), 1))])
+                    for a, bias in zip(values, network.biases, strict=False)], deltas
+
+
 def _slope(network, value):
     """f' from f."""
     if network.activation == "tanh":
@@ -205,8 +209,8 @@ def loss(network, inputs, labels):
 
 def gradient(network, inputs, labels):
     """Gradient of the mean loss, (p,); complex where the parameters are. NotFinite where the net is not."""
-    made = _Pass(network, inputs, labels)
-    return _join([a.T @ (delta / made.size) for a, delta in zip(made.inputs, made.deltas, strict=True)])
+    _, before, deltas = _both_ways(network, inputs, labels)
+    return _join([a.T @ (delta / len(labels)) for a, delta in zip(before, deltas, strict=True)])
 
 
 def products(network, inputs, labels):
@@ -216,7 +220,12 @@ def products(network, inputs, labels):
     three times the cost of a gradient.
     """
     made = _Pass(network, inputs, labels)
-    return lambda vectors: _join(made.directional(split(network, vectors)))
+
+    def product(vectors):
+        if not np.isfinite(vectors).all():
+            raise NotFinite("the vector that the Hessian was to multiply is not finite")
+        return _join(made.directional(split(network, vectors)))
+    return product
 
 
 def hessian_vector(network, inputs, labels, vector):
@@ -297,10 +306,12 @@ def blocks(network, inputs, labels):
 
 
 def _stack(made):
-    last = made.inputs[-1]
-    squares = (last[:, :, None] * last[:, None, :]).reshape(made.size, -1)
-    stack = (made.tops.T / made.size) @ squares
-    return stack.reshape(-1, last.shape[1], last.shape[1])
+    last, rows = made.inputs[-1], made.inputs[-1].shape[1]
+    stack, size = np.zeros((made.tops.shape[1], rows * rows)), max(1, CHUNK // rows**2)
+    for start in range(0, made.size, size):
+        part = last[start:start + size]
+        stack += made.tops[start:start + size].T @ (part[:, :, None] * part[:, None, :]).reshape(len(part), -1)
+    return stack.reshape(-1, rows, rows) / made.size
 
 
 def third(network, inputs, labels, direction):
@@ -339,16 +350,21 @@ def damped_step(gradient, hessian, damping):
     ------
     IndefiniteHessian
         Where H + damping I is not positive definite; the message says by how much.
+    SingularHessian
+        Where it is so to rounding.
     """
     _check_step(gradient, hessian, damping)
     if np.ndim(damping):
         raise ValueError(f"damping is {damping}: expected one number")
+    damped = hessian + damping * np.eye(len(gradient))
     try:
-        factor = linalg.cho_factor(hessian + damping * np.eye(len(gradient)), lower=True)
+        factor = linalg.cho_factor(damped, lower=True)
     except linalg.LinAlgError:
         least = linalg.eigvalsh(hessian, subset_by_index=(0, 0))[0]
         raise IndefiniteHessian(f"the least eigenvalue is {least:.3g} and the damping {damping:g}: choose more, or a "
                                 "shifted or saddle-free step") from None
+    if lapack.dpocon(factor[0], np.abs(damped).sum(axis=0).max(), uplo="L")[0] < RECIPROCAL:
+        raise SingularHessian(f"the Hessian with a damping of {damping:g} is singular to rounding: choose more")
     return -linalg.cho_solve(factor, gradient)
 
 
@@ -359,7 +375,7 @@ def shifted_step(gradient, hessian, damping):
     """
     _check_step(gradient, hessian, damping, positive=True)
     values, along, back = _eigen(hessian, gradient)
-    return -back(along / (values - min(values[0], 0.0) + np.asarray(damping)[..., None]))
+    return _spectral(along, values - min(values[0], 0.0) + np.asarray(damping)[..., None], back)
 
 
 def saddle_free_step(gradient, hessian, damping, iterations=50, inside=False):
@@ -401,7 +417,15 @@ def saddle_free_step(gradient, hessian, damping, iterations=50, inside=False):
             raise SingularHessian(f"an eigenvalue is minus the damping, {damping}: the step has a pole there")
     else:
         denominators = np.abs(values) + np.asarray(damping)[..., None]
-    return -back(along / denominators)
+    return _spectral(along, denominators, back)
+
+
+def _spectral(along, denominators, back):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        step = -back(along / denominators)
+    if not np.isfinite(step).all():
+        raise SingularHessian("the step is not finite: more damping")
+    return step
 
 
 def _eigen(matrix, vector):
@@ -479,8 +503,8 @@ def chebyshev_step(gradient, hessian, third):
 
     Notes
     -----
-    Cubic convergence near a minimum (Traub 1964); far from one the correction can be anything: keep the step where
-    the gradient's norm falls, else Newton's. The factor of H is used twice.
+    Cubic convergence near a minimum (Traub 1964); far from one the correction can be anything: take the step where it
+    leaves a lower loss, or a smaller gradient, than Newton's does.
     """
     _check_step(gradient, hessian)
     along = newton_step(gradient, hessian)
@@ -488,14 +512,15 @@ def chebyshev_step(gradient, hessian, third):
 
 
 def block_step(network, inputs, labels, damping, method="conjugate-gradients"):
-    """-(|H_l| + damping I)⁻¹ g_l, layer by layer, float64 (p,): saddle-free Newton without the blocks between layers.
+    """Newton's step layer by layer, float64 (p,), without the Hessian's parts between layers.
 
     Parameters
     ----------
     method : str
-        "conjugate-gradients", to 1e-12, with products alone: no block is formed; "cholesky"; "eigendecomposition".
-        The first two need H_l + damping I to be positive definite. With piecewise-linear units the blocks of squared
-        error are Gauss-Newton's, never negative, and all three give the same.
+        "eigendecomposition": saddle-free, -(|H_l| + damping I)⁻¹ g_l. "conjugate-gradients", to 1e-12, with products
+        alone and no block formed, and "cholesky": damped, -(H_l + damping I)⁻¹ g_l, which has to be positive definite.
+        With piecewise-linear units the blocks of squared error are Gauss-Newton's, never negative, and all three are
+        the same.
 
     Raises
     ------
@@ -550,6 +575,7 @@ def difference_of_inverse(inverse, gradient, method="complex-step", r=1e-5):
     Parameters
     ----------
     inverse : function from gradients to parameters, array to array
+        For "complex-step" from complex ones to complex ones.
     method : str
         "complex-step": to the last digit, where `inverse` can take complex numbers; "finite-difference":
         (inverse(g + r g) - inverse(g)) / r, with an error of some eps cond / r and one that grows with r.
@@ -560,12 +586,21 @@ def difference_of_inverse(inverse, gradient, method="complex-step", r=1e-5):
     """
     gradient = np.asarray(gradient)
     if method == "complex-step":
-        return -inverse(gradient * (1 + 1j * TINY)).imag / TINY
+        found = inverse(gradient * (1 + 1j * TINY))
+        if not np.iscomplexobj(found):
+            raise ValueError("the inverse function gave real numbers for complex ones: take finite-difference")
+        return -_finite(found).imag / TINY
     if method != "finite-difference":
         raise ValueError(f"unknown method {method!r}: expected complex-step or finite-difference")
     if not (np.isfinite(r) and r != 0):
         raise ValueError(f"r is {r!r}: expected a finite number, not zero")
-    return -(inverse(gradient * (1 + r)) - inverse(gradient)) / r
+    return -_finite(inverse(gradient * (1 + r)) - inverse(gradient)) / r
+
+
+def _finite(found):
+    if not np.isfinite(found).all():
+        raise NotFinite("the gradient's inverse function is not finite here")
+    return found
 
 
 def functional_inverse_step(network, inputs, labels, method="closed-form", r=1e-5):

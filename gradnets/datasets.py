@@ -18,7 +18,7 @@ import tarfile
 import tempfile
 import time
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -145,6 +145,22 @@ def at_hand(name):
 def _check_name(name):
     if name not in NAMES:
         raise DataError(f"data set {name!r}: expected one of {', '.join(NAMES)}")
+
+
+def pooled(dataset, side):
+    """The same images as side x side means of square tiles, each colour on its own; what is over is cut off."""
+    items, features = dataset.inputs.shape
+    planes = 3 if features % 3 == 0 and round((features / 3)**0.5)**2 * 3 == features else 1
+    width = round((features / planes)**0.5)
+    tile = width // side
+    if planes * width * width != features or not tile:
+        raise DataError(f"{dataset.name} has {features} features: expected square images of {side} x {side} pixels or "
+                        "more, such as glyphs")
+    edge = (width - side * tile) // 2
+    inner = slice(edge, edge + side * tile)
+    tiles = dataset.inputs.reshape(items, planes, width, width)[:, :, inner, inner]
+    means = tiles.reshape(items, planes, side, tile, side, tile).mean(axis=(3, 5))
+    return replace(dataset, inputs=means.reshape(items, -1))
 
 
 def _is_integer(value):

@@ -1012,3 +1012,15 @@ def test_real_cifar10(monkeypatch, split, file):
     assert np.array_equal((read.inputs * 256).astype(np.uint8), theirs[b"data"])
     assert read.labels.tolist() == theirs[b"labels"]
     assert read.sha256 == {file: digest(contents)}
+
+
+def test_what_is_at_hand(monkeypatch, tmp_path):
+    monkeypatch.setenv("GRADNETS_DATA", str(tmp_path))
+    assert datasets.at_hand("glyphs")
+    for name, kept in (("mnist", "train-images-idx3-ubyte.gz"), ("cifar10", "cifar-10-python.tar.gz"),
+                       ("cifar100", "cifar-100-python")):
+        assert not datasets.at_hand(name)
+        (tmp_path / kept).touch()
+        assert datasets.at_hand(name)
+    with pytest.raises(datasets.DataError, match="data set 'imagenet': expected one of"):
+        datasets.at_hand("imagenet")
