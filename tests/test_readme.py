@@ -12,7 +12,10 @@ from gradnets import experiment
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # Repetitions and cases, fewer than the README's.
 FEW = {"RUNS": 1, "DRAWS": 2, "REPLICATES": 5, "CRITERIA": "magnitude", "WIDTHS": 16, "INITS": "normal(0.01)",
-       "UNITS": 8, "STARTS": 4, "ITERATIONS": 3, "FIRST_ORDER": 100}
+       "UNITS": 8, "STARTS": 4, "ITERATIONS": 3, "FIRST_ORDER": 100,
+       "SPECTRUM_STEPS": 3, "WELL_STEPS": 100, "ESSAY_STEPS": 20}
+SHORT = {"second_order.py": ["--steps", "5"],
+         "lyapunov.py": ["--steps", "100", "--transient", "50", "--window", "25"]}
 COMMANDS = sorted(set(re.findall(r"\.venv/bin/python (\w+\.py[^`\n]*)", README)))
 
 
@@ -24,8 +27,8 @@ def test_command(command, script, tmp_path):
     name, *flags = shlex.split(command)
     for constant, few in FEW.items():
         if constant in experiment.constants(ROOT / name):
-            flags += ["--" + constant.lower(), few]
-    done = script(name, *flags, "--out", tmp_path)
+            flags += ["--" + constant.lower().replace("_", "-"), few]
+    done = script(name, *flags, *SHORT.get(name, ()), "--out", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / name.replace(".py", ".png")).exists()
 
@@ -113,7 +116,7 @@ def test_weights_and_minibatches_are_those_of_the_gallery():
 
 
 def test_benchmarks_are_those_measured():
-    measured = {row["what"]: row["value"] for subject in ("networks", "training", "sparse")
+    measured = {row["what"]: row["value"] for subject in ("networks", "training", "sparse", "second_order")
                 for row in json.loads((ROOT / f"benchmarks/{subject}.json").read_text())["rows"]}
     for data in ("MNIST", "CIFAR-10"):
         ends = [measured[f"all metrics end to end, {data}, against {peer}"] for peer in ("networkx", "igraph")]
@@ -152,6 +155,42 @@ def test_sparse_training_is_that_of_the_gallery():
     lost = 100 * (dense["accuracy"] - blocks["accuracy"])
     assert f"costs {lost:.1f} points of {dense['accuracy']:.3f}, and a step" in README
     assert f"{blocks['times_faster']:.1f} times faster" in README
+
+
+def test_second_order_is_that_of_the_gallery():
+    rows = {(row["part"], row["what"]): row for row in gallery("second_order")}
+    ours, theirs = rows["race", "digits, saddle-free"], rows["race", "digits, L-BFGS"]
+    assert (f"{ours['seconds_to_2']:.2f} s on MNIST digits ({ours['parameters']} parameters, "
+            f"{ours['iterations_to_2']:.0f} iterations) and L-BFGS {theirs['seconds_to_2']:.3f} s") in README
+    seconds = [rows["race", f"autoencoder, {name}"]["seconds_to_2"] for name in ("saddle-free", "Adam")]
+    assert "on an autoencoder {:.2f} s and Adam {:.3f} s".format(*seconds) in README
+    assert all(rows["race", f"{net}, saddle-free"]["seconds_to_2"] > min(
+        rows["race", f"{net}, {name}"]["seconds_to_2"] for name in ("SGD", "Adam", "L-BFGS"))
+        for net in ("digits", "autoencoder"))
+    exact = rows["inverse", "complex-step"]["error"]
+    of_source = next(row["error"] for row in gallery("second_order") if row.get("r") == 1e-9 and "share" not in row)
+    beyond = [row["error"] for row in gallery("second_order") if row.get("share", 0) > 1]
+    assert (f"Newton's step to {exact:.0e} by a complex step, {of_source:.0e} with the source's r = 1e-9, and off by "
+            f"{100 * min(beyond):.0f} to {100 * max(beyond):.0f} %") in README
+    points = rows["index", "critical points"]
+    assert f"of {points['points']} critical points: Spearman {points['spearman']:.2f}" in README
+    fewer = [row["fewer_percent"] for (part, _), row in rows.items() if part == "third"]
+    assert f"saves {min(fewer):.0f} to {max(fewer):.0f} % of Newton's iterations" in README
+    rows = gallery("lyapunov")
+    full = {row["learning_rate"]: row for row in rows if row["part"] == "full batch"}
+    calm = [rate for rate, row in full.items() if not row["positive"] and rate < 2]
+    assert f"at rates {min(calm)} to {max(calm)}, though windows" in README
+    assert f"reach {full[1.4]['highest_window']:.2f}, and {full[2.4]['positive']} runs of 5 at 2.4" in README
+    essay = {row["learning_rate"]: row for row in rows if row["part"] == "essay's net" and row["net"] == "784-30-10"}
+    assert "by {:.3f} ({:.3f} to {:.3f}) per step at 0.1, {:.4f} at 0.01".format(
+        *(essay[0.1]["exponent" + end] for end in ("", "_low", "_high")), essay[0.01]["exponent"]) in README
+    measured = {row["what"]: row["value"] for row in json.loads(
+        (ROOT / "benchmarks/second_order.json").read_text())["rows"]}
+    slow = measured["slow network's step against its own algorithm, cifar10"]
+    assert f"against its own algorithm | {slow:.0f} |" in README
+    hessian = [measured["structured Hessian, 49-20-10 tanh softmax, 1,210 parameters, batch of 100, against " + peer]
+               for peer in ("a loop of R-operators", "torch.func.hessian")]
+    assert "torch.func.hessian | {:.1f} / {:.1f} |".format(*hessian) in README
 
 
 def test_links_lead_somewhere():
