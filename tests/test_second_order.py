@@ -228,9 +228,9 @@ def test_words_follow_the_rows():
         ("SGD", np.inf), ("Adam", 2.0), ("L-BFGS", 4.0), ("Newton", np.inf), ("shifted", 1.0))]
     race += [row("digits", "saddle-free", 3.0, 0.5), row("autoencoder", "saddle-free", 0.5, np.inf)]
     assert second_order.finding(race) == (
-        "On the clock saddle-free Newton loses to Adam 3.0 times (digits, 2 times the lowest loss), beats Adam "
-        "2.0 times (autoencoder, 2 times the lowest loss), beats Adam 4.0 times (digits, 1.05 times the lowest loss), does not "
-        "arrive in its steps (autoencoder, 1.05 times the lowest loss)")
+        "On the clock saddle-free Newton loses to Adam 3.0 times (digits, 2 times the lowest loss), beats Adam 2.0 "
+        "times (autoencoder, 2 times the lowest loss), beats Adam 4.0 times (digits, 1.05 times the lowest loss), "
+        "does not arrive in its steps (autoencoder, 1.05 times the lowest loss)")
     assert second_order.versus(1.0, np.inf, "SGD") == "alone arrives"
     spectrum = [{"part": "spectrum", "what": f"digits, {when}", "negative": count, "parameters": 490}
                 for when, count in (("untrained", 100), ("trained", 3))]
