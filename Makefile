@@ -44,6 +44,7 @@ figures: $(READY) ## redraw the gallery from real data (GRADNETS_DATA, or a down
 	  --out figures/rnn
 	@$(PY) second_order.py --digits mnist --out figures
 	@$(PY) lyapunov.py --dataset mnist --out figures
+	@$(PY) motif_stats.py --out figures
 	@$(PY) show_stats.py --datasets mnist cifar10 noise noise-constant --out figures
 	@$(PY) show_delta_stats.py --dataset mnist --out figures
 	@$(PY) fractal_stats.py --datasets mnist noise --out figures
@@ -53,7 +54,7 @@ figures: $(READY) ## redraw the gallery from real data (GRADNETS_DATA, or a down
 	  --out figures/rbm
 
 bench: $(READY) ## speed against the peers, as ratios; one thread
-	@for subject in training networks tails sparse second_order; do echo; $(PY) benchmarks/$$subject.py || exit 1; done
+	@for subject in training networks tails sparse second_order motifs; do echo; $(PY) benchmarks/$$subject.py || exit 1; done
 
 peers: $(READY) ## install the libraries that bench compares with (large: PyTorch)
 	@$(PY) -m pip install --disable-pip-version-check --editable '.[bench]'

@@ -13,6 +13,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 # Repetitions and cases, fewer than the README's.
 FEW = {"RUNS": 1, "DRAWS": 2, "REPLICATES": 5, "CRITERIA": "magnitude", "WIDTHS": 16, "INITS": "normal(0.01)",
        "UNITS": 8, "STARTS": 4, "ITERATIONS": 3, "FIRST_ORDER": 100,
+       "NULLS": 5, "ITEMS": 100, "EPOCHS": 2,
        "SPECTRUM_STEPS": 3, "WELL_STEPS": 100, "ESSAY_STEPS": 20}
 SHORT = {"second_order.py": ["--steps", "5"],
          "lyapunov.py": ["--steps", "100", "--transient", "50", "--window", "25"]}
@@ -24,7 +25,10 @@ def test_command(command, script, tmp_path):
     for data in ("mnist", "cifar10"):
         if data in command:
             real(data, limit=1)
-    name, *flags = shlex.split(command)
+    example = tmp_path / "example.txt"  # a net of three layers
+    example.write_text("".join(f"{k % 31} {31 + k * 7 % 30} {1 + k % 3}\n{31 + k % 30} {61 + k * 11 % 30} {1 + k % 2}\n"
+                               for k in range(60)))
+    name, *flags = shlex.split(command.replace(" FILE ", f" {example} "))
     for constant, few in FEW.items():
         if constant in experiment.constants(ROOT / name):
             flags += ["--" + constant.lower().replace("_", "-"), few]
