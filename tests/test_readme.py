@@ -3,6 +3,7 @@ import json
 import re
 import shlex
 
+import numpy as np
 import pytest
 from conftest import ROOT, real
 
@@ -195,6 +196,28 @@ def test_second_order_is_that_of_the_gallery():
     hessian = [measured["structured Hessian, 49-20-10 tanh softmax, 1,210 parameters, batch of 100, against " + peer]
                for peer in ("a loop of R-operators", "torch.func.hessian")]
     assert "torch.func.hessian | {:.1f} / {:.1f} |".format(*hessian) in README
+
+
+def test_motifs_are_those_of_the_gallery():
+    rows = gallery("motif_stats")
+    beyond = {key: sorted(row["percent"] for row in rows if row["part"] == "beyond 2" and row["labels"] == "real"
+                          and row["epoch"] == 0 and row["null"] == key) for key in ("layered", "fanmod")}
+    layered, fanmod = (np.median(beyond[key]) for key in ("layered", "fanmod"))
+    assert f"untrained nets {layered:.0f} % of the motifs" in README
+    assert f"keep their layers, {fanmod:.0f} % under FANMOD's null" in README
+    learning = [row for row in rows if row["part"] == "learning"]
+    normal, orthogonal, glorot = (row for row in learning if row["data"] == "tree" and row["labels"] == "real")
+    assert (f"raises {normal['raised']} of {normal['tested']} coloured motifs from init normal(0.1), "
+            f"{normal['created']} of them beyond a Z of 2, {orthogonal['raised']} from orthogonal and "
+            f"{glorot['raised']} from glorot-normal, none of them") in README
+    assert not orthogonal["created"] + glorot["created"]
+    control = [row for row in learning if row["labels"] == "shuffled"]
+    raised, tested = (sum(row[key] for row in control) for key in ("raised", "tested"))
+    assert f"with shuffled labels {raised} of {tested:,}." in README
+    measured = {row["what"]: row["value"] for row in json.loads((ROOT / "benchmarks/motifs.json").read_text())["rows"]}
+    for net in ("31-30-30-4 with 613 edges", "784-64-10 with 5,000 edges", "784-128-10 with 20,326 edges"):
+        what = f"census of size 4 against igraph's motifs_randesu, {net}"
+        assert f"{measured[what]:.0f} / {measured[what + ', by enumeration']:.1f}" in README
 
 
 def test_links_lead_somewhere():
