@@ -36,9 +36,9 @@ import mlp
 from gradnets import datasets, experiment, fanmod, motifs, plots
 
 GRAPH = ""                  # a file of lines `source target colour` to mine; without one, the experiment
-SIZE = 4                    # nodes of a motif: 3, 4 or 5
+SIZE = 4                    # nodes of a motif of GRAPH: 3, 4 or 5
 COLORED = True              # whether edges of two colours differ; of GRAPH
-NULLS = 100                 # random graphs, each
+NULLS = 100                 # random graphs; of the experiment's fanmod null a fifth of them
 NULL_MODEL = "fanmod"       # of GRAPH: fanmod, or layered, which keeps each edge between its layers
 LAYERS = (0,)               # of GRAPH, for layered: units of each layer, numbered layer by layer; 0: told by the edges
 CHANCE = 1.0                # of GRAPH: share of the subgraphs looked at; below 1, estimates with errors and no Z
@@ -121,10 +121,10 @@ def motif_picture(rows, labels, reach, title, caption):
     drawn.set(title="motif, its number")
     drawn.spines[["left", "bottom"]].set_visible(False)
     drawn.tick_params(length=0)
-    if reach == 3:
-        for color, (_, shade) in EDGES.items():
-            bars.plot([], [], color=shade, lw=2, label=f"colour {color}")
-        figure.legend(*bars.get_legend_handles_labels(), fontsize=8, loc="outside lower right", ncols=3)
+    if reach > 1:
+        for color in range(1, reach + 1):
+            bars.plot([], [], color=edge_colors(reach)[color], lw=2, label=f"colour {color}")
+        figure.legend(*bars.get_legend_handles_labels(), fontsize=8, loc="outside lower right", ncols=6)
     bars.axvline(0, color=plots.INK, lw=0.8)
     bars.set(xlabel=words, yticks=[], ylim=(len(rows) - 0.4, -0.6))
     bars.margins(x=0.25)
@@ -132,8 +132,15 @@ def motif_picture(rows, labels, reach, title, caption):
     return figure
 
 
+def edge_colors(reach):
+    """What edges of the colours 1 to `reach` are drawn in."""
+    if reach == 1:
+        return {1: plots.INK}
+    return dict(enumerate([shade for _, shade in EDGES.values()] if reach <= 3 else plots.shades(reach), start=1))
+
+
 def draw_motif(axes, text, x, y, reach, width=0.9, height=0.62):
-    """A motif as a little graph, its nodes in levels from left to right, edges in their colours if `reach` is 3."""
+    """A motif as a little graph, its nodes in levels from left to right; reach: the largest colour of all."""
     rows = [row.split(".") if "." in row else list(row) for row in text.split("/")]
     matrix = np.array(rows, dtype=int)
     size = len(matrix)
@@ -148,7 +155,7 @@ def draw_motif(axes, text, x, y, reach, width=0.9, height=0.62):
         spots[inside, 0] = x + width * (one / max(level.max(), 1) - 0.5)
         spots[inside, 1] = y + height * ((np.arange(len(inside)) + 0.5) / len(inside) - 0.5)
     for i, j in zip(*np.nonzero(matrix), strict=True):
-        color = EDGES[int(matrix[i, j])][1] if reach == 3 else plots.INK
+        color = edge_colors(reach)[int(matrix[i, j])]
         bent = matrix[j, i] or level[j] - level[i] != 1
         axes.annotate("", spots[j], spots[i], arrowprops={
             "arrowstyle": "-|>", "color": color, "lw": 1.2, "shrinkA": 2, "shrinkB": 2, "mutation_scale": 7,
@@ -173,7 +180,7 @@ def of_file():
     caption = (f"{Path(GRAPH).name}: {fanmod.node_count(graph):,} nodes, {len(graph.sources):,} edges, "
                f"{found.census.total:,} connected subgraphs of {SIZE} nodes.\nNull model {NULL_MODEL}, {NULLS} random "
                f"graphs, so that no p is below {1 / (NULLS + 1):.2g}, seed {SEED}; the {len(shown)} motifs "
-               "farthest from chance." + (" Z is of counts, std of frequencies." if NULL_MODEL == "layered" else ""))
+               "farthest from chance." + ("\nZ is of counts, std of frequencies." if NULL_MODEL == "layered" else ""))
     reach = int(graph.colors.max()) if COLORED else 1
     figure = motif_picture(shown, {"z": "Z"}, reach, title, caption)
     return strongest(rows, STRONGEST), figure, {
@@ -192,7 +199,7 @@ def of_sample():
              "frequency": float(census.counts[k] / census.total)} for k in order]
     shown = [row | {"note": f"{row['frequency']:.2%}, ± {row['standard_error'] / census.total:.2%}"}
              for row in rows[:STRONGEST]]
-    title = f"Some {census.total:.3g} connected subgraphs of {SIZE} nodes, of {len(rows)} kinds or more"
+    title = f"Some {census.total:.3g} connected subgraphs of {SIZE} nodes, of {len(rows)} kinds or more; a sample, no Z"
     caption = (f"{Path(GRAPH).name}: {fanmod.node_count(graph):,} nodes, {len(graph.sources):,} edges; a share of "
                f"{CHANCE:g} of the subgraphs was looked at, in 10 samples whose spread gives standard errors, seed "
                f"{SEED}.\nNo random graphs, no Z: take --chance 1.")
@@ -324,6 +331,8 @@ def finding(rows, epochs):
         return np.median([row["percent"] for row in rows if row["part"] == "beyond 2" and row["null"] == null
                           and row["epoch"] == epoch and row["labels"] == "real"])
     learning = [row for row in rows if row["part"] == "learning"]
+    if not any(row["tested"] for row in learning):
+        return "No motif was in enough nets to tell what learning does: 3 RUNS or more"
     words = [f"{row['raised']} and {row['created']} of {row['tested']} ({row['data']}, {row['init']})"
              for row in learning if row["labels"] == "real"]
     control = [row for row in learning if row["labels"] == "shuffled"]
@@ -479,6 +488,10 @@ def main():
         raise ValueError(f"NULLS is {NULLS}: expected 2 or more, for a standard deviation")
     if not 0 < CHANCE <= 1:
         raise ValueError(f"CHANCE is {CHANCE!r}: expected a number in (0, 1]")
+    if LAYERS != (0,) and (NULL_MODEL != "layered" or not GRAPH):
+        raise ValueError("LAYERS is set, and nothing uses it: take --null-model layered with --graph")
+    if SIZE != 4 and not GRAPH:
+        raise ValueError(f"SIZE is {SIZE}: the experiment counts motifs of 4 nodes, other sizes need --graph")
     return of_file() if GRAPH else of_nets()
 
 

@@ -71,7 +71,8 @@ class Objective:
 
     def loss(self, parameters):
         of_data = curvature.loss(curvature.at(self.network, parameters), *self.batch)
-        return of_data + self.l2 / 2 * parameters @ parameters
+        with np.errstate(over="ignore"):  # a loss may be infinite
+            return of_data + self.l2 / 2 * (parameters @ parameters)
 
     def gradient(self, parameters):
         return curvature.gradient(curvature.at(self.network, parameters), *self.batch) + self.l2 * parameters
@@ -358,12 +359,18 @@ def first_order_race(objective, method, rate, iterations, seed):
     rng = mlp.generator(seed, child=1)
     inputs, labels = objective.batch
     network, here = objective.network, objective.start.copy()
+    sound = here
     looks = set(np.unique(np.geomspace(1, iterations, 60).astype(int)).tolist())
     losses, seconds, first, second, clock = {0: objective.loss(here)}, {0: 0.0}, 0.0, 0.0, 0.0
     for index in range(1, iterations + 1):
         start = time.perf_counter()
         chosen = rng.integers(len(labels), size=20)
-        slope = curvature.gradient(curvature.at(network, here), inputs[chosen], labels[chosen]) + objective.l2 * here
+        try:
+            slope = curvature.gradient(curvature.at(network, here), inputs[chosen], labels[chosen])
+        except curvature.NotFinite:  # it diverged: the loss is infinite, and what it had before counts as its end
+            losses[index], seconds[index], here = np.inf, clock, sound
+            break
+        slope = slope + objective.l2 * here
         if method == "Adam":
             first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope * slope
             slope = first / (1 - 0.9**index) / (np.sqrt(second / (1 - 0.999**index)) + 1e-8)
@@ -371,6 +378,7 @@ def first_order_race(objective, method, rate, iterations, seed):
         clock += time.perf_counter() - start
         if index in looks:
             losses[index], seconds[index] = objective.loss(here), clock
+            sound = here if np.isfinite(losses[index]) else sound
     return np.array(list(losses)), np.array(list(losses.values())), np.array(list(seconds.values())), here
 
 
@@ -728,6 +736,8 @@ def main():
         raise ValueError(f"DAMPING is {DAMPING!r}: expected a positive, finite number")
     rows, spectra, curves, points = [], {}, {}, (np.empty(0), np.empty(0))
     digits = datasets.load(DIGITS, limit=IMAGES, seed=SEED)
+    if datasets.pooled(digits, 5).inputs.shape[1] != 25:
+        raise ValueError(f"DIGITS is {DIGITS!r}: expected grey images, glyphs, noise or mnist")
     coloured = [part for part in PARTS if part in ("slow", "inverse")]
     images = colour_images(DATASETS, SEED) if coloured else None
     for part in PARTS:

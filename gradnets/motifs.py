@@ -107,6 +107,15 @@ def _whole(numbers):
     return numbers.astype(np.int64)
 
 
+def from_adjacency(matrix):
+    """The Graph of a square matrix of colours, int or bool (n, n): [i, j] is the edge from i to j, 0 for none."""
+    matrix = _whole(matrix)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"a matrix of shape {matrix.shape}: expected a square one")
+    sources, targets = np.nonzero(matrix)
+    return graph(len(matrix), sources, targets, matrix[sources, targets])
+
+
 def from_layers(matrices):
     """The Graph of a layered net: matrices[l] int (n_l, n_{l+1}) holds colours, 0 for no edge; nodes layer by layer."""
     matrices = _layers(matrices)
@@ -156,7 +165,7 @@ def layer_of(graph, sizes=None):
         labels = np.arange(graph.nodes) if graph.labels is None else graph.labels
         if min(sizes) < 1 or labels.max(initial=-1) >= sum(sizes):
             raise ValueError(f"layers of {' '.join(map(str, sizes))} units, and a node {labels.max(initial=-1)}: "
-                             "expected positive numbers whose sum is larger than every node's number")
+                             "expected positive numbers whose sum is larger than every node's number, from 0 on")
         depth = np.searchsorted(np.cumsum(sizes), labels, side="right")
     else:
         depth = _depths(graph)

@@ -51,6 +51,7 @@ def figure(mosaic, width, height, title, caption, **options):
     matplotlib.figure.Figure, dict of str to Axes
     """
     title = textwrap.fill(title, int(9.8 * width))  # so many bold letters stand on an inch
+    caption = "\n".join(textwrap.fill(line, int(15 * width)) for line in caption.split("\n"))  # and so many of these
     below = 0.40 + 0.20 * title.count("\n")  # inches, from the top to the caption
     head = below + 0.05 + 0.16 * (caption.count("\n") + 1)
     made = Figure(figsize=(width, height), layout="constrained")

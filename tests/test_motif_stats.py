@@ -167,6 +167,7 @@ def test_from_the_shell(script, file, tmp_path):
     ("0 1 1\n", ["--size", 6], "size 6"),
     ("0 1 1\n", ["--chance", 2], "CHANCE is 2"),
     ("0 1 1\n", ["--threads", 0], "THREADS is 0"),
+    ("0 1 1\n", ["--layers", 2, 2], "LAYERS is set, and nothing uses it"),
 ])
 def test_mistakes_end_in_one_line(text, flags, message, tmp_path, capsys):
     path = tmp_path / "bad.txt"
@@ -184,3 +185,14 @@ def test_what_is_beyond_reach_is_said(tmp_path, capsys):
     with pytest.raises(SystemExit):
         run(tmp_path, "--graph", path)
     assert "too many for 100 random graphs: take --chance 0.001" in capsys.readouterr().err
+
+
+def test_the_experiment_counts_four_nodes(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        run(tmp_path, "--size", 3)
+    assert "SIZE is 3: the experiment counts motifs of 4 nodes" in capsys.readouterr().err
+
+
+def test_too_few_seeds_tell_nothing(tmp_path):
+    record, _ = run(tmp_path, *SMALL, "--runs", "1", "--nulls", "3", "--epochs", "1")
+    assert record["finding"].startswith("No motif was in enough nets")

@@ -173,6 +173,14 @@ def test_first_order_methods_descend(digits):
         assert tried[1].min() < tried[1][0] or method == "Newton"
 
 
+def test_a_first_order_method_that_diverges_is_counted(digits):
+    objective = second_order.race_nets(digits, 0)["autoencoder"]
+    counts, losses, seconds, end = second_order.first_order_race(objective, "SGD", 1e200, 50, 0)
+    assert losses[-1] == np.inf
+    assert len(counts) == len(losses) == len(seconds)
+    assert np.isfinite(objective.loss(end))
+
+
 def test_races_take_the_steps_they_name(digits):
     objective = second_order.race_nets(digits, 0)["digits"]
     values, vectors = np.linalg.eigh(objective.hessian(objective.start))
@@ -251,6 +259,7 @@ def test_one_part_needs_no_other(script, tmp_path):
     (["--starts", "0"], "STARTS is 0: expected a positive whole number"),
     (["--datasets", "cifar11"], "data set 'cifar11': expected one of"),
     (["--digits", "tree", "--parts", "race"], "tree has 31 features: expected square images"),
+    (["--damping", "nan"], "DAMPING is nan"),
 ])
 def test_mistakes_end_in_one_line(flags, message, tmp_path, capsys):
     with pytest.raises(SystemExit):
