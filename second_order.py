@@ -351,6 +351,7 @@ def second_order_race(objective, method, iterations):
     return np.array(losses), np.array(seconds), here
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a net that diverges is counted
 def first_order_race(objective, method, rate, iterations, seed):
     """The same for SGD and Adam (Kingma and Ba 2015), at some iterations, which come first.
 
