@@ -26,6 +26,7 @@ saddle point problem*, 2014: the saddle-free step, the index against the error.
 
 Takes 90 s.
 """
+import contextlib
 import time
 from dataclasses import replace
 
@@ -106,15 +107,17 @@ def standardised(parts, transform):
 # ---- training by a rule of steps --------------------------------------------------------------------------
 
 def train(network, dataset, step, steps, batch, seed):
-    """Yield the net after each of `steps` updates by step(network, inputs, labels) -> (p,)."""
+    """Yield the net after each of `steps` updates by step(network, inputs, labels) -> (p,); one that diverges stays."""
     rng = mlp.generator(seed, child=1)
     for _ in range(steps):
         chosen = rng.choice(len(dataset.labels), size=batch, replace=False)  # a repeated item has no functional inverse
-        move = step(network, dataset.inputs[chosen], dataset.labels[chosen])
-        network = curvature.at(network, curvature.parameters(network) + move)
+        with contextlib.suppress(curvature.NotFinite):
+            move = step(network, dataset.inputs[chosen], dataset.labels[chosen])
+            network = curvature.at(network, curvature.parameters(network) + move)
         yield network
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of a net that diverged
 def learning_rows(part, rules, net, parts, steps, batch, runs, seed):
     """Test accuracy and seconds a step against steps, a row for each of `rules` and each step looked at.
 

@@ -699,7 +699,18 @@ def layered_census(matrices, size=4):
     widest = max(max(matrix.shape) for matrix in matrices)
     if widest > WIDEST:
         raise ValueError(f"a layer of {widest} units: the closed form covers {WIDEST}, take enumeration")
+    if _trees_of(matrices) >= 2**63:
+        raise ValueError("more subgraphs than 64-bit counts hold: take sampled_census")
     return _made(*_layered(matrices, size, colors), size, colors)
+
+
+def _trees_of(matrices):
+    """Stars and chains of four nodes, as float: each connected subgraph holds one."""
+    out, inn = ([(matrix > 0).sum(axis=axis, dtype=float) for matrix in matrices] for axis in (1, 0))
+    degrees = [out[0], *(a + b for a, b in zip(out[1:], inn, strict=False)), inn[-1]]
+    stars = sum((k * (k - 1) * (k - 2) / 6).sum() for k in degrees)
+    return stars + sum((a - 1) @ (matrix > 0) @ (b - 1) for a, matrix, b in zip(degrees, matrices, degrees[1:],
+                                                                                strict=False))
 
 
 def _layered(matrices, size, colors):

@@ -941,3 +941,12 @@ def test_a_graph_of_an_adjacency_matrix():
     assert motifs.from_adjacency(matrix > 0).colors.tolist() == [1, 1, 1]
     with pytest.raises(ValueError, match=r"a matrix of shape \(2, 3\): expected a square one"):
         motifs.from_adjacency(np.ones((2, 3), int))
+
+
+def test_more_subgraphs_than_64_bits_hold_are_refused(monkeypatch):
+    matrices = [np.ones((3, 4), int), np.ones((4, 2), int)]
+    trees = motifs.subgraphs_at_most(motifs.from_layers(matrices), 4)
+    assert motifs._trees_of(matrices) == trees
+    monkeypatch.setattr(motifs, "_trees_of", lambda _: 2.0**63)
+    with pytest.raises(ValueError, match="more subgraphs than 64-bit counts hold"):
+        motifs.layered_census(matrices)
