@@ -5,7 +5,7 @@ PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := demo
-.PHONY: help setup demo test lint figures bench peers lock clean
+.PHONY: help setup demo test lint figures claims bench peers lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -52,6 +52,10 @@ figures: $(READY) ## redraw the gallery from real data (GRADNETS_DATA, or a down
 	@$(PY) grad_network.py --model rbm --dataset mnist --out figures/rbm
 	@$(PY) show_stats.py --model rbm --datasets mnist --hidden-units 784 --steps 2000 --gradients 1 --replicates 20 \
 	  --out figures/rbm
+
+claims: $(READY) ## the ledger of all claims, from real data, 20 minutes; goes on where it was interrupted
+	@mkdir -p out
+	@$(PY) claims.py --store out/claims.jsonl --out figures
 
 bench: $(READY) ## speed against the peers, as ratios; one thread
 	@for subject in training networks tails sparse second_order motifs; do echo; $(PY) benchmarks/$$subject.py || exit 1; done
