@@ -364,6 +364,7 @@ sys.path[:0] = [{root!r}, {tests!r}]
 from gradnets import ensemble
 from test_ensemble import marked
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would this one
 function = functools.partial(marked, folder={folder!r}, seconds={seconds})
 
 def run(seeds, jobs=1):
