@@ -34,6 +34,7 @@ lint: $(READY) ## style and mistakes
 
 figures: $(READY) ## redraw the gallery from real data (GRADNETS_DATA, or a download)
 	@$(PY) grad_network.py --dataset mnist --learning-rate 0.1 --seed 1 --out figures
+	@$(PY) grad_network.py --dataset mnist --sweep learning-rate 0.01 0.03 0.1 0.3 1.0 --seeds 20 --jobs 2 --out figures
 	@$(PY) mlp.py --dataset mnist --steps 60000 --out figures
 	@$(PY) rbm.py --dataset mnist --out figures
 	@$(PY) weight_network.py --dataset mnist --out figures
@@ -53,7 +54,7 @@ figures: $(READY) ## redraw the gallery from real data (GRADNETS_DATA, or a down
 	@$(PY) show_stats.py --model rbm --datasets mnist --hidden-units 784 --steps 2000 --gradients 1 --replicates 20 \
 	  --out figures/rbm
 
-claims: $(READY) ## the ledger of all claims, from real data, 20 minutes; goes on where it was interrupted
+claims: $(READY) ## the ledger of all claims, from real data, 15 minutes; goes on where it was interrupted
 	@mkdir -p out
 	@$(PY) claims.py --store out/claims.jsonl --out figures
 

@@ -88,8 +88,8 @@ def clustering(links, rng):
     """The merged network of links, bool (n, n), and the clustering of it and of its nulls."""
     merged = graphs.merge_layers(links)
     if not merged.any():
-        raise ValueError(f"a network of {len(merged)} nodes was drawn without a link between two of them: take another "
-                         "SEED, other STEPS or a SEED_MATRIX with larger entries")
+        raise graphs.DegenerateMatrix(f"a network of {len(merged)} nodes was drawn without a link between two of them: "
+                                      "take another SEED, other STEPS or a SEED_MATRIX with larger entries")
     networks = {"clustering": merged,
                 "clustering_same_degrees": graphs.merge_layers(nulls.directed_configuration(links, rng)),
                 "clustering_erdos_renyi": nulls.erdos_renyi(merged, rng)}
@@ -122,8 +122,8 @@ def measure_runs(dataset, seeds, small, large, init, learning_rate, steps):
             measured.append(measure(chances, small, large, stream(seed, 0)))
             first = chances if first is None else first
     if not measured:
-        raise ValueError(f"{dataset.name}: the gradient of step {steps} is zero or not finite in all {len(seeds)} "
-                         "runs: lower LEARNING_RATE, or take other STEPS or another SEED")
+        raise graphs.DegenerateMatrix(f"{dataset.name}: the gradient of step {steps} is zero or not finite in all "
+                                      f"{len(seeds)} runs: lower LEARNING_RATE, or take other STEPS or another SEED")
     return measured, first
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 import mlp
 import rbm
-from gradnets import datasets, experiment, plots, tails
+from gradnets import datasets, experiment, graphs, plots, tails
 
 MODEL = "mlp"               # mlp: a perceptron; rbm: a restricted Boltzmann machine by contrastive divergence (CD-1)
 DATASETS = ("glyphs", "noise", "noise-constant")  # noise has random classes, noise-constant a single one
@@ -62,7 +62,8 @@ def before_and_after(model, dataset, hidden_units, init, learning_rate, steps, c
         pass
     largest = max(np.abs(weights).max() for weights in network.weights)
     if not largest < 1e100:
-        raise ValueError(f"on {dataset.name} training diverged, weights reach {largest:.3g}: lower LEARNING_RATE")
+        raise graphs.DegenerateMatrix(f"on {dataset.name} training diverged, weights reach {largest:.3g}: lower "
+                                      "LEARNING_RATE")
     return found | {"after": magnitudes(model, network, dataset, count, int(probe))}
 
 

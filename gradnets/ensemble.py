@@ -17,6 +17,8 @@ and -inf, which JSON lacks, as {"float": "nan"} and so on. `check` is the CRC-32
 the line.
 """
 import ast
+import asyncio
+import concurrent.futures
 import contextlib
 import dataclasses
 import functools
@@ -40,7 +42,10 @@ from pathlib import Path
 
 import cloudpickle
 import joblib
+import numba
 import numpy as np
+import scipy.linalg  # noqa: F401 - its BLAS is there before threads are held to one, and not by a seed's import
+from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from threadpoolctl import threadpool_limits
 
@@ -59,7 +64,7 @@ class FailedSeed(ValueError):
     """The function raised an exception, which is this one's cause; the other seeds are done."""
 
 
-def run(function, seeds, jobs=1, cluster="", store=None, what=""):
+def run(function, seeds, jobs=1, cluster="", store=None, what="", modules=()):
     """The rows of a function for each of many seeds.
 
     Parameters
@@ -71,13 +76,16 @@ def run(function, seeds, jobs=1, cluster="", store=None, what=""):
     jobs : int
         1: in this process; more: as many worker processes on this machine.
     cluster : str, optional
-        tcp://host:port (or tls://) of the scheduler of a running Dask cluster. It and its workers have the same
-        code and libraries as this process; the workers' threads decide how many seeds are in work, not `jobs`.
-        Give each worker one thread (--nthreads 1): numba's loops may not run in two threads at once.
+        tcp://host:port of the scheduler of a running Dask cluster. It and its workers have the same code and
+        libraries as this process; the workers' threads decide how many seeds are in work, not `jobs`. Give each
+        worker one thread (--nthreads 1): numba's loops may not run in two threads at once.
     store : path, optional
         Finished seeds are read from here, and each that finishes is on disk here before the next is counted.
     what : str
         Written before the bar.
+    modules : several str
+        Modules that the function imports by name as it runs, such as "grad_network": their code, with what they
+        import, is part of the question too, as if import statements showed them (see `key`).
 
     Returns
     -------
@@ -102,8 +110,9 @@ def run(function, seeds, jobs=1, cluster="", store=None, what=""):
         raise ValueError(f"jobs is {jobs!r}: expected a positive whole number")
     _check_cluster(cluster)
     _check_function(function)
-    code = _code(function) if cluster or jobs > 1 else {}
-    asked = None if store is None else key(function)
+    _files(modules)
+    code = _code(function, modules) if cluster or jobs > 1 else {}
+    asked = None if store is None else key(function, modules)
     done = {} if store is None else _read(store, asked)
     todo = [seed for seed in seeds if seed not in done]
     if cluster:
@@ -129,20 +138,22 @@ def run(function, seeds, jobs=1, cluster="", store=None, what=""):
     return [row for seed in seeds for row in _decode(done[seed])]
 
 
-def key(function):
+def key(function, modules=()):
     """What was asked, as 16 hexadecimal digits: the function's name, a partial's arguments, and the code.
 
-    The code is that of the function's module and of all modules beside it, or in this repository, which it
-    imports, and which those import, without comments and layout; and the versions of Python and of the libraries.
-    A file that the function reads is not in it: give what tells one from another, such as a name, as an argument.
+    The code is that of the function's module, of `modules`, and of all modules beside these, or in this
+    repository, which they import, and which those import, without comments and layout; and the versions of Python
+    and of the libraries. A file that the function reads is not in it: give what tells one from another, such as a
+    name, as an argument.
 
     Raises
     ------
     ValueError
-        If an argument is no number, string, bool, None, array, or list, tuple, dict or dataclass of such.
+        If an argument is no number, string, bool, None, array, or list, tuple, dict or dataclass of such, or no
+        file is found for one of the modules.
     """
     base, args, kwargs = _parts(function)
-    asked = [_name(base), [_canonical(value) for value in args], _canonical(kwargs), _code(function)]
+    asked = [_name(base), [_canonical(value) for value in args], _canonical(kwargs), _code(function, modules)]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -172,11 +183,11 @@ def _check_cluster(cluster):
         return
     try:
         parts = urllib.parse.urlsplit(cluster)
-        sound = parts.scheme in ("tcp", "tls") and parts.hostname and parts.port and parts.path in ("", "/")
+        sound = parts.scheme == "tcp" and parts.hostname and parts.port and parts.path in ("", "/")
     except (ValueError, TypeError, AttributeError):
         sound = False
     if not (sound and isinstance(cluster, str)):
-        raise ValueError(f"cluster is {cluster!r}: expected a scheduler's address, as tcp://host:8786")
+        raise ValueError(f"cluster is {cluster!r}: expected the tcp address of a scheduler, as tcp://host:8786")
 
 
 def _parts(function):
@@ -231,23 +242,43 @@ def _canonical(value):
                      "expected numbers, strings, bools, None, arrays, or containers and dataclasses of them")
 
 
-def _code(function):
-    """{module or library: digest of its syntax tree, or version}, of all that the function's module imports."""
+def _code(function, modules=()):
+    """{module or library: digest of its syntax tree, or version}, of all that the function's module and the other
+    modules import."""
     base = _parts(function)[0]
-    path = Path(inspect.getfile(base)).resolve()
-    found, waiting = {}, {_name(base).rsplit(".", 1)[0]: path}
+    own = {_name(base).rpartition(".")[0]: Path(inspect.getfile(base)).resolve()}
+    waiting = own | _files(modules)
+    folders = [file.parents[name.count(".") + (file.name == "__init__.py")] for name, file in waiting.items()]
+    found = {}
     while waiting:
         name, file = waiting.popitem()
         tree = ast.parse(file.read_bytes())
         found[name] = _digest(tree)
         for imported in _imported(tree, name if file.name == "__init__.py" else name.rpartition(".")[0]):
-            near = [folder.joinpath(*imported.split(".")) for folder in (path.parent, experiment.ROOT)]
+            near = [folder.joinpath(*imported.split(".")) for folder in [*folders, experiment.ROOT]]
             files = [file for stem in near for file in (stem.with_suffix(".py"), stem / "__init__.py")
                      if file.is_file() and "site-packages" not in file.parts]
             if files and imported not in found:
                 waiting[imported] = files[0]
     libraries = {name: metadata.version(name) for name in experiment.PACKAGES}
-    return {"python": platform.python_version()} | libraries | dict(sorted(found.items()))
+    return {"python": platform.python_version()} | dict(sorted(found.items())) | libraries
+
+
+def _files(modules):
+    """{name: path} of where Python would import modules from."""
+    if not (isinstance(modules, tuple | list) and all(isinstance(name, str) for name in modules)):
+        raise ValueError(f"modules is {_short(modules)}: expected several names, as in ('grad_network',)")
+    files = {}
+    for name in modules:
+        try:
+            found = importlib.util.find_spec(name)
+        except (ImportError, ValueError):
+            found = None
+        if not (found and found.origin and found.origin.endswith(".py")):
+            raise ValueError(f"the module {name!r} is found nowhere: expected the name of a script or module that "
+                             "can be imported here, as 'grad_network'")
+        files[name] = Path(found.origin).resolve()
+    return files
 
 
 def _imported(tree, package):
@@ -277,8 +308,8 @@ def _one(function, seed):
 
 def _one_in_worker(asked, seed):
     """The same in a process that others may share: one thread for good, since limits put back would lift a
-    neighbour's; and an exception that survives the way back. asked: the function and its code, pickled here rather
-    than by Dask, whose scheduler would import the function too, and hide what goes wrong there."""
+    neighbour's; no bars; and an exception that survives the way back. asked: the function and its code, pickled
+    here rather than by Dask, whose scheduler would import the function too, and hide what goes wrong there."""
     try:
         function, code = pickle.loads(asked)
         _check_code(code)
@@ -286,6 +317,7 @@ def _one_in_worker(asked, seed):
         return seed, None, _portable(error)
     threadpool_limits(limits=1)
     _set_numba_threads(1)
+    sys.stderr.isatty = lambda: False  # no bars over that of the process that asks
     seed, rows, error = _one(function, seed)
     return seed, rows, error and _portable(error)
 
@@ -302,11 +334,9 @@ def _portable(error):
 
 
 def _set_numba_threads(threads):
-    if "numba" in sys.modules:
-        import numba
-        before = numba.get_num_threads()
-        numba.set_num_threads(threads)
-        return before
+    before = numba.get_num_threads()
+    numba.set_num_threads(threads)
+    return before
 
 
 @functools.cache  # as the file was when it was first asked for: a worker does not load it again
@@ -372,18 +402,27 @@ def _in_this_process(function, seeds):
                 result = _one(function, seed)
             yield result
     finally:
-        if before is not None:
-            _set_numba_threads(before)
+        _set_numba_threads(before)
+
+
+_workers = None  # code and paths that this process's worker processes were started with, and keep
 
 
 def _in_processes(function, seeds, jobs, code):
+    global _workers
     if not seeds:
         return
+    if _workers != (code, sys.path):
+        get_reusable_executor().shutdown(wait=True)  # joblib would go on with them
+        _workers = code, list(sys.path)
     with joblib.parallel_config("loky", inner_max_num_threads=1):
         # Large arrays go to the workers as they are: as memory maps, they could not be written to.
         parallel = joblib.Parallel(jobs, return_as="generator_unordered", batch_size=1, max_nbytes=None)
     try:
-        yield from _results(parallel, function, seeds, code)
+        with warnings.catch_warnings():
+            # loky replaces a process that has grown by 300 MB, which costs no seed, and warns of it.
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
+            yield from _results(parallel, function, seeds, code)
     except BrokenProcessPool as error:
         raise ValueError("a worker process was killed, perhaps for want of memory: run again, with fewer jobs, "
                          "and with a store to go on from") from error
@@ -398,11 +437,13 @@ def _on_cluster(function, seeds, cluster, code):
     if not seeds:
         return
     try:
-        _check_answers(cluster)
+        _check_scheduler(cluster)
         client = distributed.Client(cluster, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, TimeoutError, ValueError, RuntimeError) as error:
-        raise ValueError(f"no Dask scheduler answers at {cluster} ({_one_line(error)}): start one with dask "
-                         "scheduler, or correct the address") from error
+    except Exception as error:  # of any kind, where something else answers
+        why = (f"nothing in {CONNECT_SECONDS} s" if isinstance(error, TimeoutError)
+               else _one_line(error) if isinstance(error, OSError) else "something else does")
+        raise ValueError(f"no Dask scheduler answers at {cluster} ({why}): start one with dask scheduler, or "
+                         "correct the address") from error
     with client:
         backend = _backend(client)
         parallel = joblib.Parallel(backend=backend, return_as="generator_unordered", batch_size=1,
@@ -414,13 +455,26 @@ def _on_cluster(function, seeds, cluster, code):
                              f"with dask worker {cluster}") from error
 
 
-def _check_answers(cluster):
-    """OSError where no scheduler speaks at a tcp address: it does so first, and Dask waits without end for one
-    that takes the connection and says nothing."""
+def _check_scheduler(cluster):
+    """An exception where no scheduler answers: Dask's client would try a closed port for long, and wait without
+    end for one who says nothing."""
+    import distributed
     parts = urllib.parse.urlsplit(cluster)
-    with socket.create_connection((parts.hostname, parts.port), timeout=CONNECT_SECONDS) as connection:
-        if parts.scheme == "tcp" and not connection.recv(1):
-            raise ConnectionError("it hangs up")
+    socket.create_connection((parts.hostname, parts.port), timeout=CONNECT_SECONDS).close()
+
+    async def identity():
+        comm = await distributed.comm.connect(cluster, timeout=CONNECT_SECONDS)
+        try:
+            return await distributed.core.send_recv(comm, op="identity")
+        finally:
+            comm.abort()
+
+    async def in_time():
+        return await asyncio.wait_for(identity(), CONNECT_SECONDS)
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:  # this one may have an event loop, as in a notebook
+        found = thread.submit(asyncio.run, in_time()).result()["type"]
+    if found != "Scheduler":
+        raise ConnectionError(f"a Dask {found.lower()} does")
 
 
 def _results(parallel, function, seeds, code):

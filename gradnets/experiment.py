@@ -40,12 +40,17 @@ from tqdm import tqdm
 
 from gradnets import datasets
 
+hidden = False  # whether `progress` shows no bar: a sweep hides those of its runs
 PACKAGES = ("numpy", "scipy", "matplotlib", "networkx", "numba", "powerlaw")  # whose versions the JSON records
+MANY = ("sweep", "seeds", "jobs", "cluster", "store")  # flags of many runs in place of one
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def run(main, argv=None):
     """Run a script's `main` with its constants set from the command line, then print and save what it returns.
+
+    With --sweep or --seeds it is run many times instead, by `sweep.run`, and the results are <script>_sweep.png
+    and <script>_sweep.json.
 
     Parameters
     ----------
@@ -67,8 +72,13 @@ def run(main, argv=None):
     """
     module = sys.modules[main.__module__]
     script = Path(module.__file__).stem
-    options = vars(_parser(module, script).parse_args(argv))
+    parser = _parser(module, script)
+    options = vars(parser.parse_args(argv))
     out, traceback = Path(options.pop("out")), options.pop("traceback")
+    many = {name: options.pop(name) for name in MANY if name in options}
+    asked = {name: value for name, value in many.items() if value is not None}
+    if asked and not asked.keys() & {"sweep", "seeds"}:
+        parser.error(f"--{min(asked)} without --sweep or --seeds: one run needs none")
     before = {name: getattr(module, name) for name in options}
     for name, value in options.items():
         setattr(module, name, value)
@@ -77,16 +87,24 @@ def run(main, argv=None):
         datasets.loaded.clear()
         start = time.perf_counter()
         with threadpool_limits(limits=1):
-            rows, figure, *files = main()
-        record = _record(script, options, figure.get_suptitle(), rows, time.perf_counter() - start)
-        paths = _save(out, script, record, figure, *files)
+            if asked:
+                from gradnets import sweep  # it imports this module
+
+                rows, figure, facts = sweep.run(script, options, **asked)
+                stem, files = f"{script}_sweep", ()
+            else:
+                rows, figure, *files = main()
+                stem, facts = script, {}
+        record = _record(script, options, figure.get_suptitle(), rows, time.perf_counter() - start) | facts
+        paths = _save(out, stem, record, figure, *files)
     except (ValueError, OSError, MemoryError, OverflowError) as error:
         if traceback:
             raise
-        print(f"{script}: {_one_line(error)}", file=sys.stderr)
+        print(f"{script}: {one_line(error)}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        print(f"{script}: interrupted, nothing written", file=sys.stderr)
+        kept = f", finished runs are in {asked['store']}" if asked.get("store") else ""
+        print(f"{script}: interrupted, nothing written{kept}", file=sys.stderr)
         raise SystemExit(130) from None
     finally:
         for name, value in before.items():
@@ -100,7 +118,7 @@ def run(main, argv=None):
 
 def progress(iterable, total=None, what=""):
     """The iterable with a bar on standard error where that is a terminal, and nothing elsewhere."""
-    return tqdm(iterable, total=total, desc=what, leave=False, disable=not sys.stderr.isatty())
+    return tqdm(iterable, total=total, desc=what, leave=False, disable=hidden or not sys.stderr.isatty())
 
 
 def check_positive(**constants):
@@ -189,6 +207,16 @@ def _parser(module, script):
                            metavar=kind.__name__.upper(),
                            nargs="+" if several else None,
                            help=f"{help_} [{' '.join(map(str, value)) if several else value}]")
+    if not constants(module.__file__).keys() & {name.upper() for name in MANY}:  # else it has ensembles of its own
+        group = parser.add_argument_group("many runs, into one figure")
+        group.add_argument("--sweep", nargs="+", metavar=("CONSTANT", "VALUE"),
+                           help="run for each of these values of a constant")
+        group.add_argument("--seeds", type=number, metavar="INT",
+                           help="and for so many seeds, from SEED on; RUNS apart in a script that has RUNS [1]")
+        group.add_argument("--jobs", type=number, metavar="INT", help="worker processes [1]")
+        group.add_argument("--cluster", metavar="ADDRESS", help="tcp://host:8786 of a Dask cluster, in place of jobs")
+        group.add_argument("--store", metavar="FILE",
+                           help="keep finished runs here, and do not run again those that it has")
     group = parser.add_argument_group("every script")
     group.add_argument("--out", default="out", metavar="DIR", help="folder of the results [out]")
     group.add_argument("--traceback", action="store_true", help="on an error, show where it came from")
@@ -229,15 +257,16 @@ def _column(rows, key):
     cells = ["", name] if " " not in name else name.split(" ", 1)
     for row in rows:
         value = row.get(key)
-        cells.append("" if value is None else _cell(value))
+        cells.append("" if value is None else cell(value))
         low, high = row.get(key + "_low"), row.get(key + "_high")
-        cells.append("" if low == high else f"{_cell(low)}..{_cell(high)}")
+        cells.append("" if low == high else f"{cell(low)}..{cell(high)}")
     width = max(map(len, cells))
     words = any(isinstance(row.get(key), str) for row in rows)  # words stand left, numbers right
-    return [cell.ljust(width) if words else cell.rjust(width) for cell in cells]
+    return [text.ljust(width) if words else text.rjust(width) for text in cells]
 
 
-def _cell(value):
+def cell(value):
+    """A value as tables show it: three digits of a number that is not whole, and - where it is not finite."""
     if isinstance(value, float | np.floating):
         if not math.isfinite(value):
             return "-"
@@ -245,7 +274,8 @@ def _cell(value):
     return str(value)
 
 
-def _one_line(error):
+def one_line(error):
+    """What an error says, without line ends."""
     text = " ".join(str(error).split()) or type(error).__name__
     return f"not enough memory: {text}; choose smaller sizes" if isinstance(error, MemoryError) else text
 

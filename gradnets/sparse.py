@@ -25,7 +25,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
-from gradnets import experiment
+from gradnets import experiment, graphs
 
 WIDTH = 16                                # weights in a block, neighbours along a row
 DENSE, SPARSE, BLOCKS = range(3)
@@ -251,7 +251,8 @@ def _check_net(weights, biases, masks, layouts, dtype=np.float64):
                              "layer before")
         wrong = sum(np.count_nonzero(~(np.abs(array) <= largest)) for array in (w, bias) if array is not None)
         if wrong:
-            raise ValueError(f"layer {index + 1} has {wrong} weights that are NaN or infinite: lower the learning rate")
+            raise graphs.DegenerateMatrix(f"layer {index + 1} has {wrong} weights that are NaN or infinite: lower the "
+                                          "learning rate")
         if not mask.any():
             raise ValueError(f"layer {index + 1} of shape {w.shape} has no live weight left: keep more")
         if layout not in ("auto", *LAYOUTS):

@@ -489,13 +489,22 @@ def test_cifar10_is_read(folder, batches):
     assert train.inputs.dtype == np.float64
     assert train.labels.dtype == np.int64
     assert train.classes == 10
-    assert train.source == f"CIFAR-10, cifar-10-batches-py, {len(batches)} of 5 training batches"
+    assert train.source == (f"CIFAR-10, cifar-10-batches-py, {len(batches)} of 5 training batches, not the published "
+                            f"file{'s' * (len(batches) > 1)}")
     assert train.sha256 == {name: digest(one[0]) for name, one in written.items() if name != "test_batch"}
     assert np.array_equal(test.inputs, written["test_batch"][1] / 256)
     assert np.array_equal(train.picture(2)[5, 7], train.inputs[2, [5 * 32 + 7, 1024 + 167, 2048 + 167]])
     few = datasets.load("cifar10", limit=3)
     assert np.array_equal(few.inputs, train.inputs[:3])
     assert list(few.sha256) == ["data_batch_1"]
+    assert few.source.endswith("batches, not the published file")
+
+
+def test_published_batches_are_known(folder, monkeypatch):
+    written = write_cifar10(folder, (1,))
+    for name, (contents, *_) in written.items():
+        monkeypatch.setitem(datasets.CIFAR_MD5, name, hashlib.md5(contents).hexdigest())
+    assert datasets.load("cifar10").source == "CIFAR-10, cifar-10-batches-py, 1 of 5 training batches"
 
 
 @pytest.mark.parametrize("batches", [(), (2,), (1, 3), (1, 2, 3, 5)])
@@ -739,7 +748,7 @@ def good_members():
 def test_archive_is_unpacked(folder):
     archive_of(folder / "cifar-10-python.tar.gz", good_members())
     read = datasets.load("cifar10")
-    assert read.source.endswith("5 of 5 training batches")
+    assert read.source.endswith("5 of 5 training batches, not the published files")
     assert np.array_equal(read.inputs[4:8], python2_batch(4, seed=1)[1] / 256)
     assert files_in(folder) == sorted(["cifar-10-python.tar.gz", *(name if isinstance(name, str) else STEM
                                                                    for name, _ in good_members())])

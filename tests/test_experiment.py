@@ -217,6 +217,46 @@ def test_help_is_the_docstring_and_the_comments(small, capsys):
     assert "--derived" not in shown
 
 
+def test_many_runs_have_files_of_their_own(small, tmp_path, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    out = tmp_path / "out"
+    run(small, "--out", str(out))
+    plain = {path.name: path.read_bytes() for path in out.iterdir()}
+    run(small, "--sweep", "learning-rate", "0.1", "0.25", "--steps", "8", "--out", str(out))
+    found = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert found.keys() - plain.keys() == {"small_sweep.png", "small_sweep.json"}
+    assert plain.items() <= found.items()
+    record = json.loads(found["small_sweep.json"])
+    assert set(record) == {"script", "settings", "finding", "rows", "seconds", "versions", "platform", "commit", "data",
+                           "sweep", "seeds", "without_result"}
+    assert record["settings"] == {"learning_rate": [0.1, 0.25], "steps": 8, "name": "glyphs", "sizes": [4, 5],
+                                  "fast": False}
+    assert record["rows"][0] == {"LEARNING_RATE": 0.1, "name": "glyphs", "SEEDS": 1, "rate": 0.1, "rate_low": 0.1,
+                                 "rate_high": 0.1, "n": 8, "n_low": 8, "n_high": 8}
+    assert small.LEARNING_RATE == 0.5
+
+
+@pytest.mark.parametrize("name", ["SWEEP", "SEEDS", "JOBS", "CLUSTER", "STORE"])
+def test_a_script_with_such_constants_keeps_its_own(small, tmp_path, capsys, name):
+    path = tmp_path / "small.py"
+    path.write_text(SCRIPT.replace("FAST = False  ", f"{name} = 3  # its own\nFAST = False  "))
+    setattr(small, name, 3)
+    with pytest.raises(SystemExit):
+        run(small, "--help")
+    shown = capsys.readouterr().out
+    assert "its own [3]" in shown
+    assert "many runs" not in shown
+
+
+def test_bars_can_be_hidden(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert list(experiment.progress(range(3), what="steps")) == [0, 1, 2]
+    assert "steps" in capsys.readouterr().err
+    monkeypatch.setattr(experiment, "hidden", True)
+    assert list(experiment.progress(range(3), what="steps")) == [0, 1, 2]
+    assert capsys.readouterr().err == ""
+
+
 def test_from_the_shell(small, tmp_path):
     done = subprocess.run([sys.executable, small.__file__, "--steps", "8"], cwd=tmp_path, capture_output=True,
                           text=True, env=os.environ | {"PYTHONPATH": str(experiment.ROOT)})

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, real
 
+import claims
 import sparse_train
 from gradnets import experiment
 
@@ -16,6 +17,7 @@ FEW = {"RUNS": 1, "DRAWS": 2, "REPLICATES": 5, "CRITERIA": "magnitude", "WIDTHS"
        "UNITS": 8, "STARTS": 4, "ITERATIONS": 3, "FIRST_ORDER": 100,
        "NULLS": 5, "ITEMS": 100, "EPOCHS": 2,
        "SPECTRUM_STEPS": 3, "WELL_STEPS": 100, "ESSAY_STEPS": 20}
+SWEPT = ["--seeds", "2", "--steps", "20"]
 SHORT = {"second_order.py": ["--steps", "5", "--datasets", "glyphs"],
          "lyapunov.py": ["--steps", "100", "--transient", "50", "--window", "25"]}
 COMMANDS = sorted(set(re.findall(r"\.venv/bin/python (\w+\.py[^`\n]*)", README)))
@@ -29,13 +31,14 @@ def test_command(command, script, tmp_path):
     example = tmp_path / "example.txt"  # a net of three layers
     example.write_text("".join(f"{k % 31} {31 + k * 7 % 30} {1 + k % 3}\n{31 + k % 30} {61 + k * 11 % 30} {1 + k % 2}\n"
                                for k in range(60)))
-    name, *flags = shlex.split(command.replace(" FILE ", f" {example} "))
+    name, *flags = shlex.split(command.replace(" FILE ", f" {example} ").replace(" out/", f" {tmp_path}/"))
+    many = "--seeds" in flags
     for constant, few in FEW.items():
         if constant in experiment.constants(ROOT / name):
             flags += ["--" + constant.lower().replace("_", "-"), few]
-    done = script(name, *flags, *SHORT.get(name, ()), "--out", tmp_path)
+    done = script(name, *flags, *(SWEPT if many else SHORT.get(name, ())), "--out", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert (tmp_path / name.replace(".py", ".png")).exists()
+    assert (tmp_path / name.replace(".py", "_sweep.png" if many else ".png")).exists()
 
 
 def test_commands_were_found():
@@ -224,7 +227,8 @@ def test_the_ledger_is_that_of_the_gallery():
     record = json.loads((ROOT / "figures/claims.json").read_text())
     assert record["finding"] + "." in README
     for row in record["rows"]:
-        assert f"| {row['claim']} | {row['source']} | {row['verdict']} |" in README
+        assert f"| {row['claim']} | {row['source']} | {row['quantity'].replace('|', chr(92) + '|')} " \
+               f"{claims.measured(row)}, {row['n']} | {row['verdict']} |" in README
 
 
 def test_links_lead_somewhere():
