@@ -13,9 +13,9 @@ from gradnets import experiment
 
 def network(seed, clustering=0.2, over=1.0, degenerate=False):
     if degenerate:
-        return {"seed": seed, "degenerate": True}
-    return {"seed": seed, "degenerate": False, "diameter": 4, "clustering": clustering + 0.01 * (seed % 5),
-            "out_skew": 2.0, "shuffled_skew": 0.2, "diameter_degrees": 4, "over_shuffled": 5.0,
+        return {"seed": seed, "source": "made", "degenerate": True}
+    return {"seed": seed, "source": "made", "degenerate": False, "diameter": 4,
+            "clustering": clustering + 0.01 * (seed % 5), "out_skew": 2.0, "shuffled_skew": 0.2, "diameter_degrees": 4, "over_shuffled": 5.0,
             "over_degrees": over + 0.01 * (seed % 3 - 1), "explained": 0.99}
 
 
@@ -120,13 +120,23 @@ def test_a_part_of_several_seeds_is_run_with_each():
 def test_gradient_networks_are_rows_of_numbers():
     row = claims.gradient_network(0, "clusters", 0.1, 3)
     assert row["degenerate"] in (True, False)
-    assert all(isinstance(value, bool | int | float | np.number) for value in row.values())
+    assert all(isinstance(value, str | bool | int | float | np.number) for value in row.values())
 
 
 def test_constants_of_every_part_exist():
     for name, _, settings, shorter in claims.SCRIPTS.values():
         known = experiment.constants(ROOT / f"{name}.py")
         assert set(settings) | set(shorter) <= set(known)
+
+
+def test_a_ledger_is_drawn_anew_from_its_rows(tmp_path, capsys):
+    experiment.run(claims.main, ["--parts", str(ROOT / "figures/claims_parts.json"), "--out", str(tmp_path)])
+    assert json.loads((tmp_path / "claims.json").read_text())["rows"] == json.loads(
+        (ROOT / "figures/claims.json").read_text())["rows"]
+    (tmp_path / "wrong.json").write_text("[1, 2")
+    with pytest.raises(SystemExit):
+        experiment.run(claims.main, ["--parts", str(tmp_path / "wrong.json"), "--out", str(tmp_path)])
+    assert "expected a claims_parts.json" in capsys.readouterr().err
 
 
 def test_wrong_constants_end_in_one_line(tmp_path, capsys):
