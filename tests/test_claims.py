@@ -15,7 +15,8 @@ def network(seed, clustering=0.2, over=1.0, degenerate=False):
     if degenerate:
         return {"seed": seed, "source": "made", "degenerate": True}
     return {"seed": seed, "source": "made", "degenerate": False, "diameter": 4,
-            "clustering": clustering + 0.01 * (seed % 5), "out_skew": 2.0, "shuffled_skew": 0.2, "diameter_degrees": 4, "over_shuffled": 5.0,
+            "clustering": clustering + 0.01 * (seed % 5), "out_skew": 2.0, "shuffled_skew": 0.2,
+            "diameter_degrees": 4, "over_shuffled": 5.0,
             "over_degrees": over + 0.01 * (seed % 3 - 1), "explained": 0.99}
 
 
