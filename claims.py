@@ -20,6 +20,7 @@ import numpy as np
 from scipy import stats
 
 import grad_network
+import second_order
 from gradnets import comparison, datasets, ensemble, experiment, graphs, plots, sweep
 
 QUICK = False               # built-in data, few seeds
@@ -32,7 +33,9 @@ DRAWS = 10                  # networks of each gradient and null
 SEED = 0                    # seeds all
 
 HOLDS, EXPLAINED, WHERE, NOT = "holds", "holds, explained by", "holds only where", "does not hold"
-VERDICTS = {HOLDS: plots.INK, EXPLAINED: plots.BLUE, WHERE: "#b58a2a", NOT: plots.RED}
+NOT_MEASURED = "not measured"
+VERDICTS = {HOLDS: plots.INK, EXPLAINED: plots.BLUE, WHERE: "#b58a2a", NOT: plots.RED, NOT_MEASURED: plots.GREY}
+TIMED = ("sparse", "recurrent")  # parts that measure time: nothing else runs beside them
 
 # Each part: a script, over how many seeds it is run as a whole (most have runs of their own), and the constants that
 # differ from its own; --quick runs it once, with those of the last column too.
@@ -75,37 +78,59 @@ def settings_of(part, quick):
 
 
 def part_of(number, quick, seed):
-    """One run of a script, for `ensemble.run`: its part, its seed, and its rows as one text of JSON."""
+    """One run of a script, for `ensemble.run`: its part, its seed, and its rows and data as texts of JSON."""
+    datasets.loaded.clear()
     part, k = parts_to_run(quick)[number]
     name, settings = settings_of(part, quick)
     rows = sweep.rows_of(name, settings | {"SEED": seed + k})
     runs = settings.get("RUNS", experiment.constants(experiment.ROOT / f"{name}.py").get("RUNS", (1,))[0])
-    return {"part": part, "seed": seed + k, "rows": json.dumps([{"runs": runs} | row for row in rows], default=float)}
+    rows = [{"runs": runs} | row for row in rows]
+    return {"part": part, "seed": seed + k, "rows": json.dumps(rows, default=float), "data": loaded()}
+
+
+def loaded():
+    """What has been loaded since the last call, as a text of JSON."""
+    found, datasets.loaded[:] = json.dumps(datasets.loaded), []
+    return found
 
 
 def gradient_network(seed, data, rate, draws):
     """The essay's network of one training run: a row of numbers, or of the run being degenerate."""
+    datasets.loaded.clear()
     dataset = datasets.load(data, limit=10_000)
     inputs = dataset.inputs.shape[1]
     gradient, _ = grad_network.last_gradient(dataset, inputs, 500, rate, 1, seed)
     if not (np.isfinite(gradient).all() and gradient[:inputs].any()):
-        return {"seed": seed, "source": dataset.source, "degenerate": True}
-    kinds, first = comparison.networks(graphs.probabilities(gradient)[:inputs], "merged", draws, seed)
+        return {"seed": seed, "data": loaded(), "degenerate": True}
+    chances = graphs.probabilities(gradient)[:inputs]
+    kinds, first = comparison.networks(chances, "merged", draws, seed)
+    _, threshold_commonest = comparison.multiplicity(comparison.thresholded(chances).sum(axis=1).astype(int))
     rows = {row["network"]: row for row in comparison.summary(kinds)}
     own, shuffled, degrees = (rows[name] for name in (comparison.OBSERVED, comparison.SHUFFLED, comparison.DEGREES))
     strengths = np.abs(gradient[:inputs]).sum(axis=1)
-    return {"seed": seed, "source": dataset.source, "degenerate": False, "diameter": own["diameter"],
-            "clustering": own["clustering"], "out_skew": own["out_skew"], "shuffled_skew": shuffled["out_skew"],
-            "diameter_degrees": degrees["diameter"],
+    return {"seed": seed, "data": loaded(), "degenerate": False, "diameter": own["diameter"],
+            "clustering": own["clustering"], "commonest": own["units_of_commonest"],
+            "threshold_commonest": threshold_commonest, "out_skew": own["out_skew"],
+            "shuffled_skew": shuffled["out_skew"], "diameter_degrees": degrees["diameter"],
             "over_shuffled": shuffled["observed_over_this"], "over_degrees": degrees["observed_over_this"],
             "explained": float(np.corrcoef(first.sum(axis=1), strengths)[0, 1])}
 
 
 def measure(quick, jobs, cluster, store, runs, seed):
-    """The rows of all parts: {part: rows}, gradient networks as "gradients of DATA at RATE"."""
-    how = {"jobs": jobs, "cluster": cluster, "store": store or None}
-    found = ensemble.run(partial(part_of, quick=quick, seed=seed), range(len(parts_to_run(quick))), what="scripts",
-                         modules=sorted({name for name, *_ in SCRIPTS.values()}), **how)
+    """What was loaded, and the rows of all parts: {part: rows}, gradient networks as "gradients of DATA at RATE"."""
+    names = parts_to_run(quick)
+    timed = [k for k, (part, _) in enumerate(names) if part in TIMED]
+    others = [k for k in range(len(names)) if k not in timed]
+    one = partial(part_of, quick=quick, seed=seed)
+    scripts = sorted({name for name, *_ in SCRIPTS.values()})
+    found = []
+    for numbers, width in ((timed, 1), (others, jobs)):
+        try:
+            found += ensemble.run(one, numbers, width, cluster if numbers is others else "", store or None,
+                                  "scripts", modules=scripts)
+        except ensemble.FailedSeed as failed:
+            raise ValueError(f"of the scripts {', '.join(part for part, _ in names)} one failed: "
+                             f"{experiment.one_line(failed.__cause__)}") from failed.__cause__
     parts = {}
     for row in found:
         parts.setdefault(row["part"], []).extend({"seed": row["seed"]} | one for one in json.loads(row["rows"]))
@@ -114,45 +139,57 @@ def measure(quick, jobs, cluster, store, runs, seed):
     for data, rate, count in cases:
         what = f"gradients of {data} at {rate:g}"
         parts[what] = ensemble.run(partial(gradient_network, data=data, rate=rate, draws=DRAWS),
-                                   range(seed, seed + count), what=what, **how)
-    return parts
+                                   range(seed, seed + count), jobs, cluster, store or None, what)
+        found += parts[what]
+    entries = [entry for row in found for entry in json.loads(row.pop("data"))]
+    return [entry for k, entry in enumerate(entries) if entry not in entries[:k]], parts
 
 
 def read(path):
-    """The rows of all parts, as a run before wrote them."""
+    """How the rows of a run before came to be, what it had loaded, and the rows."""
     try:
-        parts = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError:
-        parts = None
-    if not isinstance(parts, dict) or set(SCRIPTS) - set(parts):
-        raise ValueError(f"{path} has not the rows of all scripts: expected a claims_parts.json of this script")
-    return parts
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        return found["how"], found["data"], found["parts"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{path} has not the rows of all scripts: expected a claims_parts.json of this script"
+                         ) from None
 
 
 # ---- claims and their rules -------------------------------------------------------------------------------
-# Each function yields rows of the ledger; the rule behind a verdict is the expression that picks it.
+# Each function takes the rows of all parts and returns what is measured, its number, over how many of what, what
+# stands beside it, and the verdict: that of the first rule whose condition is true, else NOT.
 
-def first_true(*rules):
-    """The verdict of the first rule, (condition, verdict, what completes it), whose condition is true; else NOT."""
-    return next((" ".join(words) for condition, *words in rules if condition), NOT)
-
-
-def row_of(claim, source, quantity, measured, n, beside, verdict):
-    """A row of the ledger.
-
-    claim, source : what the sources say, and their number
-    quantity, measured : what is measured, and its median and middle 90 %: a sample, or three numbers in a dict
-    n : over how many of what, in words
-    beside : the null or control
-    verdict : one of VERDICTS, and where it has to be said what explains it or where it holds
-    """
-    if not isinstance(measured, dict):
-        measured = experiment.spread(value=measured)
-    return {"claim": claim, "source": source, "quantity": quantity} | measured | {
-        "n": n, "beside": beside, "verdict": verdict}
+class NotMeasured(ValueError):
+    """The rows lack what a claim is about: all runs were degenerate, or a part has other settings."""
 
 
-def from_row(row, key):
+class Row(dict):
+    """A dict whose missing keys tell a claim that it cannot be judged."""
+
+    def __missing__(self, key):
+        raise NotMeasured(f"there is no {key}")
+
+
+def pick(rows, **wanted):
+    """The rows with these values."""
+    found = [row for row in rows if all(row.get(key) == value for key, value in wanted.items())]
+    if not found:
+        raise NotMeasured("no run has " + ", ".join(f"{key} {value}" for key, value in wanted.items()))
+    return found
+
+
+def column(rows, key):
+    if not rows:
+        raise NotMeasured("every run is degenerate")
+    return np.array([row[key] for row in rows], dtype=float)
+
+
+def sample(rows, key):
+    """Median and middle 90 % of a column."""
+    return experiment.spread(value=column(rows, key))
+
+
+def of_row(row, key):
     """The median and interval of one quantity of a script's row."""
     return {"value" + end: row[key + end] for end in ("", "_low", "_high")}
 
@@ -163,15 +200,19 @@ def share(count, total):
     return {"value": count / total, "value_low": low, "value_high": high}
 
 
-def said(values, digits=3):
-    """Median and middle 90 % of a sample in words."""
-    low, middle, high = (f"{value:.{digits}g}" for value in np.quantile(values, (0.05, 0.5, 0.95),
-                                                                        method="inverted_cdf"))
-    return f"{middle} ({low} to {high})"
+def said(measured, digits=3):
+    """A number with its interval in words."""
+    value, low, high = (f"{measured['value' + end]:.{digits}g}" for end in ("", "_low", "_high"))
+    return value if low == high else f"{value} ({low} to {high})"
 
 
-def column(rows, key):
-    return np.array([row[key] for row in rows], dtype=float)
+def first_true(*rules):
+    """The verdict of the first rule, (condition, verdict, what completes it), whose condition is true; else NOT."""
+    return next((" ".join(words) for condition, *words in rules if condition), NOT)
+
+
+def any_of(names):
+    return " or ".join(dict.fromkeys(names))
 
 
 def networks(parts, data, rate):
@@ -182,276 +223,418 @@ def networks(parts, data, rate):
     return sound, f"{len(sound)} runs" + (f", {lost} more have no gradient" if lost else "")
 
 
-def atypical(value, sample):
-    """Whether a value is no likely member of a sample: two-sided rank test, p < 0.05."""
-    above, below = np.count_nonzero(sample >= value), np.count_nonzero(sample <= value)
-    return 2 * (min(above, below) + 1) / (len(sample) + 1) < 0.05
+def main_networks(parts, rate):
+    return networks(parts, "mnist" if "gradients of mnist at 0.1" in parts else "glyphs", rate)
+
+
+def atypical(value, found):
+    """Whether a value is no likely member of a sample: a two-sided rank test at 5 %, below 40 outside its range."""
+    above, below = np.count_nonzero(found >= value), np.count_nonzero(found <= value)
+    return min(above, below) == 0 if len(found) < 40 else 2 * (min(above, below) + 1) / (len(found) + 1) < 0.05
 
 
 def by_degrees(rows):
-    """The ratio to networks of the same degrees in words, and whether these cluster as much, or more."""
-    ratio = column(rows, "over_degrees")
-    return f"{said(ratio)} times networks of the same in- and out-degrees", np.quantile(ratio, 0.05) <= 1
+    """Whether degrees explain the clustering: in nine runs of ten theirs is as large, to 10 %, or larger; in words."""
+    same = np.quantile(column(rows, "over_degrees"), 0.9) <= 1.1
+    return same, f"{said(sample(rows, 'over_degrees'))} times networks of the same in- and out-degrees"
 
 
-def main_data(parts):
-    return "mnist" if "gradients of mnist at 0.1" in parts else "glyphs"
+def number_of_source(rows, key, number):
+    """The rules for a number of the source that we measure too, and what stands beside ours."""
+    found = column(rows, key)
+    same, words = by_degrees(rows)
+    rank = f"the source's is larger than {np.mean(found < number):.0%} of ours"
+    return first_true((atypical(number, found), NOT), (same, EXPLAINED, "the degrees"), (True, HOLDS)), rank, words
 
 
-def gradient_claims(parts):
-    usual, n = networks(parts, main_data(parts), 0.1)
-    words, same = by_degrees(usual)
-    diameters, clustering = column(usual, "diameter"), column(usual, "clustering")
-    yield row_of("a diameter of 4", "4", "diameter", diameters, n,
-                 f"same in- and out-degrees: {said(column(usual, 'diameter_degrees'))}",
-                 first_true((np.median(diameters) == 4, EXPLAINED, "the degrees")))
-    rank = f"the source's is larger than {np.mean(clustering < 0.279):.0%} of ours; "
-    yield row_of("a clustering of 0.279", "0.279", "average clustering", clustering, n, rank + words,
-                 first_true((atypical(0.279, clustering), NOT), (same, EXPLAINED, "the degrees"), (True, HOLDS)))
-    slow, n_slow = networks(parts, main_data(parts), 0.01)
-    words, same = by_degrees(slow)
-    yield row_of("much the same at learning rate 0.01", "0.259, diameter 5", "average clustering",
-                 column(slow, "clustering"), n_slow, f"diameter {said(column(slow, 'diameter'))}; {words}",
-                 first_true((atypical(0.259, column(slow, "clustering")), NOT), (same, EXPLAINED, "the degrees"),
-                            (True, HOLDS)))
-    skew, chance = column(usual, "out_skew"), column(usual, "shuffled_skew")
-    yield row_of("skewed out-degrees", "hubs", "skew of out-degrees", skew, n, f"shuffled entries: {said(chance)}",
-                 first_true((np.quantile(skew, 0.05) > np.quantile(chance, 0.95), HOLDS)))
-    explained = column(usual, "explained")
-    yield row_of("the input decides its unit's degree", "in words", "correlation of degree and |x|", explained, n,
-                 "by construction: the gradient of one sample is an outer product, links of input i go with |x_i|",
-                 first_true((np.median(explained) > 0.9, EXPLAINED, "rank one")))
-    fast, n_fast = networks(parts, main_data(parts), 1.0)
-    lower = column(fast, "clustering")
-    yield row_of("deterioration at learning rate 1.0", "0.08, diameter 6", "average clustering", lower, n_fast,
-                 f"at 0.1: {said(clustering)}; diameter {said(column(fast, 'diameter'))}; outputs saturate",
-                 first_true((np.quantile(lower, 0.95) < np.median(clustering), HOLDS),
-                            (np.median(lower) < np.median(clustering), WHERE, "outputs saturate")))
-    if "gradients of cifar10 at 0.1" in parts:
-        other, n = networks(parts, "cifar10", 0.1)
-        words, same = by_degrees(other)
-        found = column(other, "clustering")
-        yield row_of("durable across data sets: CIFAR-10", "0.215, diameter 4", "average clustering", found, n,
-                     f"diameter {said(column(other, 'diameter'))}; {words}",
-                     first_true((atypical(0.215, found), NOT), (same, EXPLAINED, "the degrees"), (True, HOLDS)))
+def diameter(parts):
+    rows, n = main_networks(parts, 0.1)
+    own, degrees = sample(rows, "diameter"), sample(rows, "diameter_degrees")
+    return "diameter", own, n, f"same in- and out-degrees: {said(degrees)}", first_true(
+        (own["value"] != 4, NOT), (degrees["value"] == own["value"], EXPLAINED, "the degrees"), (True, HOLDS))
+
+
+def clustering(parts):
+    rows, n = main_networks(parts, 0.1)
+    verdict, rank, words = number_of_source(rows, "clustering", 0.279)
+    return "average clustering", sample(rows, "clustering"), n, f"{rank}; {words}", verdict
+
+
+def slow(parts):
+    rows, n = main_networks(parts, 0.01)
+    verdict, rank, words = number_of_source(rows, "clustering", 0.259)
+    beside = f"{rank}; diameter {said(sample(rows, 'diameter'))}; {words}"
+    return "average clustering", sample(rows, "clustering"), n, beside, verdict
+
+
+def hubs(parts):
+    rows, n = main_networks(parts, 0.1)
+    return ("skew of out-degrees", sample(rows, "out_skew"), n,
+            f"shuffled entries: {said(sample(rows, 'shuffled_skew'))}",
+            first_true((np.mean(column(rows, "out_skew") > column(rows, "shuffled_skew")) > 0.95, HOLDS)))
+
+
+def inputs_decide(parts):
+    rows, n = main_networks(parts, 0.1)
+    return ("correlation of a unit's links with |x|", sample(rows, "explained"), n,
+            "by construction: the gradient of one sample is an outer product",
+            first_true((np.median(column(rows, "explained")) > 0.9, EXPLAINED, "rank one")))
+
+
+def deterioration(parts):
+    usual, n_usual = main_networks(parts, 0.1)
+    fast, n = main_networks(parts, 1.0)
+    p = stats.mannwhitneyu(column(fast, "clustering"), column(usual, "clustering"), alternative="less").pvalue
+    return ("average clustering", sample(fast, "clustering"), n,
+            f"at 0.1 {said(sample(usual, 'clustering'))}, {n_usual}; lower by a rank test, p = {p:.1g}; diameter "
+            f"{said(sample(fast, 'diameter'))}", first_true((p < 0.01, HOLDS)))
+
+
+def cifar10(parts):
+    rows, n = networks(parts, "cifar10", 0.1)
+    verdict, rank, words = number_of_source(rows, "clustering", 0.215)
+    beside = f"{rank}; diameter {said(sample(rows, 'diameter'))}; {words}"
+    return "average clustering", sample(rows, "clustering"), n, beside, verdict
+
+
+def boltzmann(parts):
     machines = {row["steps"]: row for row in parts["rbm"]}
     before, after = machines[min(machines)], machines[max(machines)]
-    yield row_of("gradients of Boltzmann machines are alike", "hoped for", "clustering over that of shuffled entries",
-                 from_row(after, "over_shuffled"), f"{after['runs']} machines",
-                 f"untrained {before['over_shuffled']:.2g}; over that of the same degrees {after['excess']:.2f} "
-                 f"({after['excess_low']:.2f} to {after['excess_high']:.2f})",
-                 first_true((after["over_shuffled_low"] <= 1, NOT),
-                            (after["excess_low"] <= 1, EXPLAINED, "the degrees"), (True, HOLDS)))
-    yield from weight_claims([row for row in parts["weights"] if row["when"] == "trained"])
+    return ("clustering over that of shuffled entries", of_row(after, "over_shuffled"), f"{after['runs']} machines",
+            f"untrained {said(of_row(before, 'over_shuffled'))}; over that of the same degrees "
+            f"{said(of_row(after, 'excess'))}",
+            first_true((after["over_shuffled_low"] <= 1, NOT), (after["excess"] <= 1.1, EXPLAINED, "the degrees"),
+                       (True, HOLDS)))
 
 
-def weight_claims(rows):
+def weights(parts):
+    rows = pick(parts["weights"], when="trained", method="sample")
     nets = {}
     for row in rows:
-        if row["method"] == "sample":
-            nets.setdefault(row["init"], []).append(row)
-    small = max(nets, key=lambda init: np.median(column(nets[init], "over_shuffled")))
-    others = {init: column(found, "over_shuffled") for init, found in nets.items() if init != small}
-    like_shuffled = np.quantile(column(nets[small], "over_shuffled"), 0.05) <= 1.05
-    seeds = len({row["seed"] for row in rows})
-    seeds = f"{seeds} seed{'s' * (seeds > 1)}"
-    yield row_of("trained weights are not a complex network", "not one", "clustering over that of shuffled entries",
-                 column(nets[small], "over_shuffled"), f"2 nets from {small}, {seeds}",
-                 "; ".join(f"from {init} {said(found)}" for init, found in others.items())
-                 + f"; over that of the same degrees {said(column(nets[small], 'over_degrees'))}",
-                 first_true((like_shuffled, HOLDS), (all(np.median(found) <= 1.05 for found in others.values()), WHERE,
-                                                     "the initial weights are large")))
+        nets.setdefault((row["net"], row["init"]), []).append(row)
+    found = {net: sample(own, "over_shuffled") for net, own in nets.items()}
+    worst = max(found, key=lambda net: found[net]["value"])
+    plain = {init: all(found[net]["value"] <= 1.05 for net in found if net[1] == init) for _, init in found}
+    beside = "; ".join(f"{net}, {init}: {said(found[net, init])}" for net, init in found if (net, init) != worst)
+    return (f"clustering over that of shuffled entries, {worst[0]}, {worst[1]}", found[worst],
+            f"{len(nets[worst])} seed" + "s" * (len(nets[worst]) > 1),
+            f"{beside}; over that of the same degrees {said(sample(nets[worst], 'over_degrees'))}",
+            first_true((all(plain.values()), HOLDS),
+                       (any(plain.values()), WHERE, f"the init is {any_of(k for k, v in plain.items() if v)}")))
+
+
+def thresholding(parts):
+    rows, n = main_networks(parts, 0.1)
+    ratios = column(rows, "threshold_commonest") / column(rows, "commonest")
     pairs = {}
-    for row in rows:
-        if row["layers"] == "merged":
-            pairs.setdefault(row["init"], {}).setdefault(row["seed"], {})[row["method"]] = row["units_of_commonest"]
-    ratios = {init: [pair["threshold"] / pair["sample"] for pair in found.values()] for init, found in pairs.items()}
-    more = [init for init, found in ratios.items() if np.quantile(found, 0.05) > 1]
-    most = max(ratios, key=lambda init: np.median(ratios[init]))
-    yield row_of("thresholding multiplies degrees", "in words", "inputs of the commonest degree, over those when drawn",
-                 ratios[most], f"{seeds}, {most}",
-                 "; ".join(f"from {init} {said(found)}" for init, found in ratios.items() if init != most),
-                 first_true((len(more) == len(ratios), HOLDS), (more, WHERE, f"the init is {' or '.join(more)}")))
+    for row in pick(parts["weights"], when="trained", layers="merged"):
+        pairs.setdefault(row["init"], {}).setdefault(row["seed"], {})[row["method"]] = row["units_of_commonest"]
+    of_weights = {init: [pair["threshold"] / pair["sample"] for pair in own.values()] for init, own in pairs.items()}
+    return ("inputs of the commonest degree, over those when drawn", experiment.spread(value=ratios), n,
+            "of weights: " + "; ".join(f"{said(experiment.spread(value=found))} from {init}, n = {len(found)}"
+                                       for init, found in of_weights.items()),
+            first_true((np.quantile(ratios, 0.05) > 1, HOLDS)))
 
 
-def tail_claims(parts):
-    rows = {(row["data"], row["what"], row["when"]): row for row in parts["tails"] if row["layer"] == 1}
-    names = list(dict.fromkeys(data for data, *_ in rows))
-    noises = [rows[name, "weights", "after"] for name in names if name.startswith("noise")]
-    images = [rows[name, "weights", "after"] for name in names if not name.startswith("noise")]
-    first, untrained = images[0], rows[images[0]["data"], "weights", "before"]
-    n = f"{first['runs']} runs on {first['data']}"
-
-    def also(key, some):
-        return "".join(f"; {row['data']} {row[key]:.2f} ({row[key + '_low']:.2f} to {row[key + '_high']:.2f})"
-                       for row in some)
-
-    heavy = [row["data"] for row in images if row["skew_low"] > 1.2 * untrained["skew"]]
-    yield row_of("trained weights have heavy tails", "histogram", "skew of |w|", from_row(first, "skew"), n,
-                 f"untrained {untrained['skew']:.2f}{also('skew', images[1:])}",
-                 first_true((len(heavy) == len(images), HOLDS), (heavy, WHERE, f"the data are {' or '.join(heavy)}")))
-    trained = [row for row in rows.values() if row["when"] == "after"]
-    out, total = (sum(row[key] for row in trained) for key in ("power_law_ruled_out", "runs"))
-    by_what = {what: [row for row in trained if row["what"] == what] for what in ("weights", "gradients")}
-    words = ", ".join(f"{what} {sum(row['power_law_ruled_out'] for row in found)} of "
-                      f"{sum(row['runs'] for row in found)}" for what, found in by_what.items() if found)
-    yield row_of("not a power law", "by eye", "share of tails where it is ruled out", share(out, total),
-                 f"{total} trained tails",
-                 f"{words}; by bootstrap of the searched tail (p < 0.1) or a law that fits better",
-                 first_true((out > 0.9 * total, HOLDS), (out > total / 2, WHERE, "the tail is long enough to tell")))
-    below = [row["data"] for row in images if row["beta_high"] < 1]
-    yield row_of("perhaps stretched exponential", "a guess", "exponent over the top 90 %", from_row(first, "beta"), n,
-                 f"stretched where below 1; untrained, a half-normal law, {untrained['beta']:.2f}"
-                 f"{also('beta', images[1:] + noises)}",
-                 first_true((len(below) == len(images), HOLDS), (below, WHERE, f"the data are {' or '.join(below)}")))
-    worst = max(noises, key=lambda row: row["skew"])
-    yield row_of("lost on noise", "histogram", "skew of |w|", from_row(worst, "skew"),
-                 f"{worst['runs']} runs on {worst['data']}", f"untrained {untrained['skew']:.2f}{also('skew', images)}",
-                 first_true((worst["skew_high"] < min(row["skew_low"] for row in images), HOLDS)))
-    hidden = {row["step"]: row for row in parts["deltas"] if row["layer"] == 1}
-    last = hidden[max(hidden)]
-    yield row_of("cached deltas have heavy tails", "histogram", f"skew of |delta| at step {max(hidden):,}",
-                 from_row(last, "skew"), f"{last['runs']} runs", f"within a sample {last['skew_within']:.2g}",
-                 first_true((last["skew_low"] > 2 * last["skew_within"], EXPLAINED, "samples that differ in scale")))
-    fits = [row for row in parts["fractal"] if "normal_is_closer" in row]
-    closer, total = (sum(row[key] for row in fits) for key in ("normal_is_closer", "runs"))
-    yield row_of("a Kronecker fractal has a like histogram", "by eye", "KS distance of standardised logarithms",
-                 from_row(fits[0], "standardised_distance"), f"{fits[0]['runs']} runs on {fits[0]['matrix']}",
-                 f"raw {fits[0]['raw_distance']:.2f}; a normal law {fits[0]['normal_distance']:.2f}, nearer in "
-                 f"{closer} of {total}",
-                 first_true((fits[0]["standardised_distance"] > 0.2, NOT), (share(closer, total)["value_high"] >= 0.5,
-                            EXPLAINED, "any product's normal logarithm"), (True, HOLDS)))
+def tails_of(parts, what):
+    """{data: row} of the trained first layers on images, and on noise; and the untrained row of the first data set."""
+    rows = pick(parts["tails"], layer=1, what=what)
+    after = {row["data"]: row for row in rows if row["when"] == "after"}
+    images = {data: row for data, row in after.items() if not data.startswith("noise")}
+    noise = {data: row for data, row in after.items() if data.startswith("noise")}
+    return images, noise, pick(rows, when="before", data=next(iter(images)))[0]
 
 
-def sparse_claims(parts):
-    rows = parts["sparse"]
-    criteria = [row for row in rows if row["part"] == "criteria"]
-    dense, few = criteria[0], next(row for row in criteria if row["what"] == "magnitude"
-                                   and 2000 < row["parameters"] <= 3180)
-    yield row_of("most of the accuracy with few parameters", "0.832",
-                 f"test accuracy with {few['parameters']:,} of {dense['parameters']:,}", from_row(few, "accuracy"),
-                 f"{few['runs']} runs", f"all of them: {dense['accuracy']:.3f}",
-                 first_true((few["accuracy_low"] > 0.9 * dense["accuracy"], HOLDS)))
-    recipe = {what: [row for row in rows if row["part"] == "recipe" and row["what"] == what]
-              for what in ("dense", "halved")}
-    # The widest interval that the two ends allow.
-    ends = {what: {"value" + end: found[-1]["microseconds" + end] / found[0]["microseconds" + other]
-                   for end, other in (("", ""), ("_low", "_high"), ("_high", "_low"))}
-            for what, found in recipe.items()}
-    grown = {what: end["value"] for what, end in ends.items()}
-    units = [found["hidden"] for found in recipe["halved"]]
+def also(key, rows):
+    return "; ".join(f"{data} {said(of_row(row, key))}" for data, row in rows.items())
+
+
+def heavy_weights(parts):
+    images, _, untrained = tails_of(parts, "weights")
+    heavy = [data for data, row in images.items() if row["skew_low"] > 1.2 * untrained["skew"]]
+    (data, row), *others = images.items()
+    return (f"skew of |weights| on {data}", of_row(row, "skew"), f"{row['runs']} runs",
+            "; ".join(filter(None, [f"untrained {said(of_row(untrained, 'skew'))}", also("skew", dict(others))])),
+            first_true((len(heavy) == len(images), HOLDS), (heavy, WHERE, f"the data are {any_of(heavy)}")))
+
+
+def heavy_gradients(parts):
+    images, noise, untrained = tails_of(parts, "gradients")
+    heavy = [data for data, row in images.items() if row["skew_low"] > 2]
+    (data, row), *others = images.items()
+    return (f"skew of |gradients| on {data}", of_row(row, "skew"), f"{row['runs']} runs",
+            "an exponential law has 2; " + "; ".join(filter(None, [
+                f"untrained {said(of_row(untrained, 'skew'))}", also("skew", dict(others) | noise)])),
+            first_true((len(heavy) == len(images), HOLDS), (heavy, WHERE, f"the data are {any_of(heavy)}")))
+
+
+def no_power_law(parts):
+    kinds = {}
+    for what in ("weights", "gradients"):
+        images, *_ = tails_of(parts, what)
+        kinds[what] = [sum(row[key] for row in images.values()) for key in ("power_law_ruled_out", "runs")]
+    hidden = pick(parts["deltas"], layer=1)[-1]
+    kinds["deltas"] = [hidden["power_law_ruled_out"], hidden["runs"]]
+    shown = min(kinds, key=lambda what: kinds[what][0] / kinds[what][1])
+    out = [what for what, (count, total) in kinds.items() if count >= 0.9 * total]
+    return (f"share of tails of {shown} where it is ruled out", share(*kinds[shown]), f"{kinds[shown][1]} nets",
+            "; ".join(f"{what} {count} of {total}" for what, (count, total) in kinds.items())
+            + "; by bootstrap of the searched tail (p < 0.1), or a law that fits better",
+            first_true((len(out) == len(kinds), HOLDS), (out, WHERE, f"the tails are those of {any_of(out)}")))
+
+
+def stretched(parts):
+    images, _, untrained = tails_of(parts, "weights")
+    best = {data: row["top_90_percent"] for data, row in images.items()}
+    found = [data for data, law in best.items() if law.startswith("stretched") and images[data]["beta_high"] < 1]
+    data, row = next(iter(images.items()))
+    return (f"exponent over the top 90 % on {data}", of_row(row, "beta"), f"{row['runs']} runs",
+            "best law: " + "; ".join(f"{data} {law}" for data, law in best.items())
+            + f"; stretched below 1, untrained {said(of_row(untrained, 'beta'))}",
+            first_true((len(found) == len(images), HOLDS), (found, WHERE, f"the data are {any_of(found)}")))
+
+
+def lost_on_noise(parts):
+    images, noise, untrained = tails_of(parts, "weights")
+    worst = max(noise, key=lambda data: noise[data]["skew"])
+    return (f"skew of |weights| on {worst}", of_row(noise[worst], "skew"), f"{noise[worst]['runs']} runs",
+            f"untrained {said(of_row(untrained, 'skew'))}; {also('skew', images)}",
+            first_true((noise[worst]["skew_low"] <= 1.2 * untrained["skew"] and noise[worst]["skew_high"]
+                        < min(row["skew_low"] for row in images.values()), HOLDS)))
+
+
+def heavy_deltas(parts):
+    last = pick(parts["deltas"], layer=1)[-1]
+    return (f"skew of |deltas| at step {last['step']:,}", of_row(last, "skew"), f"{last['runs']} runs",
+            f"within a sample {said(of_row(last, 'skew_within'))}",
+            first_true((last["skew_low"] <= 2, NOT), (last["skew_within"] < last["skew_low"] / 2, EXPLAINED,
+                                                      "samples that differ in scale"), (True, HOLDS)))
+
+
+def fractal(parts):
+    row = next(row for row in parts["fractal"] if "normal_is_closer" in row)
+    closer, total = row["normal_is_closer"], row["runs"]
+    return (f"KS distance of logarithms, {row['matrix']}", of_row(row, "large_order_distance"), f"{total} runs",
+            f"before standardising {said(of_row(row, 'raw_distance'))}; a normal law "
+            f"{said(of_row(row, 'normal_distance'))}, nearer in {closer} of {total}",
+            first_true((row["large_order_distance"] > 0.2, NOT), (share(closer, total)["value_high"] >= 0.5, EXPLAINED,
+                       "any product's normal logarithm"), (True, HOLDS)))
+
+
+def few_parameters(parts):
+    dense, *others = pick(parts["sparse"], part="criteria")
+    few = next(row for row in pick(others, what="magnitude") if 2000 < row["parameters"] <= 3180)
+    return (f"test accuracy with {few['parameters']:,} of {dense['parameters']:,}", of_row(few, "accuracy"),
+            f"{few['runs']} runs", f"all of them: {said(of_row(dense, 'accuracy'))}",
+            first_true((few["accuracy_low"] > 0.9 * dense["accuracy"], HOLDS)))
+
+
+def cost(parts):
+    recipe = {what: pick(parts["sparse"], part="recipe", what=what) for what in ("dense", "halved")}
+    # The widest interval that those of the two ends allow.
+    grown = {what: {"value" + end: rows[-1]["microseconds" + end] / rows[0]["microseconds" + other]
+                    for end, other in (("", ""), ("_low", "_high"), ("_high", "_low"))}
+             for what, rows in recipe.items()}
+    narrow, wide = (recipe["halved"][k]["hidden"] for k in (0, -1))
     gain = [row["hidden"] for row, other in zip(recipe["halved"], recipe["dense"], strict=True)
-            if row["microseconds"] < other["microseconds"]]
-    yield row_of("cost no longer grows with hidden units", "in words",
-                 f"time of a step, {units[-1]} units over {units[0]}", ends["halved"], f"{few['runs']} runs",
-                 f"dense: {grown['dense']:.1f}; the pruned run is the faster one "
-                 + (f"from {min(gain)} units on" if gain else "nowhere"),
-                 first_true((grown["halved"] < 1.5, HOLDS), (gain and grown["halved"] < grown["dense"] / 2, WHERE,
-                            f"there are {min(gain, default=0)} units or more")))
-    overlap = [row for row in rows if row["part"] == "overlap"]
-    early = next(row for row in overlap if row["step"] > 0)
-    late = overlap[-2] if len(overlap) > 1 else overlap[-1]
-    yield row_of("large weights stay large", "in words", f"share of the largest at the end so after {early['step']:,}",
-                 from_row(early, "overlap"), f"{early['runs']} runs",
-                 f"after {late['step']:,} samples of {overlap[-1]['step']:,}: {late['overlap']:.0%}; chance "
-                 f"{early['chance']:.0%}",
-                 first_true((early["overlap"] > 0.8, HOLDS), (late["overlap"] > 0.8, WHERE,
-                                                              "training is well under way")))
+            if row["microseconds_high"] < other["microseconds_low"]]
+    return (f"time of a run, {wide:,} units over {narrow}", grown["halved"], f"{recipe['halved'][0]['runs']} runs",
+            f"dense {said(grown['dense'])}; the pruned run is faster at {', '.join(map(str, gain)) or 'no'} units",
+            first_true((grown["halved"]["value_high"] < 1.5, HOLDS),
+                       (gain and grown["halved"]["value_high"] < grown["dense"]["value_low"], WHERE,
+                        f"there are {min(gain, default=0)} units or more")))
+
+
+def stay_large(parts):
+    rows = pick(parts["sparse"], part="overlap")
+    end = rows[-1]["step"]
+    tenth = next(row for row in rows if row["step"] >= end / 10)
+    most = next(row["step"] for row in rows if row["overlap_low"] > 0.8)
+    return (f"share of the largest at the end so after {tenth['step']:,} of {end:,} samples",
+            of_row(tenth, "overlap"), f"{tenth['runs']} runs", f"before training {said(of_row(rows[0], 'overlap'))}; "
+            f"chance {tenth['chance']:.0%}; four fifths after {most:,}",
+            first_true((tenth["overlap_low"] > 0.8, HOLDS), (tenth["overlap_low"] < 2 * rows[0]["overlap_high"], NOT),
+                       (most < end, WHERE, f"{most / end:.0%} of training is over")))
+
+
+def recurrent(parts):
     dense, blocks, *_ = parts["recurrent"]
-    yield row_of("recurrent nets too", "announced", f"test accuracy with {blocks['what']} of the recurrent weights",
-                 from_row(blocks, "accuracy"), f"{blocks['runs']} runs",
-                 f"dense {dense['accuracy']:.3f}; a step is {blocks['times_faster']:.1f} times faster",
-                 first_true((dense["accuracy"] - blocks["accuracy"] < 0.02 and blocks["times_faster"] > 1, HOLDS)))
+    return (f"test accuracy with {blocks['what']} of the recurrent weights", of_row(blocks, "accuracy"),
+            f"{blocks['runs']} runs", f"dense {said(of_row(dense, 'accuracy'))}; a step is "
+            f"{blocks['times_faster']:.1f} times faster (one timing)",
+            first_true((dense["accuracy"] - blocks["accuracy"] < 0.02 and blocks["times_faster"] > 1, HOLDS)))
 
 
-def second_order_claims(parts):
-    rows = {(row["part"], row["what"]): row for row in parts["second order"]}
-    exact = rows["inverse", "complex-step"]
-    beyond = [row["error"] for row in parts["second order"] if row.get("share", 0) > 1]
-    yield row_of("the functional inverse is Newton's step", "to r = 1e-9", "relative difference, complex step",
-                 from_row(exact, "error"), f"{exact['runs']} runs",
-                 f"{min(beyond):.0%} to {max(beyond):.0%} where the batch is larger",
-                 first_true((exact["error"] > 1e-6, NOT), (min(beyond) > 1e-6, WHERE,
-                            "a batch has no more samples than inputs"), (True, HOLDS)))
-    points = rows["index", "critical points"]
-    newton, ours, shifted = (rows["race", f"digits, {name}"] for name in ("Newton", "saddle-free", "shifted"))
-    yield row_of("saddle-free steps are needed", "in words", "loss after saddle-free steps", from_row(ours, "loss"),
-                 f"{ours['runs']} runs",
-                 f"pure Newton {newton['loss']:.3g}, at {newton['negative']:.0f} negative eigenvalues; shifted "
-                 f"eigenvalues {shifted['loss']:.3g}; index and loss of {points['points']} critical points correlate "
-                 f"at {points['spearman']:.2f}",
-                 first_true((newton["loss"] < 1.2 * ours["loss"], NOT), (shifted["loss"] < 1.2 * ours["loss"], WHERE,
-                            "negative eigenvalues are not shifted away"), (True, HOLDS)))
-    spectra = {when: [row for row in parts["spectrum"] if row["what"] == f"digits, {when}"]
-               for when in ("untrained", "trained")}
-    decades = {when: column(found, "decades") for when, found in spectra.items()}
-    trained = spectra["trained"]
-    yield row_of("anisotropy at all scales", "in words", "decades between small and large curvatures",
-                 decades["trained"], f"{len(trained)} nets",
-                 f"untrained {said(decades['untrained'])}; negative {said(column(trained, 'negative'))} of "
-                 f"{trained[0]['parameters']}, untrained {said(column(spectra['untrained'], 'negative'))}",
-                 first_true((np.quantile(decades["trained"], 0.05) > 2, HOLDS)))
-    full = [row for row in parts["lyapunov"] if row["part"] == "full batch"]
-    positive = [row for row in full if row["positive"] > row["runs"] / 2]
-    best = max(full, key=lambda row: row["exponent"])
-    window = max(full, key=lambda row: row["highest_window"])
-    yield row_of("positive Lyapunov exponents", "expected",
-                 f"largest exponent per step, rate {best['learning_rate']:g}",
-                 from_row(best, "exponent"), f"{best['runs']} runs",
-                 f"positive in most runs at {len(positive)} of {len(full)} rates; windows reach "
-                 f"{window['highest_window']:.2g} at {window['learning_rate']:g}",
-                 first_true((len(positive) == len(full), HOLDS), (positive, WHERE, "the rate is " + " or ".join(
-                     f"{row['learning_rate']:g}" for row in positive))))
-    third = [row for row in parts["second order"] if row["part"] == "third"]
-    saved = column(third, "fewer_percent")
-    yield row_of("third order is practicable", "hoped for", "iterations saved by Chebyshev's step, %", saved,
-                 f"{sum(row['cases'] for row in third)} starts, {len(third)} problems",
-                 "near a minimum, for one more product an iteration",
-                 first_true((min(saved) > 10, HOLDS)))
+def inverse(parts):
+    rows = pick(parts["second order"], part="inverse")
+    exact = pick(rows, what="complex-step")[0]
+    beyond = [row for row in rows if row.get("share", 0) > 1]
+    low, high = min(row["error"] for row in beyond), max(row["error"] for row in beyond)
+    return ("relative difference, complex step", of_row(exact, "error"), f"{exact['runs']} runs",
+            f"{low:.0%} to {high:.0%} where the batch is larger",
+            first_true((exact["error_high"] > 1e-6, NOT),
+                       (low > 1e-6, WHERE, "a batch has no more samples than inputs"), (True, HOLDS)))
 
 
-def motif_claims(parts):
-    rows = parts["motifs"]
-    n = f"6 nets of {rows[0]['runs']} seeds"
-    learning = {(row["data"], row["init"], row["labels"]): row for row in rows if row["part"] == "learning"}
-    real = {key[:2]: row for key, row in learning.items() if key[2] == "real"}
-    control = [row for key, row in learning.items() if key[2] == "shuffled"]
-    raised, tested = (sum(row[key] for row in control) for key in ("raised", "tested"))
-    least = {init: min(row["raised"] for (_, other), row in real.items() if other == init) for _, init in real}
-    shaped = [init for init, lowest in least.items() if lowest]
-    yield row_of("learning shapes the topology", "motifs", "motifs that learning raises, %",
-                 [100 * row["raised"] / row["tested"] for row in real.values()], n,
-                 f"shuffled labels {raised} of {tested:,}; " + ", ".join(
-                     f"{row['raised']} of {row['tested']} ({data}, {init})" for (data, init), row in real.items()),
-                 first_true((raised >= sum(row["raised"] for row in real.values()), NOT),
-                            (shaped == list(least), HOLDS), (shaped, WHERE, f"the init is {' or '.join(shaped)}")))
-    beyond = {}
+def saddle_free(parts):
+    rows = {row["what"]: row for row in parts["second order"] if row["part"] in ("race", "index")}
+    newton, ours, shifted = (rows[f"digits, {name}"] for name in ("Newton", "saddle-free", "shifted"))
+    points = rows["critical points"]
+    return ("loss after saddle-free steps", of_row(ours, "loss"), f"{ours['runs']} runs",
+            f"pure Newton {said(of_row(newton, 'loss'))}, with {newton['negative']:.0f} negative eigenvalues; shifted "
+            f"eigenvalues {said(of_row(shifted, 'loss'))}; index and loss of {points['points']} critical points "
+            f"correlate at {points['spearman']:.2f}",
+            first_true((newton["loss_low"] < ours["loss_high"], NOT), (shifted["loss_low"] < ours["loss_high"], WHERE,
+                       "eigenvalues are not shifted"), (True, HOLDS)))
+
+
+def anisotropy(parts):
+    trained, untrained = (pick(parts["spectrum"], what=f"digits, {when}") for when in ("trained", "untrained"))
+    size = trained[0]["parameters"]
+    random = np.random.default_rng(0).normal(size=(size, size))
+    chance = second_order.spectrum_row(np.linalg.eigvalsh(random @ random.T))["decades"]
+    return ("decades from small to large curvatures", sample(trained, "decades"), f"{len(trained)} nets",
+            f"untrained {said(sample(untrained, 'decades'))}; a random (Wishart) matrix {chance:.1f}; of {size} "
+            f"eigenvalues {said(sample(trained, 'flat'))} are rounding, {said(sample(trained, 'negative'))} negative",
+            first_true((np.quantile(column(trained, "decades"), 0.05) > chance, HOLDS)))
+
+
+def lyapunov_exponents(parts):
+    found = {part: [row for row in parts["lyapunov"] if row["part"] == part]
+             for part in ("full batch", "single samples", "essay's net")}
+    positive = {part: [row["learning_rate"] for row in found[part] if row["positive"] > row["runs"] / 2]
+                for part in ("full batch", "single samples")}
+    copies = found["essay's net"]
+    essays = [row for row in copies if row["exponent_low"] > 0.02]
+    sound = [row for row in found["full batch"] if "highest_window" in row]
+    window = max(sound, key=lambda row: row["highest_window"])
+    rates = " or ".join(f"{rate:g}" for rate in positive["full batch"])
+    singles = " and ".join(f"{rate:g}" for rate in positive["single samples"])
+    return ("share of learning rates with one in most runs, full batch",
+            share(len(positive["full batch"]), len(found["full batch"])),
+            f"{len(found['full batch'])} rates, {found['full batch'][0]['runs']} runs each",
+            f"sample by sample at {singles or 'no rate'}; two copies of the essay's net part in {len(essays)} of "
+            f"{len(copies)} settings; windows reach {window['highest_window']:.2g}",
+            first_true((len(positive["full batch"]) == len(found["full batch"]), HOLDS),
+                       (rates, WHERE, f"the rate is {rates}"), (singles or essays, WHERE, "samples come one by one")))
+
+
+def third_order(parts):
+    rows = pick(parts["second order"], part="third")
+    cases, ended = (sum(row[key] for row in rows) for key in ("cases", "both_ended"))
+    saved = experiment.spread(value=column(rows, "fewer_percent"))
+    return ("iterations saved by Chebyshev's step, %", saved, f"{len(rows)} problems, {cases} starts",
+            f"both end in {ended}; one more product an iteration, near a minimum; seconds are not compared",
+            first_true((saved["value_low"] > 10 and ended > 0.9 * cases, HOLDS)))
+
+
+def learned_motifs(parts):
+    """{(init, labels): [raised, created, tested]} over the data sets, and how many nets of how many seeds."""
+    found = {}
+    rows = pick(parts["motifs"], part="learning")
     for row in rows:
-        if row["part"] == "beyond 2" and row["labels"] == "real" and row["epoch"] == 0:
-            beyond.setdefault(row["null"], {}).setdefault(row["init"], []).append(row["percent"])
-    layered = {init: np.mean(found) for init, found in beyond["layered"].items()}
-    fanmod = [value for found in beyond["fanmod"].values() for value in found]
-    biased = [init for init, value in layered.items() if value > 6]  # 5 % by chance, and some
-    yield row_of("initialisation biases it", "Z of untrained nets", "motifs of untrained nets beyond Z 2, %",
-                 np.concatenate(list(beyond["layered"].values())), n,
-                 ", ".join(f"{init} {value:.1f}" for init, value in layered.items())
-                 + f"; FANMOD's null, which detects layering: {min(fanmod):.0f} to {max(fanmod):.0f}",
-                 first_true((len(biased) == len(layered), HOLDS),
-                            (biased, WHERE, f"the init is {' or '.join(biased)}")))
-    plain, others = ([row["created"] for (_, init), row in real.items() if init.startswith("normal") == is_plain]
-                     for is_plain in (True, False))
-    yield row_of("non-trivial initialisations promote motifs", "in words", "motifs created beyond Z 2", others,
-                 f"4 nets of {rows[0]['runs']} seeds", f"from a small normal law: {', '.join(map(str, plain))}",
-                 first_true((sum(others) > sum(plain), HOLDS)))
+        own = found.setdefault((row["init"], row["labels"]), [0, 0, 0])
+        for place, key in enumerate(("raised", "created", "tested")):
+            own[place] += row[key]
+    return found, f"{len({(row['data'], row['init']) for row in rows})} nets of {rows[0]['runs']} seeds"
 
 
-SECTIONS = {"Gradient networks": gradient_claims, "Tails": tail_claims, "Sparse training": sparse_claims,
-            "Second order": second_order_claims, "Motifs": motif_claims}
+def more_often(one, other):
+    """Whether a share, (count, total), is larger than another: Fisher's exact test at 1 %."""
+    table = [[count, total - count] for count, total in (one, other)]
+    return stats.fisher_exact(table, alternative="greater").pvalue < 0.01
+
+
+def topology(parts):
+    found, n = learned_motifs(parts)
+    real, shuffled = ({init: (own[0], own[2]) for (init, of), own in found.items() if of == labels}
+                      for labels in ("real", "shuffled"))
+    control = tuple(sum(own[k] for own in shuffled.values()) for k in (0, 1))
+    shaped = [init for init, own in real.items() if more_often(own, control)]
+    return ("share of motifs that learning raises", share(*(sum(own[k] for own in real.values()) for k in (0, 1))), n,
+            ", ".join(f"{init} {own[0]} of {own[1]}" for init, own in real.items())
+            + f"; shuffled labels {control[0]} of {control[1]:,}",
+            first_true((shaped == list(real), HOLDS), (shaped, WHERE, f"the init is {any_of(shaped)}")))
+
+
+def initialisation(parts):
+    rows = pick(parts["motifs"], part="beyond 2", epoch=0)
+    layered = {}
+    for row in pick(rows, null="layered"):
+        layered.setdefault(row["init"], []).append(row)
+    fanmod = column(pick(rows, null="fanmod"), "percent")
+    medians = {init: column(own, "percent") for init, own in layered.items()}
+    biased = [init for init, own in layered.items() if min(row["percent_low"] for row in own) > 5]
+    return ("motifs of untrained nets beyond Z 2, %", experiment.spread(value=np.concatenate(list(medians.values()))),
+            f"{len(pick(rows, null='layered'))} groups of {rows[0]['runs']} seeds",
+            "layers kept; " + ", ".join(f"{init} {found.mean():.1f}" for init, found in medians.items())
+            + f", 5 by chance; FANMOD's null, which detects layering: {fanmod.min():.0f} to {fanmod.max():.0f}",
+            first_true((len(biased) == len(layered), HOLDS), (biased, WHERE, f"the init is {any_of(biased)}")))
+
+
+def promotion(parts):
+    found, n = learned_motifs(parts)
+    plain, others = ([own for (init, labels), own in found.items() if labels == "real"
+                      and init.startswith("normal") == is_plain] for is_plain in (True, False))
+    plain, others = (tuple(sum(own[k] for own in group) for k in (1, 2)) for group in (plain, others))
+    return ("share of motifs created beyond Z 2", share(*others), n,
+            f"{others[0]} of {others[1]}; from a small normal law {plain[0]} of {plain[1]}",
+            first_true((more_often(others, plain), HOLDS)))
+
+
+# By section: the claim, the source's number, and its function.
+CLAIMS = {
+    "Gradient networks": (
+        ("a diameter of 4", "4", diameter),
+        ("a clustering of 0.279", "0.279", clustering),
+        ("much the same at learning rate 0.01", "0.259, diameter 5", slow),
+        ("skewed out-degrees", "hubs", hubs),
+        ("inputs decide the degrees", "in words", inputs_decide),
+        ("deterioration at learning rate 1.0", "0.08, diameter 6", deterioration),
+        ("durable across data sets: CIFAR-10", "0.215, diameter 4", cifar10),
+        ("gradients of Boltzmann machines are alike", "hoped for", boltzmann),
+        ("trained weights are not a complex network", "not one", weights),
+        ("thresholding multiplies degrees", "in words", thresholding)),
+    "Tails": (
+        ("trained weights have heavy tails", "histogram", heavy_weights),
+        ("gradients have heavy tails", "in words", heavy_gradients),
+        ("cached deltas have heavy tails", "histogram", heavy_deltas),
+        ("not a power law", "by eye", no_power_law),
+        ("perhaps stretched exponential", "a guess", stretched),
+        ("lost on noise", "histogram", lost_on_noise),
+        ("a Kronecker fractal has a like histogram", "by eye", fractal)),
+    "Sparse training": (
+        ("most of the accuracy with few parameters", "0.832", few_parameters),
+        ("cost no longer grows with hidden units", "in words", cost),
+        ("large weights stay large", "in words", stay_large),
+        ("recurrent nets too", "announced", recurrent)),
+    "Second order": (
+        ("the functional inverse is Newton's step", "to r = 1e-9", inverse),
+        ("saddle-free steps are needed", "in words", saddle_free),
+        ("anisotropy at all scales", "in words", anisotropy),
+        ("positive Lyapunov exponents", "expected", lyapunov_exponents),
+        ("third order is practicable", "hoped for", third_order)),
+    "Motifs": (
+        ("learning shapes the topology", "motifs", topology),
+        ("initialisation biases it", "Z of untrained nets", initialisation),
+        ("non-trivial initialisations promote motifs", "in words", promotion)),
+}
 
 
 def ledger(parts):
-    """A row for each claim."""
-    return [{"section": section} | row for section, claims in SECTIONS.items() for row in claims(parts)]
+    """A row for each claim, with value, value_low, value_high and a verdict, or why there is none."""
+    parts = Row({part: [Row(row) for row in rows] for part, rows in parts.items()})
+    rows = []
+    for section, claims in CLAIMS.items():
+        for claim, source, judge in claims:
+            row = {"section": section, "claim": claim, "source": source}
+            try:
+                quantity, number, n, beside, verdict = judge(parts)
+                row |= {"quantity": quantity} | number | {"n": n, "beside": beside, "verdict": verdict}
+            except NotMeasured as error:
+                row |= {"quantity": "", "n": "", "beside": str(error), "verdict": NOT_MEASURED}
+            rows.append(row)
+    return rows
 
 
 # ---- what is written --------------------------------------------------------------------------------------
@@ -462,26 +645,25 @@ def kind(row):
 
 
 def measured(row):
-    """The number of a row with its interval, in words."""
-    value, low, high = (f"{row['value' + end]:.3g}" for end in ("", "_low", "_high"))
-    return value if low == high else f"{value} ({low} to {high})"
+    """What is measured, its number with its interval, and n, in words."""
+    return f"{row['quantity']}: {said(row)}, {row['n']}" if "value" in row else ""
 
 
 def finding(rows):
     counts = {verdict: sum(kind(row) == verdict for row in rows) for verdict in VERDICTS}
+    lost = f", {counts[NOT_MEASURED]} could not be measured" if counts[NOT_MEASURED] else ""
     return (f"Of {len(rows)} claims {counts[HOLDS]} hold, {counts[EXPLAINED]} hold and are explained by something "
-            f"simpler, {counts[WHERE]} hold in places, {counts[NOT]} do not hold")
+            f"simpler, {counts[WHERE]} hold in places, {counts[NOT]} do not hold{lost}")
 
 
 def as_markdown(rows, caption):
     lines = ["# Claims", "", f"{finding(rows)}. {' '.join(caption.split())}", ""]
-    for section in SECTIONS:
-        lines += [f"## {section}", "", "| claim | source | what is measured | here | n | beside it | verdict |",
-                  "| --- | --- | --- | --- | --- | --- | --- |"]
+    for section in CLAIMS:
+        lines += [f"## {section}", "", "| claim | source | measured here | beside it | verdict |",
+                  "| --- | --- | --- | --- | --- |"]
         for row in rows:
             if row["section"] == section:
-                cells = (row["claim"], row["source"], row["quantity"], measured(row), row["n"], row["beside"],
-                         row["verdict"])
+                cells = (row["claim"], row["source"], measured(row), row["beside"], row["verdict"])
                 lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         lines.append("")
     return "\n".join(lines)
@@ -489,14 +671,14 @@ def as_markdown(rows, caption):
 
 @plots.styled
 def picture(rows, title, caption):
-    height = 0.46 * len(rows) + 0.3 * len(SECTIONS) + 1.7
+    height = 0.5 * len(rows) + 0.3 * len(CLAIMS) + 1.7
     figure, panels = plots.figure([["claims"]], 15, height, title, caption)
     axes, place = panels["claims"], 0.0
-    columns = {verdict: 0.30 + 0.042 * k for k, verdict in enumerate(VERDICTS)}
+    columns = {verdict: 0.30 + 0.042 * k for k, verdict in enumerate(VERDICTS) if verdict != NOT_MEASURED}
     for verdict, x in columns.items():
         axes.text(x, -0.4, verdict.removesuffix(" by").replace(" ", "\n", 2), fontsize=8, ha="center", va="bottom",
                   color=VERDICTS[verdict])
-    for section in SECTIONS:
+    for section in CLAIMS:
         axes.text(0, place, section, fontweight="bold", fontsize=10, va="center")
         place += 0.8
         for row in (row for row in rows if row["section"] == section):
@@ -504,13 +686,12 @@ def picture(rows, title, caption):
             axes.text(0.005, place, row["claim"], fontsize=9, va="center")
             axes.text(0.205, place, row["source"], fontsize=8, va="center", color=plots.GREY)
             color = VERDICTS[kind(row)]
-            axes.plot(columns[kind(row)], place, "o", color=color, ms=8)
-            axes.text(0.46, place - 0.2, f"{row['quantity']}: {measured(row)}, {row['n']}", fontsize=8, va="center")
-            beside = textwrap.shorten(row["beside"], 160, placeholder=" ...")
-            axes.text(0.46, place + 0.2, beside, fontsize=7, va="center", color=plots.GREY)
-            if row["verdict"] != kind(row):
-                because = row["verdict"].removeprefix("holds").lstrip(", ")
-                axes.text(1, place - 0.2, because, fontsize=8, va="center", ha="right", color=color)
+            if kind(row) in columns:
+                axes.plot(columns[kind(row)], place, "o", color=color, ms=8)
+            axes.text(0.46, place - 0.28, row["verdict"], fontsize=8, va="center", color=color, fontweight="bold")
+            axes.text(0.46, place + 0.02, measured(row), fontsize=8, va="center")
+            beside = textwrap.shorten(row["beside"], 165, placeholder=" ...")
+            axes.text(0.46, place + 0.3, beside, fontsize=7, va="center", color=plots.GREY)
             place += 1
     axes.set(xlim=(0, 1), ylim=(place - 0.5, -1.4), xticks=[], yticks=[])
     axes.spines[["left", "bottom"]].set_visible(False)
@@ -519,14 +700,17 @@ def picture(rows, title, caption):
 
 def main():
     experiment.check_positive(JOBS=JOBS, RUNS=RUNS, DRAWS=DRAWS)
-    runs = 4 if QUICK else RUNS
-    parts = read(PARTS) if PARTS else measure(QUICK, JOBS, CLUSTER, STORE, runs, SEED)
+    if PARTS:
+        how, data, parts = read(PARTS)
+    else:
+        how = {"quick": QUICK, "runs": min(RUNS, 4) if QUICK else RUNS, "seed": SEED}
+        data, parts = measure(QUICK, JOBS, CLUSTER, STORE, how["runs"], SEED)
+    datasets.loaded[:] = data
     rows = ledger(parts)
-    caption = (f"{'Trial on built-in data. ' if QUICK else ''}Medians and middle 90 % over n; shares with their exact "
-               f"interval; seeds from {SEED} on.\n"
-               + "; ".join(dict.fromkeys(rows[0]["source"] for what, rows in parts.items() if "gradients" in what))
-               + ".")
-    files = {".md": as_markdown(rows, caption), "_parts.json": parts}
+    sources = dict.fromkeys(entry["source"] for entry in data if entry["name"] in ("mnist", "cifar10", "glyphs"))
+    caption = (f"{'Trial on built-in data. ' if how['quick'] else ''}Medians and the middle 90 % over n; a share has "
+               f"its exact interval. Seeds from {how['seed']} on.\nData: {'; '.join(sources)}.")
+    files = {".md": as_markdown(rows, caption), "_parts.json": {"how": how, "data": data, "parts": parts}}
     return rows, picture(rows, finding(rows), caption), files
 
 

@@ -193,11 +193,14 @@ def slow(parts, units, steps, damping, runs, seed):
 def spectrum_row(values):
     """What a row says of a spectrum; an eigenvalue counts as negative below rounding of the largest.
 
-    decades: between the 5th and the 95th percentile of the sizes.
+    flat: those that are no larger in size; decades: between the 5th and the 95th percentile of the sizes of the others.
     """
-    small, large = np.quantile(np.abs(values), (0.05, 0.95))
-    return {"parameters": len(values), "negative": int(np.count_nonzero(values < -1e-10 * np.abs(values).max())),
-            "least": values[0], "largest": values[-1], "decades": np.log10(large / small) if small else np.inf}
+    sizes = np.abs(values)
+    curved = sizes[sizes > 1e-10 * sizes.max()]
+    small, large = np.quantile(curved, (0.05, 0.95)) if len(curved) else (1.0, 1.0)
+    return {"parameters": len(values), "negative": int(np.count_nonzero(values < -1e-10 * sizes.max())),
+            "flat": len(values) - len(curved), "least": values[0], "largest": values[-1],
+            "decades": np.log10(large / small)}
 
 
 # ---- 2: the functional inverse ----------------------------------------------------------------------------
