@@ -3,13 +3,12 @@
     python grad_network.py --sweep learning-rate 0.01 0.1 1.0 --seeds 10 --jobs 2 --store out/sweep.jsonl
 
 Each pair of a value and a seed is a run of the script, and `ensemble.run` has all of them in work at once. A run
-that ends in a named child of ValueError, such as a gradient that is zero everywhere, is an outcome, and is counted
-beside every number; a plain ValueError is a mistake, and ends the sweep.
+that ends in one of OUTCOMES, such as a gradient that is zero everywhere, is counted beside every number. After any
+other error there is no result: it is said once the other runs have finished, which a store keeps.
 """
 import collections
 import difflib
 import importlib
-import io
 import itertools
 import json
 import math
@@ -18,11 +17,11 @@ from functools import partial
 import numpy as np
 from matplotlib.lines import Line2D
 
-from gradnets import datasets, ensemble, experiment, motifs, plots
+from gradnets import curvature, datasets, ensemble, experiment, graphs, plots, tails
 
-# Children of ValueError that tell of wrong input; all others are how a run can end.
-MISTAKES = (datasets.DataError, motifs.NotLayered, ensemble.FailedSeed, UnicodeError, json.JSONDecodeError,
-            io.UnsupportedOperation)
+# How a run can end without a result. Named one by one: libraries have children of ValueError too, for faults of code.
+OUTCOMES = (graphs.DegenerateMatrix, tails.NoTail, curvature.NotFinite, curvature.SingularHessian,
+            curvature.IndefiniteHessian, curvature.NotInvertible)
 # What a sweep adds to the rows of a script, in capitals as constants are: the script's own columns are not.
 SEEDS, LOST, PLACE = "SEEDS", "WITHOUT_RESULT", "PLACE"
 MOST_PANELS, MOST_LINES, MOST_NAMES = 12, 8, 24
@@ -61,8 +60,8 @@ def run(script, settings, sweep=None, seeds=1, jobs=1, cluster="", store=None):
     Raises
     ------
     ValueError
-        For a constant or a value that the script does not have, a run that ends in a mistake, or where no run has
-        a result or no row has a number.
+        For a constant or a value that the script does not have, a run that ends in an error that is none of
+        OUTCOMES, or where no run has a result or no row has a number.
     """
     constant, values = _swept(sweep, settings) if sweep else (None, [None])
     sown = _seeds(seeds, constant, values, settings)
@@ -77,23 +76,21 @@ def run(script, settings, sweep=None, seeds=1, jobs=1, cluster="", store=None):
         if not isinstance(cause, ValueError):
             raise cause from None  # an error of the code
         raise ValueError(str(cause)) from cause
-    found = iter(found)
-    groups, lost, data = [[] for _ in values], [], []
+    found, alone = iter(found), [_alone(value) for value in values]
+    groups, lost = [[] for _ in values], []
+    datasets.loaded.clear()
     for value, seed in pairs:
         head = next(found)
         rows = list(itertools.islice(found, head["rows"]))
-        data += [entry for entry in json.loads(head["data"]) if entry not in data]
+        datasets.loaded += [entry for entry in json.loads(head["data"]) if entry not in datasets.loaded]
         if head["ended"]:
             lost.append({"value": _alone(value), "seed": seed, "ended": head["ended"]})
         else:
             groups[values.index(value)].append(rows)
     if not any(groups):
         raise ValueError(f"none of {len(pairs)} runs has a result, the first: {lost[0]['ended']}")
-    datasets.loaded[:] = data
-    rows = summary(constant, values, groups, len(sown))
-    alone = [_alone(value) for value in values]
-    swept = {constant: alone} if constant else {}
-    facts = {"settings": {name.lower(): value for name, value in (settings | swept).items()},
+    rows = summary(constant, alone, groups, len(sown))
+    facts = {"settings": {name.lower(): alone if name == constant else value for name, value in settings.items()},
              "sweep": {"constant": constant.lower(), "values": alone} if constant else None,
              "seeds": sown, "without_result": lost}
     return rows, picture(script, rows, constant, facts), facts
@@ -177,83 +174,58 @@ def _packed(value, seed):
     return int.from_bytes(json.dumps([value, seed]).encode())
 
 
-def _unpacked(number):
-    value, seed = json.loads(number.to_bytes((number.bit_length() + 7) // 8))
-    return tuple(value) if isinstance(value, list) else value, seed
-
-
 def one_run(number, script, constant, settings):
     """The run of one value and seed, for `ensemble.run`: a row that says how it ended, and the script's own rows.
 
     number is what `_packed` made of both.
     """
-    value, seed = _unpacked(number)
+    value, seed = json.loads(number.to_bytes((number.bit_length() + 7) // 8))
+    value = tuple(value) if isinstance(value, list) else value
     changed = ({constant: value} if constant else {}) | ({} if seed is None else {"SEED": seed})
     datasets.loaded.clear()
     rows, ended = [], ""
     try:
-        for row in rows_of(script, settings | changed):
-            plain = {key: _scalar(item) for key, item in row.items()}
-            rows.append({key: item for key, item in plain.items() if item is not None})
-    except (ValueError, OSError, MemoryError, OverflowError) as error:
+        rows = rows_of(script, settings | changed)
+    except OUTCOMES as error:
         ended = f"{type(error).__name__}: {experiment.one_line(error)}"
-        if type(error) is ValueError or isinstance(error, MISTAKES) or not isinstance(error, ValueError):
-            where = ", ".join(f"{name} {_text(item)}" for name, item in changed.items())
-            raise ValueError(f"{experiment.one_line(error)} ({where})") from error
-    return [{"ended": ended, "rows": len(rows), "data": json.dumps(datasets.loaded)}, *rows]
-
-
-def _scalar(value):
-    """What a store can hold, or None: lists and arrays are no number of a row."""
-    value = value.item() if isinstance(value, np.generic) else value
-    return value if isinstance(value, bool | int | float | str) else None
+    except (ValueError, OSError, MemoryError, OverflowError) as error:
+        where = ", ".join(f"{name} {_text(item)}" for name, item in changed.items())
+        raise ValueError(f"{experiment.one_line(error)} ({where})") from error
+    plain = [{key: item.item() if isinstance(item, np.generic) else item for key, item in row.items()} for row in rows]
+    kept = [{key: item for key, item in row.items() if isinstance(item, bool | int | float | str)} for row in plain]
+    return [{"ended": ended, "rows": len(rows), "data": json.dumps(datasets.loaded)}, *kept]  # lists are no numbers
 
 
 # ---- what is found ----------------------------------------------------------------------------------------
 
 def names_of(groups):
-    """The columns that tell the rows of a run apart, from the left.
+    """The columns that tell the rows of a run apart, from the left; a list of str.
 
-    These are words, whole numbers that are the same for all seeds, and other numbers that are the same in all
-    runs.
+    These are words, whole numbers that are the same for all seeds, and other numbers that are the same in all runs,
+    where they split the rows further. A row that they leave equal to another is known by its place.
 
-    Parameters
-    ----------
-    groups : list of list of list of dict
-        For each value the rows of each of its runs.
-
-    Returns
-    -------
-    list of str
-        None that does not split the rows further. A row that they leave equal to another is known by its place.
+    groups : for each value the rows of each of its runs, lists of dict.
     """
-    runs = [rows for group in groups for rows in group]
-    names = []
-    for key in dict.fromkeys(key for rows in runs for row in rows for key in row):
-        held = [item[key] for rows in runs for item in rows if key in item]
-        if _is_interval(key) or any(key + "_low" in row for rows in runs for row in rows):
+    runs, names = [rows for group in groups for rows in group], []
+    columns = dict.fromkeys(key for rows in runs for row in rows for key in row)
+    for key in columns:
+        if key.endswith(("_low", "_high")) or key + "_low" in columns:
             continue
+        held = [item[key] for rows in runs for item in rows if key in item]
         if not all(isinstance(item, str) for item in held):
-            given = [[sorted(repr(row[key]) for row in rows if key in row) for rows in group] for group in groups]
-            if not all(isinstance(item, str | int) for item in held):
-                given = [[one for group in given for one in group]]
+            whole = all(isinstance(item, str | int) for item in held)
+            given = [[sorted(repr(row[key]) for row in rows if key in row) for rows in group]
+                     for group in (groups if whole else [runs])]
             if any(one != group[0] for group in given for one in group):
                 continue
-        if any(_kinds(rows, [*names, key]) > _kinds(rows, names) for rows in runs):
+        if any(len({_name(row, [*names, key]) for row in rows}) > len({_name(row, names) for row in rows})
+               for rows in runs):
             names.append(key)
     return names
 
 
-def _kinds(rows, names):
-    return len({_name(row, names) for row in rows})
-
-
 def _name(row, names):
     return tuple(row.get(name) for name in names)
-
-
-def _is_interval(key):
-    return key.endswith(("_low", "_high"))
 
 
 def summary(constant, values, groups, seeds):
@@ -263,22 +235,18 @@ def summary(constant, values, groups, seeds):
     """
     names = names_of(groups)
     placed = [[_placed(rows, names) for rows in group] for group in groups]
-    order = list(dict.fromkeys(name for group in placed for run in group for name in run))
-    twice = {name for name, place in order if place}
+    twice = {name for group in placed for run in group for name, place in run if place}
     columns = dict.fromkeys(key for group in groups for rows in group for row in rows for key in row)
-    numbers = [key for key in columns if key not in names and not _is_interval(key)
-               and not _is_swept(key, values, groups)]
+    numbers = [key for key in columns if key not in names and not key.endswith(("_low", "_high"))]
     lost = any(len(group) < seeds for group in groups)
     found = []
     for value, group in zip(values, placed, strict=True):
-        head = {constant: _alone(value)} if constant else {}
+        head = {constant: value} if constant else {}
         tail = {LOST: seeds - len(group)} if lost else {}
         if not group:
             found.append(head | {SEEDS: 0} | tail)
-        for name, place in order:
+        for name, place in dict.fromkeys(of for run in group for of in run):
             rows = [run[name, place] for run in group if (name, place) in run]
-            if not rows:
-                continue
             row = head | {key: item for key, item in zip(names, name, strict=True) if item is not None}
             row |= ({PLACE: place + 1} if name in twice else {}) | {SEEDS: len(rows)} | tail
             for key in numbers:
@@ -289,8 +257,6 @@ def summary(constant, values, groups, seeds):
                 if held and len(numeric) < len(rows):
                     row[key + "_missing"] = len(rows) - len(numeric)
             found.append(row)
-    if not any(key + "_low" in row for row in found for key in numbers):
-        raise ValueError("no row of this script has a number: there is nothing to sweep")
     return found
 
 
@@ -304,140 +270,144 @@ def _placed(rows, names):
     return found
 
 
-def _is_swept(key, values, groups):
-    """Whether a column only repeats the value."""
-    return all(row.get(key) == _alone(value) for value, group in zip(values, groups, strict=True)
-               for rows in group for row in rows)
-
-
 def _alone(value):
     return value[0] if isinstance(value, tuple | list) else value
 
 
 def _text(value):
-    value = _alone(value)
+    if isinstance(value, tuple | list):
+        return " ".join(map(_text, value))
     return ("yes" if value else "no") if isinstance(value, bool) else experiment.cell(value)
 
 
 # ---- what is said and drawn -------------------------------------------------------------------------------
 
-def curves_of(rows, constant, values):
-    """What is drawn of the rows of a sweep: {column: {label: float64 (values, 3)}}.
+def lines_of(rows, constant, values):
+    """The rows of a sweep that can be compared: {label: its row at each value, {} where it has none}.
 
-    Low, median and high at each value, NaN where there is none.
+    These are the rows that all values have, but for values without any result. Where the constant moves the names,
+    as that of the last step moves with the number of steps, it is the last row of each value, as "last step". Where
+    neither is so, all rows.
+    """
+    lines, last = {}, [{} for _ in values]
+    for row in rows:
+        if row[SEEDS]:
+            place = values.index(row.get(constant))
+            lines.setdefault(_label(row, constant), [{} for _ in values])[place] = last[place] = row
+    ends = [row for row in last if row]
+    kinds = {_label(row, constant, last=True) for row in ends}
+    if len(kinds) == 1 and len({_label(row, constant) for row in ends}) > 1:
+        return {kinds.pop(): last}
+    return {label: line for label, line in lines.items() if sum(map(bool, line)) == len(ends)} or lines
+
+
+def curves_of(lines, values):
+    """The numbers of such lines: {column: {label: float64 (values, 3)}}.
+
+    Low, median and high at each value, NaN where there is none. A number that only repeats the values of the sweep
+    is given, not measured, and left out.
     """
     curves = {}
-    for row in rows:
-        for key in row:
-            if key + "_low" in row:
-                empty = np.full((len(values), 3), np.nan)
-                curve = curves.setdefault(key, {}).setdefault(_label(row, constant), empty)
-                curve[values.index(row.get(constant))] = [row[key + end] for end in ("_low", "", "_high")]
+    for label, line in lines.items():
+        for key in dict.fromkeys(key for row in line for key in row if key + "_low" in row):
+            curve = [[row.get(key + end, np.nan) for end in ("_low", "", "_high")] for row in line]
+            given = [row[key] == value for row, value in zip(line, values, strict=True) if key in row]
+            if len(given) < 2 or not all(given) or isinstance(values[0], bool):  # which may equal a count, 0 or 1
+                curves.setdefault(key, {})[label] = np.array(curve, dtype=float)
     return curves
 
 
-def change_of(curve, seeds):
-    """How far a curve moves: from its least median to its largest, over the mean width of its intervals.
+def finding(label, line, constant, values, seeds):
+    """What the sweep does to one row, an item of `lines_of`, as a sentence; seeds, int, is how many were asked for.
 
-    Of one seed, whose intervals have no width, it is over the largest size. At a single value it is the width of
-    the interval over the largest size in it, a thousandth of that where 0 lies within, from which no size can be
-    told. What is the same for all of several seeds was given rather than measured, and has 0.
+    A number has changed where its intervals at two values do not overlap. Of two values with seeds of their own,
+    that happens by chance to 1 number in 3 with 2 seeds, 1 in 10 with 3 and 1 in 126 with 5. Of one seed any
+    difference counts. Values with fewer than 2 of several runs have no interval, and are left out.
     """
-    finite = _finite(curve)
-    if len(finite) < min(2, len(curve)):
-        return 0.0
-    widths, size = finite[:, 2] - finite[:, 0], np.abs(finite).max()
-    if len(curve) == 1:
-        way, scale = widths[0], size * (1000 if finite[0, 0] <= 0 <= finite[0, 2] else 1)
-    else:
-        way, scale = np.ptp(finite[:, 1]), widths.mean() if seeds > 1 else size
-    return float(way / scale) if scale else 0.0
-
-
-def finding(curves, constant, values, seeds):
-    """The number that changes most, over the sweep or between seeds, as a sentence with its ends.
-
-    It is the first of those that change nearly as much: by at least four fifths of the most.
-    """
-    changes = {(key, label): change_of(curve, seeds) for key, lines in curves.items()
-               for label, curve in lines.items()}
-    key, label = next(of for of, change in changes.items() if change >= 0.8 * max(changes.values()))
-    change, curve = changes[key, label], curves[key][label]
-    what = key.replace("_", " ") + (f" of {label}" if label else "")
-    if not change:
-        return f"Nothing changed {f'with {_words(constant)}' if len(values) > 1 else 'between seeds'}"
-    if len(_finite(curve)) == 1:
-        return f"Between seeds, {what} differed most: {_interval(*_finite(curve))}"
-    ends = sorted((np.nanargmin(curve[:, 1]), np.nanargmax(curve[:, 1])))
-    course = " to ".join(f"{_interval(curve[end])} at {_text(values[end])}" for end in ends)
-    if seeds == 1:
-        return f"With {_words(constant)}, {what} changed most, from {course}; of one seed, so it may be chance"
-    if change <= 1:
-        return (f"With {_words(constant)}, nothing changed by more than its spread over seeds: at most {what}, "
-                f"from {course}")
-    times = f"{change:.2g}" if change < 10 else f"{change:.0f}"
-    return f"With {_words(constant)}, {what} changed most: from {course}, {times} times its spread over seeds"
+    numbers = {key: curve[label] for key, curve in curves_of({label: line}, values).items()}
+    what = f"numbers of {label}" if label else "numbers"
+    if not constant or len(values) == 1:
+        varied = [key for key, curve in numbers.items() if curve[0, 0] < curve[0, 2]] or [*numbers]
+        over = f"Over {line[0][SEEDS]} seeds" if line[0][SEEDS] > 1 else "Of one seed"
+        said = ", ".join(f"{_words(key)} {_interval(numbers[key][0])}" for key in varied[:3])
+        return f"{over}{label and ', ' + label}: {said}"
+    changed, counts = [], []
+    for key, curve in numbers.items():
+        runs = [row.get(SEEDS, 0) - row.get(key + "_missing", 0) for row in line]
+        held = [k for k in range(len(values)) if runs[k] >= min(2, seeds) and np.isfinite(curve[k]).all()]
+        if len(held) > 1:
+            counts.append([runs[k] for k in held])
+            above, below = max(held, key=lambda k: curve[k, 0]), min(held, key=lambda k: curve[k, 2])
+            if curve[above, 0] > curve[below, 2]:
+                ends = sorted((above, below))
+                course = " to ".join(f"{_interval(curve[k])} at {_text(values[k])}" for k in ends)
+                alike = seeds > 1 and all(curve[k, 0] == curve[k, 2] for k in ends)
+                changed.append(f"{_words(key)} from {course}" + (", each without spread" if alike else ""))
+    if not counts:
+        return f"With {_words(constant)}, nothing can be compared: too few runs have the same {what} at two values"
+    few, many = min(map(min, counts)), max(map(max, counts))
+    over = (f" beyond the spread over {few if few == many else f'{few} to {many}'} seeds" if seeds > 1 else
+            ", of one seed, perhaps by chance")
+    example = f"{', such as' if len(changed) > 1 else ':'} {changed[0]}" if changed else ""
+    return f"With {_words(constant)}, {len(changed) or 'none'} of {len(counts)} {what} changed{over}{example}"
 
 
 @plots.styled
 def picture(script, rows, constant, facts):
-    """The figure: a panel a number, in it a line with its band for each row; at one value a dot with its bar."""
+    """The figure: a panel a number, in it a line with its band for each row; at one value a dot with its bar.
+
+    Of many rows some are shown, evenly from the first to the last. The title is of the first, the observed one
+    where others are nulls; or of the last, where only numbers name the rows, as steps do.
+    """
     values = facts["sweep"]["values"] if constant else [None]
-    seeds = facts["seeds"]
-    lost = collections.Counter(entry["value"] for entry in facts["without_result"])
-    curves = curves_of(rows, constant, values)
-    change = {(key, label): change_of(curve, len(seeds)) for key, lines in curves.items()
-              for label, curve in lines.items()}
-    varied = [key for key, lines in curves.items()
-              if len(np.unique(np.concatenate([_finite(curve).ravel() for curve in lines.values()]))) > 1]
-    labels = list(dict.fromkeys(_label(row, constant) for row in rows if row[SEEDS]))
-    names = [_head(row, constant) for row in rows if row[SEEDS]]
-    counted = all(len(name) == 1 and not isinstance(*name.values(), str) for name in names)  # as steps are
-    room = MOST_LINES if len(values) > 1 else MOST_NAMES
-    if counted and len(labels) > room:
-        shown = [labels[k] for k in np.linspace(0, len(labels) - 1, room).round().astype(int)]
-    else:
-        shown = _most(labels, room, lambda label: max((change.get((key, label), 0) for key in varied), default=0))
-    seen = {key: {label: curves[key][label] for label in shown if label in curves[key]}
-            for key in varied or curves}
-    columns = _most([key for key in seen if seen[key]], MOST_PANELS,
-                    lambda key: max(change[key, label] for label in seen[key]))
-    seen = {key: seen[key] for key in columns}
-    palette = plots.shades(len(shown)) if counted and len(shown) > 3 else itertools.cycle(COLORS)
-    colors = dict(zip(shown, palette, strict=False))
+    many = len(values) > 1
+    lines = lines_of(rows, constant, values)
+    curves = curves_of(lines, values)
+    labels = [label for label in lines if any(label in found for found in curves.values())]
+    if not labels:
+        raise ValueError("no row of this script has a number that it measures: there is nothing to sweep")
+    room = min(len(labels), MOST_LINES if many else MOST_NAMES)
+    shown = [labels[k] for k in np.linspace(0, len(labels) - 1, room).round().astype(int)]
+    seen = {key: {label: found[label] for label in shown if label in found} for key, found in curves.items()}
+    varied = [key for key, found in seen.items() if len(np.unique(_finite(found))) > 1]
+    columns = (varied or [key for key in seen if seen[key]])[:MOST_PANELS]
+    counted = all(not isinstance(word, str) for label in shown for row in lines[label]
+                  for word in _head(row, constant).values())
+    colors = dict(zip(shown, plots.shades(len(shown)) if counted and len(shown) > 3 else COLORS * 3, strict=False))
+    headline = shown[-1 if counted else 0]
+    title = finding(headline, lines[headline], constant, values, len(facts["seeds"]))
+    caption = _caption(script, rows, constant, values, facts)
+    numbers = dict.fromkeys(key for row in rows for key in row if key + "_low" in row)
+    same = [key for key, found in seen.items() if found and key not in (varied or columns)]
+    for why, left_out in ((", the same everywhere", same),
+                          ("", [key for key in numbers if key not in (*same, *columns)])):
+        if left_out:
+            caption += f" Not shown{why}: {', '.join(map(_words, left_out))}."
+    everything = len({_label(row, constant) for row in rows if row[SEEDS]})
+    if len(shown) < everything:
+        caption += f" Shown: {len(shown)} of {everything} rows."
 
     across = len(columns) if len(columns) < 5 else 3 if len(columns) in (5, 6, 9) else 4
-    down = math.ceil(len(columns) / across)
-    grid = [[columns[k] if k < len(columns) else "." for k in range(across * row, across * (row + 1))]
-            for row in range(down)]
-    caption = _caption(script, rows, constant, values, facts)
-    for why, left_out in (("the same everywhere", [key for key in curves if key not in varied]),
-                          ("as they change less", [key for key in varied if key not in columns])):
-        if left_out:
-            caption += f" Not shown, {why}: {', '.join(map(_words, left_out))}."
-    if len(shown) < len(labels):
-        caption += f" Shown: {len(shown)} of {len(labels)} rows{'' if counted else ', those that change most'}."
-    width = max(8, 3 * across + (2 if len(values) == 1 else 0))
-    tall = 2.4 if len(values) > 1 else 0.9 + 0.2 * len(shown)
-    below = 0.25 * math.ceil(len(shown) / 3) if len(values) > 1 and shown != [""] else 0
-    height = tall * down + below + 0.9 + 0.16 * len(caption) / (15 * width)
-    figure, panels = plots.figure(grid, width, height, finding(seen, constant, values, len(seeds)), caption)
+    grid = [[*columns[k:k + across], *["."] * (across - len(columns[k:k + across]))]
+            for k in range(0, len(columns), across)]
+    below = 0.25 * math.ceil(len(shown) / 3) if many and shown != [""] else 0
+    width = max(8, 3 * across + (0 if many else 2))
+    height = (2.4 if many else 0.9 + 0.2 * len(shown)) * len(grid) + below + 0.9 + 0.16 * len(caption) / (15 * width)
+    figure, panels = plots.figure(grid, width, height, title, caption)
     for place, key in enumerate(columns):
-        panel = panels[key]
-        panel.set_title(key.replace("_", " "))
-        if len(values) > 1:
-            _draw_lines(panel, seen[key], values, colors, lost)
-            if place >= len(columns) - across:
-                panel.set_xlabel(_words(constant))
+        panels[key].set_title(key.replace("_", " "))
+        if many:
+            _draw_lines(panels[key], seen[key], values, colors, facts["without_result"])
+            panels[key].set_xlabel(_words(constant) if place >= len(columns) - across else "")
         else:
-            _draw_dots(panel, seen[key], shown, names=place % across == 0)
+            _draw_dots(panels[key], seen[key], shown, names=place % across == 0)
     if below:
         handles = [Line2D([], [], color=colors[label], lw=2, label=label) for label in shown]
         figure.legend(handles=handles, loc="outside lower left", ncols=min(3, len(shown)), fontsize=9)
     return figure
 
 
-def _draw_lines(panel, lines, values, colors, lost):
+def _draw_lines(panel, lines, values, colors, without):
     """A line with its band a row over numbers, dots with bars side by side over words."""
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
     places = np.array(values if numbers else range(len(values)), dtype=float)
@@ -453,8 +423,9 @@ def _draw_lines(panel, lines, values, colors, lost):
             beside = places + 0.6 * ((k + 0.5) / len(lines) - 0.5)
             panel.vlines(beside, low, high, color=colors[label], lw=3, alpha=0.35)
             panel.plot(beside, median, "o", color=colors[label], ms=4)
-    every = math.ceil(len(values) / 8)
+    lost = collections.Counter(entry["value"] for entry in without)
     said = [_text(value) + (f"\n{lost[value]} lost" if lost[value] else "") for value in values]
+    every = math.ceil(len(values) / 8)
     panel.set_xticks(places[order][::every], [said[k] for k in order[::every]])
     panel.minorticks_off()
     if not numbers:
@@ -467,8 +438,7 @@ def _draw_dots(panel, lines, shown, names):
         (low, median, high), place = np.where(np.isfinite(curve), curve, np.nan)[0], shown.index(label)
         panel.plot([low, high], [place, place], color=plots.INK, lw=4, alpha=0.3, solid_capstyle="round")
         panel.plot(median, place, "o", color=plots.INK, ms=5)
-    panel.set_yticks(range(len(shown)), shown if names else [""] * len(shown))
-    panel.set_ylim(len(shown) - 0.5, -0.5)
+    panel.set(yticks=range(len(shown)), yticklabels=shown if names else [], ylim=(len(shown) - 0.5, -0.5))
     panel.tick_params(axis="y", length=0)
     panel.grid(axis="y", color=plots.PALE, lw=0.6)
     panel.set_axisbelow(True)
@@ -477,7 +447,7 @@ def _draw_dots(panel, lines, shown, names):
 
 def _scale(panel, axis, lines):
     """Logarithmic where numbers are positive and of many sizes; few ticks, without offsets, where it is linear."""
-    finite = np.concatenate([_finite(curve).ravel() for curve in lines.values()] or [[]])
+    finite = _finite(lines)
     if len(finite) and finite.min() > 0 and finite.max() > 100 * finite.min():
         panel.set(**{f"{axis}scale": "log"})
     else:
@@ -485,48 +455,48 @@ def _scale(panel, axis, lines):
 
 
 def _caption(script, rows, constant, values, facts):
-    settings = ", ".join(f"{name.replace('_', ' ')} {_listed(value)}" for name, value in facts["settings"].items()
-                         if name not in ("seed", facts["sweep"] and facts["sweep"]["constant"]) and value != "")
+    several = len(values) > 1
+    settings = ", ".join(f"{_words(name)} {_text(value)}" for name, value in facts["settings"].items()
+                         if value != "" and name != "seed" and not (several and name == facts["sweep"]["constant"]))
     seeds, lost = facts["seeds"], collections.Counter(_text(entry["value"]) for entry in facts["without_result"])
-    apart = f" in steps of {seeds[1] - seeds[0]}" if len(seeds) > 1 and seeds[1] - seeds[0] > 1 else ""
-    which = f"{len(seeds)} seeds, {seeds[0]} to {seeds[-1]}{apart}" if len(seeds) > 1 else f"one seed, {seeds[0]}"
-    if len(values) == 1 and constant:
-        settings += f", {_words(constant)} {_text(values[0])}"
     data = ", ".join(dict.fromkeys(entry["name"] for entry in datasets.loaded)) or "none"
-    parts = [f"{script}.py, data {data}; {settings}.",
-             f"Medians and the middle 90 % over n = {which}." if len(seeds) > 1 else f"n = {which}."]
+    text = f"{script}.py, data {data}; {settings}.\n"
+    if len(seeds) > 1:
+        apart = f" in steps of {seeds[1] - seeds[0]}" if seeds[1] - seeds[0] > 1 else ""
+        text += f"Medians and the middle 90 % over n = {len(seeds)} seeds, {seeds[0]} to {seeds[-1]}{apart}."
+        runs = facts["settings"].get("runs", 1)
+        if runs != 1:
+            text += f" Each seed's number is one of {_text(runs)} runs, mostly a median: single runs differ more."
+    else:
+        text += "n = one run." if seeds == [None] else f"n = one seed, {seeds[0]}."
     if lost:
-        where = ", ".join(f"{count} of {len(seeds)}" + (f" at {value}" if len(values) > 1 else "")
+        where = ", ".join(f"{count} of {len(seeds)}" + (f" at {value}" if several else "")
                           for value, count in lost.items())
         kinds = sorted({entry["ended"].split(":")[0] for entry in facts["without_result"]})
-        parts[1] += f" Without a result: {where} ({', '.join(kinds)})."
+        text += f" Without a result: {where} ({', '.join(kinds)})."
     missing = collections.Counter()
     for row in rows:
         missing.update({key: row[key + "_missing"] for key in row if key + "_missing" in row})
     if missing:
-        which = ", ".join(_words(key) for key, _ in missing.most_common(3)) + (", ..." if len(missing) > 3 else "")
-        parts[1] += f" {missing.total()} numbers are missing or NaN ({which})."
-    return "\n".join(parts)
+        which = ", ".join([*map(_words, missing)][:3] + ["..."] * (len(missing) > 3))
+        text += f" {missing.total()} numbers are missing or NaN ({which})."
+    return text
 
 
 def _head(row, constant):
     return {key: row[key] for key in itertools.takewhile(lambda key: key != SEEDS, row) if key != constant}
 
 
-def _label(row, constant):
-    """What names a row, in words: observed network; step 500; mnist, layer 2."""
-    return ", ".join(value if isinstance(value, str) else f"{_words(key)} {_text(value)}"
-                     for key, value in _head(row, constant).items())
+def _label(row, constant, last=False):
+    """What names a row, in words: observed network; step 500; mnist, layer 2. Or that it is the last: last step."""
+    return ", ".join(value if isinstance(value, str) else f"last {_words(key)}" if last
+                     else f"{_words(key)} {_text(value)}" for key, value in _head(row, constant).items())
 
 
-def _finite(curve):
-    return curve[np.isfinite(curve).all(axis=1)]
-
-
-def _most(items, count, score):
-    """So many of the items, in their order, that have the highest score."""
-    kept = set(sorted(items, key=score, reverse=True)[:count])
-    return [item for item in items if item in kept]
+def _finite(lines):
+    """All finite numbers of some curves."""
+    found = np.array(list(lines.values()))
+    return found[np.isfinite(found)]
 
 
 def _words(name):
@@ -536,7 +506,3 @@ def _words(name):
 def _interval(three):
     low, median, high = (_text(float(one)) for one in three)
     return median if low == high else f"{median} ({low} to {high})"
-
-
-def _listed(value):
-    return " ".join(map(_text, value)) if isinstance(value, tuple | list) else _text(value)

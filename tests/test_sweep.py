@@ -9,7 +9,7 @@ import pytest
 
 import grad_network
 import mlp
-from gradnets import experiment, graphs, sweep
+from gradnets import curvature, experiment, graphs, motifs, sweep, tails
 
 TOY = '''"""Does a small script sweep?"""
 import os
@@ -37,6 +37,8 @@ def main():
         raise ValueError("RATE is 9:\\nchoose less")
     if RATE == 8:
         datasets.load("nowhere")
+    if RATE == 6:
+        np.linalg.inv(np.zeros((2, 2)))
     if RATE == 7:
         raise ZeroDivisionError("a fault of the code")
     if RATE == 1 and SEED % 2:
@@ -134,24 +136,31 @@ def test_seeds_alone_have_one_row_a_row_of_the_script(here):
     assert "WITHOUT_RESULT" not in rows[0]
     low, median, high = quantiles([0.5 * np.random.default_rng(seed).random() for seed in range(3)])
     assert figure.get_suptitle().replace("\n", " ") == (
-        f"Between seeds, loss of observed, size 4 differed most: {median:.3g} ({low:.3g} to {high:.3g})")
+        f"Over 3 seeds, observed, size 4: loss {median:.3g} ({low:.3g} to {high:.3g}), "
+        f"skew {2 * median:.3g} ({2 * low:.3g} to {2 * high:.3g})")
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == [
         "observed, size 4", "observed, size 5", "null, size 4", "null, size 5", "once"]
 
 
 def test_several_values_words_and_bools_are_taken_one_by_one(here):
-    rows, _, facts = sweep.run("toy", here, ["sizes", "6", "7"])
+    rows, figure, facts = sweep.run("toy", here, ["sizes", "6", "7"])
     assert [(row["SIZES"], row["network"]) for row in rows] == [(6, "observed"), (6, "null"),
                                                                 (7, "observed"), (7, "null")]
-    assert "size" not in rows[0]  # it only repeats the value
+    assert rows[0]["size"] == 6
+    assert "size" not in [panel.get_title("left") for panel in figure.axes]  # it only repeats the value
     assert facts["settings"]["sizes"] == [6, 7]
     rows, *_ = sweep.run("toy", here, ["fast", "yes", "no"])
     assert [row["FAST"] for row in rows if row["network"] == "null"] == [True, True, False, False]
 
 
 def test_runs_share_no_seed_with_each_other(here):
-    assert sweep.run("toy", here | {"RUNS": 5, "SEED": 3}, seeds=3)[2]["seeds"] == [3, 8, 13]
-    assert sweep.run("toy", here, ["runs", "2", "4"], seeds=2)[2]["seeds"] == [0, 4]
+    said = "Each seed's number is one of {} runs, mostly a median: single runs differ more."
+    for settings, asked, seeds, runs in ((here | {"RUNS": 5, "SEED": 3}, None, [3, 8, 13], "5"),
+                                         (here, ["runs", "2", "4"], [0, 4], "2 4")):
+        _, figure, facts = sweep.run("toy", settings, asked, seeds=len(seeds))
+        assert facts["seeds"] == seeds
+        assert said.format(runs) in figure.texts[1].get_text().replace("\n", " ")
+    assert "single runs" not in sweep.run("toy", here, seeds=2)[1].texts[1].get_text()
 
 
 @pytest.mark.parametrize(("flags", "words"), [
@@ -174,6 +183,7 @@ def test_runs_share_no_seed_with_each_other(here):
     (["--sweep", "rate", 8], "data set 'nowhere'"),
     (["--sweep", "rate", 2], "none of 1 runs has a result, the first: NotFinite: it diverged"),
     (["--seeds", 2, "--name", "words"], "no row of this script has a number"),
+    (["--sweep", "rate", 0.5, 6], "Singular matrix (RATE 6, SEED 0)"),  # a child of ValueError that is no outcome
 ])
 def test_mistakes_are_one_line(here, tmp_path, capsys, flags, words):
     import toy
@@ -212,35 +222,138 @@ def test_rows_are_named_by_what_all_seeds_share():
     assert sweep.names_of([[[{"step": 0, "loss": 1.0}, {"step": 5, "loss": 0.5}]]]) == ["step"]
 
 
-def test_the_finding_is_what_moves_most_beyond_its_spread():
-    flat, given = np.array([[1, 2, 3], [1, 2.5, 3.0]]), np.array([[4, 4, 4], [40, 40, 40.0]])
-    moved = np.array([[1, 1.5, 2], [10, 11, 12]])
-    curves = {"loss": {"flat": flat, "given": given}, "path_length": {"moved": moved}}
-    assert sweep.finding(curves, "RATE", [0.1, 1], 5) == (
-        "With rate, path length of moved changed most: from 1.5 (1 to 2) at 0.1 to 11 (10 to 12) at 1, "
-        "6.3 times its spread over seeds")
-    assert sweep.finding({"loss": {"": flat}}, "RATE", [0.1, 1], 5) == (
-        "With rate, nothing changed by more than its spread over seeds: at most loss, from 2 (1 to 3) at 0.1 to "
-        "2.5 (1 to 3) at 1")
-    assert sweep.finding({"loss": {"": given}}, "RATE", [0.1, 1], 5) == "Nothing changed with rate"
-    assert sweep.finding({"loss": {"": given}}, "RATE", [0.1, 1], 1).endswith(
-        "from 4 at 0.1 to 40 at 1; of one seed, so it may be chance")
+def test_every_outcome_of_the_project_is_counted_and_no_other_error(here, monkeypatch):
+    import toy
+    for outcome in (graphs.DegenerateMatrix, tails.NoTail, curvature.NotFinite, curvature.SingularHessian,
+                    curvature.IndefiniteHessian, curvature.NotInvertible):
+        def main(outcome=outcome):
+            if toy.SEED == 1:
+                raise outcome("so it ended")
+            return [{"loss": 1.0}], None
+        monkeypatch.setattr(toy, "main", main)
+        *_, facts = sweep.run("toy", here, seeds=2)
+        assert facts["without_result"] == [{"value": None, "seed": 1, "ended": f"{outcome.__name__}: so it ended"}]
+    for fault in (np.linalg.LinAlgError, np.exceptions.AxisError, json.JSONDecodeError("so", "", 0), motifs.NotLayered):
+        def main(fault=fault):
+            raise fault("so it ended") if isinstance(fault, type) else fault
+        monkeypatch.setattr(toy, "main", main)
+        with pytest.raises(ValueError, match=r"so.*\(SEED 0\)"):
+            sweep.run("toy", here, seeds=2)
+
+
+def line(**numbers):
+    """The rows of one name over a sweep: each number as its (low, median, high) at each value, of 5 seeds."""
+    rows = [{"SEEDS": 5} for _ in next(iter(numbers.values()))]
+    for key, curve in numbers.items():
+        for row, (low, median, high) in zip(rows, curve, strict=True):
+            row |= {key: median, key + "_low": low, key + "_high": high}
+    return rows
+
+
+FLAT, MOVED = [(1, 2, 3), (1, 2.5, 3)], [(1, 1.5, 2), (10, 11, 12)]
+
+
+def test_a_number_has_changed_where_two_of_its_intervals_do_not_overlap():
+    assert sweep.finding("observed", line(loss=FLAT, path_length=MOVED), "RATE", [0.1, 1], 5) == (
+        "With rate, 1 of 2 numbers of observed changed beyond the spread over 5 seeds: "
+        "path length from 1.5 (1 to 2) at 0.1 to 11 (10 to 12) at 1")
+    assert sweep.finding("", line(loss=MOVED, path_length=MOVED), "RATE", [0.1, 1], 5) == (
+        "With rate, 2 of 2 numbers changed beyond the spread over 5 seeds, such as "
+        "loss from 1.5 (1 to 2) at 0.1 to 11 (10 to 12) at 1")
+    assert sweep.finding("", line(loss=FLAT), "RATE", [0.1, 1], 5) == (
+        "With rate, none of 1 numbers changed beyond the spread over 5 seeds")
+    touching = line(loss=[(1, 2, 3), (3, 4, 5), (2, 3, 4)])
+    assert "none of 1 numbers" in sweep.finding("", touching, "RATE", [1, 2, 3], 5)
+
+
+def test_a_change_without_spread_is_one_and_a_repeated_setting_is_none():
+    steady = line(diameter=[(4, 4, 4), (6, 6, 6)], nodes=[(7, 7, 7), (7, 7, 7)], rate=[(0.1,) * 3, (1, 1, 1)])
+    assert sweep.finding("", steady, "RATE", [0.1, 1], 5) == (
+        "With rate, 1 of 2 numbers changed beyond the spread over 5 seeds: "
+        "diameter from 4 at 0.1 to 6 at 1, each without spread")
+    assert list(sweep.curves_of({"": steady}, [0.1, 1])) == ["diameter", "nodes"]
+    ones = line(found=[(1, 1, 1), (0, 0, 0)])
+    assert list(sweep.curves_of({"": ones}, [True, False])) == ["found"]
+
+
+def test_of_one_seed_a_difference_may_be_chance():
+    alone = [row | {"SEEDS": 1} for row in line(diameter=[(4, 4, 4), (6, 6, 6)])]
+    assert sweep.finding("", alone, "RATE", [0.1, 1], 1) == (
+        "With rate, 1 of 1 numbers changed, of one seed, perhaps by chance: diameter from 4 at 0.1 to 6 at 1")
+
+
+def test_values_with_one_run_of_many_are_left_out():
+    rows = line(loss=[*FLAT, (9, 9, 9)], skew=[*FLAT, (9, 9, 9)])
+    rows[2] |= {"SEEDS": 1}
+    assert sweep.finding("", rows, "RATE", [1, 2, 3], 5) == (
+        "With rate, none of 2 numbers changed beyond the spread over 5 seeds")
+    rows[2] |= {"SEEDS": 4, "skew_missing": 3}  # of the skew alone, one run
+    assert sweep.finding("", rows, "RATE", [1, 2, 3], 5) == (
+        "With rate, 1 of 2 numbers changed beyond the spread over 4 to 5 seeds: "
+        "loss from 2 (1 to 3) at 1 to 9 at 3")
+    rows = [row | {"SEEDS": 1} for row in rows]
+    assert "nothing can be compared" in sweep.finding("", rows, "RATE", [1, 2, 3], 5)
+
+
+def drawn(groups, values, constant="RATE"):
+    """The rows and the figure of a sweep that found these rows, for each value those of each seed."""
+    seeds = max(map(len, groups))
+    rows = sweep.summary(constant, values, groups, seeds)
+    facts = {"settings": {constant.lower(): values}, "sweep": {"constant": constant.lower(), "values": values},
+             "seeds": [*range(seeds)], "without_result": []}
+    return rows, sweep.picture("toy", rows, constant, facts)
+
+
+@pytest.mark.parametrize("values", [[20, 400], [400, 20]])
+def test_where_the_constant_moves_the_names_last_rows_are_compared(values):
+    def run(steps, seed):
+        return [{"step": step, "loss": 1 / (1 + step) + 0.001 * seed} for step in range(0, steps + 1, steps // 20)]
+    rows, figure = drawn([[run(steps, seed) for seed in range(3)] for steps in values], values, "STEPS")
+    assert len(rows) == 42
+    assert list(sweep.lines_of(rows, "STEPS", values)) == ["last step"]
+    title = figure.get_suptitle().replace("\n", " ")
+    assert title.startswith("With steps, 1 of 1 numbers of last step changed beyond the spread over 3 seeds: loss from")
+    assert "0.0486 (0.0476 to 0.0496) at 20" in title
+    assert "0.00349 (0.00249 to 0.00449) at 400" in title
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["last step"]
+    assert "Shown: 1 of 40 rows." in figure.texts[1].get_text().replace("\n", " ")
+
+
+def test_rows_that_one_value_lacks_are_no_curves():
+    def run(value, seed):
+        return [{"network": name, "loss": value + 0.1 * seed} for name in ("observed", "null", "closed form")[:value]]
+    rows, figure = drawn([[run(value, seed) for seed in range(3)] for value in (2, 3)], [2, 3])
+    assert list(sweep.lines_of(rows, "RATE", [2, 3])) == ["observed", "null"]
+    assert "Shown: 2 of 3 rows." in figure.texts[1].get_text().replace("\n", " ")
+    rows, figure = drawn([[[{"network": name, "loss": seed} for name in (word, "null " + word)] for seed in range(3)]
+                          for word in "ab"], [2, 3])
+    assert list(sweep.lines_of(rows, "RATE", [2, 3])) == ["a", "null a", "b", "null b"]
+    assert figure.get_suptitle().replace("\n", " ") == (
+        "With rate, nothing can be compared: too few runs have the same numbers of a at two values")
+
+
+def test_the_title_is_of_the_observed_row_or_of_the_last_step():
+    nulls = [[[{"network": name, "loss": (value if name == "null" else 1) + 0.1 * seed}
+               for name in ("observed", "null")] for seed in range(3)] for value in (1, 9)]
+    assert drawn(nulls, [1, 9])[1].get_suptitle().replace("\n", " ") == (
+        "With rate, none of 1 numbers of observed changed beyond the spread over 3 seeds")
+    steps = [[[{"step": step, "loss": (value if step else 1) + 0.1 * seed} for step in (0, 50)]
+              for seed in range(3)] for value in (1, 9)]
+    assert "1 of 1 numbers of step 50 changed" in drawn(steps, [1, 9])[1].get_suptitle().replace("\n", " ")
 
 
 def test_at_most_twelve_panels_and_eight_lines():
-    runs = [[[{"row": f"row {k}"} | {f"x{c}": (c + k) * value + 0.1 * seed for c in range(15)}
-              for k in range(11)] for seed in range(4)] for value in (1, 2)]
-    rows = sweep.summary("RATE", [1, 2], runs, 4)
-    facts = {"settings": {"rate": [1, 2]}, "sweep": {"constant": "rate", "values": [1, 2]}, "seeds": [0, 1, 2, 3],
-             "without_result": []}
-    figure = sweep.picture("toy", rows, "RATE", facts)
-    assert [panel.get_title("left") for panel in figure.axes] == [f"x{c}" for c in range(3, 15)]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == [f"row {k}" for k in range(3, 11)]
+    groups = [[[{"row": f"row {k}"} | {f"x{c}": (c + k) * value + 0.1 * seed for c in range(15)}
+                for k in range(11)] for seed in range(4)] for value in (1, 2)]
+    rows, figure = drawn(groups, [1, 2])
+    assert [panel.get_title("left") for panel in figure.axes] == [f"x{c}" for c in range(12)]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        f"row {k}" for k in (0, 1, 3, 4, 6, 7, 9, 10)]
     caption = figure.texts[1].get_text().replace("\n", " ")
-    assert "Not shown, as they change less: x0, x1, x2. Shown: 8 of 11 rows" in caption
-    line = figure.axes[0].lines[-1]
-    top = [[row["x3"], row["x3_low"], row["x3_high"]] for row in rows if row["row"] == "row 3"]
-    assert line.get_ydata().tolist() == [row[0] for row in top]
+    assert "Not shown: x12, x13, x14. Shown: 8 of 11 rows." in caption
+    line = figure.axes[3].lines[-1]
+    top = [row["x3"] for row in rows if row["row"] == "row 0"]
+    assert line.get_ydata().tolist() == top
 
 
 # ---- the scripts ------------------------------------------------------------------------------------------
@@ -296,3 +409,13 @@ def test_mlp_over_widths(script, tmp_path, monkeypatch):
     for step, row in rows.items():
         low, median, high = quantiles([run[step] for run in losses])
         assert (row["loss_low"], row["loss"], row["loss_high"]) == pytest.approx((low, median, high), rel=1e-12)
+
+
+def test_mlp_over_steps(script, tmp_path):
+    done = script("mlp.py", "--dataset", "tree", "--hidden-units", 10, "--sweep", "steps", 20, 400, "--seeds", 3,
+                  "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "mlp_sweep.json").read_text())
+    assert "numbers of last step changed beyond the spread over 3 seeds" in record["finding"]
+    ends = {row["STEPS"]: row for row in record["rows"] if row["step"] == row["STEPS"]}
+    assert ends[400]["loss_high"] < ends[20]["loss_low"]
