@@ -5,7 +5,7 @@ PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := demo
-.PHONY: help setup demo test lint figures claims bench peers lock clean
+.PHONY: help setup demo test test-long lint figures claims bench peers lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -29,12 +29,16 @@ demo: $(READY) ## the sampled gradient of a net trained on built-in digits: tabl
 test: $(READY) ## the whole test suite
 	@$(PY) -m pytest
 
+test-long: $(READY) ## the suite with every fault and hostile input of tests/README.md, not a sample of each
+	@$(PY) -m pytest --long
+
 lint: $(READY) ## style and mistakes
 	@$(VENV)/bin/ruff check .
 
 figures: $(READY) ## redraw the gallery from real data (GRADNETS_DATA, or a download)
 	@$(PY) grad_network.py --dataset mnist --learning-rate 0.1 --seed 1 --out figures
 	@$(PY) grad_network.py --dataset mnist --sweep learning-rate 0.01 0.03 0.1 0.3 1.0 --seeds 20 --jobs 2 --out figures
+	@$(PY) claims.py --parts figures/claims_parts.json --out figures
 	@$(PY) mlp.py --dataset mnist --steps 60000 --out figures
 	@$(PY) rbm.py --dataset mnist --out figures
 	@$(PY) weight_network.py --dataset mnist --out figures

@@ -674,7 +674,7 @@ def picture(rows, title, caption):
     height = 0.5 * len(rows) + 0.3 * len(CLAIMS) + 1.7
     figure, panels = plots.figure([["claims"]], 15, height, title, caption)
     axes, place = panels["claims"], 0.0
-    columns = {verdict: 0.30 + 0.042 * k for k, verdict in enumerate(VERDICTS) if verdict != NOT_MEASURED}
+    columns = {verdict: 0.33 + 0.04 * k for k, verdict in enumerate(VERDICTS) if verdict != NOT_MEASURED}
     for verdict, x in columns.items():
         axes.text(x, -0.4, verdict.removesuffix(" by").replace(" ", "\n", 2), fontsize=8, ha="center", va="bottom",
                   color=VERDICTS[verdict])
@@ -683,15 +683,15 @@ def picture(rows, title, caption):
         place += 0.8
         for row in (row for row in rows if row["section"] == section):
             axes.axhline(place + 0.5, color=plots.PALE, lw=0.5, zorder=0)
-            axes.text(0.005, place, row["claim"], fontsize=9, va="center")
-            axes.text(0.205, place, row["source"], fontsize=8, va="center", color=plots.GREY)
+            axes.text(0.005, place, row["claim"], fontsize=8.5, va="center")
+            axes.text(0.22, place, row["source"], fontsize=8, va="center", color=plots.GREY)
             color = VERDICTS[kind(row)]
             if kind(row) in columns:
                 axes.plot(columns[kind(row)], place, "o", color=color, ms=8)
-            axes.text(0.46, place - 0.28, row["verdict"], fontsize=8, va="center", color=color, fontweight="bold")
-            axes.text(0.46, place + 0.02, measured(row), fontsize=8, va="center")
-            beside = textwrap.shorten(row["beside"], 165, placeholder=" ...")
-            axes.text(0.46, place + 0.3, beside, fontsize=7, va="center", color=plots.GREY)
+            axes.text(0.48, place - 0.28, row["verdict"], fontsize=8, va="center", color=color, fontweight="bold")
+            axes.text(0.48, place + 0.02, measured(row), fontsize=8, va="center")
+            beside = textwrap.shorten(row["beside"], 145, placeholder=" ...")
+            axes.text(0.48, place + 0.3, beside, fontsize=7, va="center", color=plots.GREY)
             place += 1
     axes.set(xlim=(0, 1), ylim=(place - 0.5, -1.4), xticks=[], yticks=[])
     axes.spines[["left", "bottom"]].set_visible(False)

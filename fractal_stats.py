@@ -21,7 +21,6 @@ Takes 4 s.
 import itertools
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 from scipy import special
 from scipy.sparse.linalg import svds
 
@@ -272,7 +271,7 @@ def draw_clustering(axes, rows):
     axes.set_yticklabels([row["matrix"].replace(" ", "\n", 1) for row in rows])
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(left=0)
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.locator_params("x", nbins=5, steps=[1, 2, 5, 10])
     axes.legend(loc="lower right", fontsize=8)
 
 

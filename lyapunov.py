@@ -251,13 +251,14 @@ def part_ways(network, dataset, rate, steps, change, seed):
     tangent, twin, idle = [0.0], [0.0], 0
     for index, which in enumerate(order, start=1):
         smaller, lit, where = lit_part(network, dataset.inputs[which])
-        if not np.isfinite(vector[where]).all():
-            raise curvature.NotFinite(f"the essay's net at rate {rate:g} is not finite after {index} steps: lower "
-                                      "ESSAY_RATES")
         sample = dataset.inputs[which:which + 1, lit], dataset.labels[which:which + 1]
         here = curvature.at(smaller, one[where])
-        gradient = curvature.gradient(here, *sample)
-        vector[where] -= rate * curvature.hessian_vector(here, *sample, vector[where])
+        try:
+            gradient = curvature.gradient(here, *sample)
+            vector[where] -= rate * curvature.hessian_vector(here, *sample, vector[where])
+        except curvature.NotFinite:
+            raise curvature.NotFinite(f"the essay's net at rate {rate:g} is not finite after {index} steps: lower "
+                                      "ESSAY_RATES") from None
         two[where] -= rate * curvature.gradient(curvature.at(smaller, two[where]), *sample)
         one[where] -= rate * gradient
         idle += np.abs(gradient).max() < IDLE

@@ -142,10 +142,16 @@ class MLP:
 
 
 def accuracy(network, dataset, chunk=2000):
-    """Share of the dataset's items whose largest output is their label's, `chunk` items at a time."""
+    """Share of the dataset's items whose largest output is their label's, `chunk` items at a time.
+
+    ValueError for a dataset that does not fit the network. A net whose outputs are NaN is taken to say 0.
+    """
+    check_data(dataset)
+    _check_fit(network, dataset)
     right = 0
     for start in range(0, len(dataset.labels), chunk):
-        outputs = network.forward(dataset.inputs[start:start + chunk])[-1]
+        with np.errstate(over="ignore", invalid="ignore"):
+            outputs = network.forward(dataset.inputs[start:start + chunk])[-1]
         right += np.count_nonzero(outputs.argmax(axis=1) == dataset.labels[start:start + chunk])
     return right / len(dataset.labels)
 
@@ -380,18 +386,34 @@ def _check_training(network, dataset, steps, learning_rate, batch_size, momentum
         raise ValueError(f"momentum is {momentum!r}: expected a number in [0, 1)")
     if nesterov and momentum == 0:
         raise ValueError("nesterov looks ahead along the momentum, and momentum is 0: set it, or leave nesterov out")
-    items, features = dataset.inputs.shape
-    if items == 0 or len(dataset.labels) != items:
-        raise ValueError(f"{dataset.name} has {items} items and {len(dataset.labels)} labels: expected one each")
+    check_data(dataset)
+    _check_fit(network, dataset)
+
+
+def check_data(dataset):
+    """ValueError unless inputs are a matrix of finite real numbers, with one label each from 0 to classes - 1."""
+    inputs, labels = dataset.inputs, dataset.labels
+    if inputs.ndim != 2 or inputs.dtype.kind not in "fiub":
+        raise ValueError(f"inputs of {dataset.name} are {inputs.dtype} of shape {inputs.shape}: expected a matrix of "
+                         "real numbers")
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise ValueError(f"labels of {dataset.name} are {labels.dtype} of shape {labels.shape}: expected one whole "
+                         "number an item")
+    if len(inputs) == 0 or len(labels) != len(inputs):
+        raise ValueError(f"{dataset.name} has {len(inputs)} items and {len(labels)} labels: expected one each")
+    if not (np.isfinite(inputs.min()) and np.isfinite(inputs.max())):
+        raise ValueError(f"{dataset.name} has inputs from {inputs.min():.6g} to {inputs.max():.6g}: expected finite "
+                         "numbers")
+    if labels.min() < 0 or labels.max() >= dataset.classes:
+        raise ValueError(f"labels of {dataset.name} run from {labels.min()} to {labels.max()}: expected 0 to "
+                         f"{dataset.classes - 1}")
+
+
+def _check_fit(network, dataset):
+    features = dataset.inputs.shape[1]
     if features != network.sizes[0] or dataset.classes > network.sizes[-1]:
         raise ValueError(f"{dataset.name} has {features} features and {dataset.classes} classes, the network "
                          f"{network.sizes[0]} inputs and {network.sizes[-1]} outputs: make them match")
-    if dataset.labels.ndim != 1 or dataset.labels.dtype.kind not in "iu":
-        raise ValueError(f"labels of {dataset.name} are {dataset.labels.dtype} of shape {dataset.labels.shape}: "
-                         "expected one whole number an item")
-    if dataset.labels.min() < 0 or dataset.labels.max() >= dataset.classes:
-        raise ValueError(f"labels of {dataset.name} run from {dataset.labels.min()} to {dataset.labels.max()}: "
-                         f"expected 0 to {dataset.classes - 1}")
 
 
 # ---- as a script ------------------------------------------------------------------------------------------
@@ -400,6 +422,7 @@ def learning_curve(network, training, test, steps, records, **how):
     """Train, and note about `records` times, the end included, the recent loss and the accuracy on both sets."""
     from gradnets import experiment
 
+    check_data(training)
     few = replace(training, inputs=training.inputs[:len(test.labels)], labels=training.labels[:len(test.labels)])
     every = -(-steps // records)
     rows, losses = [], []

@@ -5,6 +5,11 @@ coloured or not, held against random graphs. It prints the strongest motifs and 
 
     python motif_stats.py --graph FILE --size 4 --nulls 100 --null-model fanmod
 
+With --weights FILE it mines the layers of your own net, whose matrices, picked by --layer, follow one another; weights
+are cut to three colours as in the experiment, and --null-model layered keeps them between their layers.
+
+    python motif_stats.py --weights FILE --layer 'fc*.weight' --null-model layered
+
 Without, it is the experiment of Zambra, Maritan and Testolin (2020), over many seeds: 31-30-30-4 nets (relu, softmax,
 SGD at 0.01 with Nesterov momentum 0.6, 20 epochs of batches of 20) learn two synthetic data sets from three
 initialisations. A normal law is fitted to the weights, before and after training together; those where its density
@@ -33,17 +38,21 @@ import numpy as np
 from scipy import stats as scipy_stats
 
 import mlp
-from gradnets import datasets, experiment, fanmod, motifs, plots
+from gradnets import datasets, experiment, fanmod, motifs, plots, tensors
 
 GRAPH = ""                  # a file of lines `source target colour` to mine; without one, the experiment
-SIZE = 4                    # nodes of a motif of GRAPH: 3, 4 or 5
-COLORED = True              # whether edges of two colours differ; of GRAPH
+WEIGHTS = ""                # or a file with the layers of your own net: .npy, .npz or .safetensors
+LAYER = "*"                 # of WEIGHTS: the matrices, by name or pattern; each follows on the one before
+ROWS = "auto"               # of WEIGHTS: inputs, outputs (as PyTorch stores them), or auto: what makes layers follow
+LIST = False                # only show what is in WEIGHTS
+SIZE = 4                    # nodes of a motif of GRAPH or WEIGHTS: 3, 4 or 5
+COLORED = True              # whether edges of two colours differ; of both
 NULLS = 100                 # random graphs; of the experiment's fanmod null a fifth of them
-NULL_MODEL = "fanmod"       # of GRAPH: fanmod, or layered, which keeps each edge between its layers
+NULL_MODEL = "fanmod"       # of both: fanmod, or layered, which keeps each edge between its layers
 LAYERS = (0,)               # of GRAPH, for layered: units of each layer, numbered layer by layer; 0: told by the edges
-CHANCE = 1.0                # of GRAPH: share of the subgraphs looked at; below 1, estimates with errors and no Z
-THREADS = 1                 # of the census of GRAPH
-STRONGEST = 20              # motifs of GRAPH that are printed and drawn
+CHANCE = 1.0                # of both: share of the subgraphs looked at; below 1, estimates with errors and no Z
+THREADS = 1                 # of the census of both
+STRONGEST = 20              # motifs that are printed and drawn
 DATASETS = ("tree", "clusters")  # of the experiment: tree, clusters, glyphs or mnist
 INITS = ("normal(0.1)", "orthogonal", "glorot-normal")  # uniform(scale), normal(scale), glorot, orthogonal(gain), ...
 HIDDEN_UNITS = 30           # of each of the two hidden layers
@@ -63,19 +72,44 @@ LOOKS = (0, 1, 2, 5, 10)  # epochs of the second figure, and the last
 
 # ---- a file -----------------------------------------------------------------------------------------------
 
-def mine(path, size, colored, nulls, model, sizes, threads, seed):
-    """The graph of a file and its motifs beside random graphs."""
-    graph = read(path, size, colored)
+def graph_asked():
+    """The graph of GRAPH or WEIGHTS, its name, its layers' units where known, and how it was made, in words."""
+    if GRAPH:
+        graph = fanmod.read_graph(GRAPH, motifs.most_colors(SIZE)) if COLORED else fanmod.read_graph(GRAPH)
+        return graph, Path(GRAPH).name, None if LAYERS == (0,) else LAYERS, ""
+    found = list(tensors.matrices(WEIGHTS, LAYER))
+    matrices, rows = in_order(found, ROWS)
+    edges = cuts(np.concatenate([matrix.ravel() for matrix in matrices]))
+    sizes = (*(len(matrix) for matrix in matrices), matrices[-1].shape[1])
+    made = (f" Layers {', '.join(name for name, _ in found)}, {'-'.join(map(str, sizes))}, rows are {rows}; weights "
+            f"between {edges[1]:.3g} and {edges[2]:.3g} dropped, mild up to {edges[0]:.3g} and {edges[3]:.3g}.")
+    return motifs.from_layers([colors_of(matrix, edges) for matrix in matrices]), Path(WEIGHTS).name, sizes, made
+
+
+def in_order(found, rows):
+    """Matrices (inputs, outputs) of layers that follow one another, and which side their rows were.
+
+    found : list of (name, float array (n, m)); rows : "inputs", "outputs" or "auto"
+    """
+    shapes = [values.shape for _, values in found]
+    for side, ahead in (("inputs", 1), ("outputs", -1)):
+        if rows in (side, "auto"):
+            apart = [k for k in range(len(found) - 1) if shapes[k][::ahead][1] != shapes[k + 1][::ahead][0]]
+            if not apart:
+                return [values if side == "inputs" else values.T for _, values in found], side
+    (one, _), (other, _) = found[apart[0]], found[apart[0] + 1]
+    raise ValueError(f"{one} {shapes[apart[0]]} and {other} {shapes[apart[0] + 1]} do not follow one another: pick "
+                     "layers that do, in their order in the file, with --layer")
+
+
+def mine(graph, name, size, colored, nulls, model, sizes, threads, seed):
+    """The motifs of a graph beside random graphs."""
     at_most = motifs.subgraphs_at_most(graph, size) * (nulls + 1)
     if at_most > REACH and (model == "fanmod" or size == 5):
-        raise ValueError(f"{path} has up to {at_most / (nulls + 1):.1e} subgraphs of {size} nodes, too many for "
+        raise ValueError(f"{name} has up to {at_most / (nulls + 1):.1e} subgraphs of {size} nodes, too many for "
                          f"{nulls} random graphs: take --chance 0.001 or less, a smaller --size or fewer --nulls")
     bar = partial(experiment.progress, total=nulls, what="random graphs")
-    return graph, motifs.significance(graph, size, nulls, model, seed, colored, threads, sizes, bar)
-
-
-def read(path, size, colored):
-    return fanmod.read_graph(path, motifs.most_colors(size)) if colored else fanmod.read_graph(path)
+    return motifs.significance(graph, size, nulls, model, seed, colored, threads, sizes, bar)
 
 
 def motif_rows(found):
@@ -164,12 +198,12 @@ def draw_motif(axes, text, x, y, reach, width=0.9, height=0.62):
 
 
 def of_file():
-    sizes = None if LAYERS == (0,) else LAYERS
+    graph, name, sizes, made = graph_asked()
     if CHANCE < 1:
-        return of_sample()
-    graph, found = mine(GRAPH, SIZE, COLORED, NULLS, NULL_MODEL, sizes, THREADS, SEED)
+        return of_sample(graph, name, made)
+    found = mine(graph, name, SIZE, COLORED, NULLS, NULL_MODEL, sizes, THREADS, SEED)
     if not len(found.census.codes):
-        raise ValueError(f"{GRAPH} has no connected subgraph of {SIZE} nodes: take a smaller --size")
+        raise ValueError(f"{name} has no connected subgraph of {SIZE} nodes: take a smaller --size")
     rows = motif_rows(found)
     shown = [row | {"note": f"{row['count']:,} times, {100 * row['frequency']:.2g} %, by chance "
                     f"{100 * row['mean_frequency']:.2g} %, Z " + (f"{row['z']:.1f}" if np.isfinite(row["z"]) else
@@ -177,19 +211,19 @@ def of_file():
     above = int((found.q < 0.05).sum())
     title = (f"{above} of {len(rows)} motifs of {SIZE} nodes are above chance at a false discovery rate of 5 %; "
              f"{int((np.abs(found.z) > 2).sum())} have a Z beyond 2")
-    caption = (f"{Path(GRAPH).name}: {fanmod.node_count(graph):,} nodes, {len(graph.sources):,} edges, "
-               f"{found.census.total:,} connected subgraphs of {SIZE} nodes.\nNull model {NULL_MODEL}, {NULLS} random "
-               f"graphs, so that no p is below {1 / (NULLS + 1):.2g}, seed {SEED}; the {len(shown)} motifs "
-               "farthest from chance." + ("\nZ is of counts, std of frequencies." if NULL_MODEL == "layered" else ""))
+    caption = (f"{name}: {fanmod.node_count(graph):,} nodes, {len(graph.sources):,} edges, "
+               f"{found.census.total:,} connected subgraphs of {SIZE} nodes.{made}\nNull model {NULL_MODEL}, "
+               f"{NULLS} random graphs, so that no p is below {1 / (NULLS + 1):.2g}, seed {SEED}; the {len(shown)} "
+               "motifs farthest from chance."
+               + ("\nZ is of counts, std of frequencies." if NULL_MODEL == "layered" else ""))
     reach = int(graph.colors.max()) if COLORED else 1
     figure = motif_picture(shown, {"z": "Z"}, reach, title, caption)
     return strongest(rows, STRONGEST), figure, {
         ".csv": as_csv(rows), "_fanmod.csv": fanmod.format_table(graph, found, COLORED, NULL_MODEL)}
 
 
-def of_sample():
-    """A sampled census of GRAPH: counts with standard errors."""
-    graph = read(GRAPH, SIZE, COLORED)
+def of_sample(graph, name, made):
+    """A sampled census: counts with standard errors."""
     census = motifs.sampled_census(graph, SIZE, CHANCE, COLORED, threads=THREADS, seed=SEED)
     if not len(census.codes):
         raise ValueError(f"no subgraph of {SIZE} nodes was met at a chance of {CHANCE}: choose more")
@@ -200,9 +234,9 @@ def of_sample():
     shown = [row | {"note": f"{row['frequency']:.2%}, ± {row['standard_error'] / census.total:.2%}"}
              for row in rows[:STRONGEST]]
     title = f"Some {census.total:.3g} connected subgraphs of {SIZE} nodes, of {len(rows)} kinds or more; a sample, no Z"
-    caption = (f"{Path(GRAPH).name}: {fanmod.node_count(graph):,} nodes, {len(graph.sources):,} edges; a share of "
+    caption = (f"{name}: {fanmod.node_count(graph):,} nodes, {len(graph.sources):,} edges; a share of "
                f"{CHANCE:g} of the subgraphs was looked at, in 10 samples whose spread gives standard errors, seed "
-               f"{SEED}.\nNo random graphs, no Z: take --chance 1.")
+               f"{SEED}.{made}\nNo random graphs, no Z: take --chance 1.")
     reach = int(graph.colors.max()) if COLORED else 1
     figure = motif_picture(shown, {"frequency": "share of all subgraphs"}, reach, title, caption)
     return rows[:STRONGEST], figure, {".csv": as_csv(rows)}
@@ -490,9 +524,17 @@ def main():
         raise ValueError(f"CHANCE is {CHANCE!r}: expected a number in (0, 1]")
     if LAYERS != (0,) and (NULL_MODEL != "layered" or not GRAPH):
         raise ValueError("LAYERS is set, and nothing uses it: take --null-model layered with --graph")
-    if SIZE != 4 and not GRAPH:
+    if GRAPH and WEIGHTS:
+        raise ValueError("--graph and --weights are both given: take one of them")
+    if (LIST or LAYER != "*") and not WEIGHTS:
+        raise ValueError("--list and --layer are of a file of weights: name it with --weights")
+    if ROWS not in ("auto", "inputs", "outputs"):
+        raise ValueError(f"ROWS is {ROWS!r}: expected auto, inputs or outputs")
+    if LIST:
+        return tensors.table(WEIGHTS), None
+    if SIZE != 4 and not (GRAPH or WEIGHTS):
         raise ValueError(f"SIZE is {SIZE}: the experiment counts motifs of 4 nodes, other sizes need --graph")
-    return of_file() if GRAPH else of_nets()
+    return of_file() if GRAPH or WEIGHTS else of_nets()
 
 
 if __name__ == "__main__":

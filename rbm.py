@@ -102,7 +102,11 @@ class RBM:
 
 
 def reconstruct(machine, inputs):
-    """Probabilities of the visible units, after one pass up and down that samples nothing: (n, visible)."""
+    """Probabilities of the visible units, after one pass up and down that samples nothing: (n, visible).
+
+    ValueError unless inputs are (n, visible) of values in [0, 1].
+    """
+    _check_images(machine, inputs, "the set")
     return machine.visible_given(machine.hidden_given(inputs))
 
 
@@ -206,7 +210,7 @@ def train(machine, dataset, steps, learning_rate, batch_size=1, seed=0, k=1, per
                          "persistent, or leave chains out")
     chains = batch_size if chains is None else chains
     _check_counts(k=k, chains=chains)
-    _check_data(machine, dataset)
+    _check_images(machine, dataset.inputs, dataset.name)
     rng = mlp.generator(seed, child=1)
     return _steps(machine, dataset.inputs, steps, learning_rate, batch_size, rng, k, persistent, chains, mean_field)
 
@@ -261,16 +265,19 @@ def _check_counts(**counts):
             raise ValueError(f"{name} is {value!r}: expected a positive whole number")
 
 
-def _check_data(machine, dataset):
-    items, features = dataset.inputs.shape
+def _check_images(machine, inputs, name):
+    if inputs.ndim != 2 or inputs.dtype.kind not in "fiub":
+        raise ValueError(f"inputs of {name} are {inputs.dtype} of shape {inputs.shape}: expected a matrix of real "
+                         "numbers")
+    items, features = inputs.shape
     if items == 0:
-        raise ValueError(f"{dataset.name} has 0 items: expected at least one")
+        raise ValueError(f"{name} has 0 items: expected at least one")
     if features != len(machine.weights):
-        raise ValueError(f"{dataset.name} has {features} features, the machine {len(machine.weights)} visible units: "
-                         "make them match")
-    low, high = dataset.inputs.min(), dataset.inputs.max()
+        raise ValueError(f"{name} has {features} features, the machine {len(machine.weights)} visible units: make them "
+                         "match")
+    low, high = inputs.min(), inputs.max()
     if not (low >= 0 and high <= 1):  # not a number fails too
-        raise ValueError(f"values of {dataset.name} run from {low:g} to {high:g}: expected probabilities, within "
+        raise ValueError(f"values of {name} run from {low:g} to {high:g}: expected probabilities, within "
                          "[0, 1]; choose a data set of images")
 
 
@@ -281,7 +288,7 @@ def compare(machine, training, test):
     """The row of one moment: reconstruction error and mean free energy on both arrays of images (n, visible).
 
     The gap is the mean free energy of the test images less that of the training images, with its 95 % interval over
-    images; the unknown log Z is in both and drops out (Hinton 2010, section 6).
+    images; the unknown log Z is in both and drops out (Hinton 2010, section 6). ValueError as `reconstruct`.
     """
     row, energies = {}, []
     for name, inputs in (("training", training), ("test", test)):
@@ -297,6 +304,7 @@ def learning_curve(machine, training, test, steps, records, **how):
     """Train, and compare both sets about `records` times, the start and the end included: a list of rows."""
     from gradnets import experiment
 
+    _check_images(machine, training.inputs, training.name)
     few = training.inputs[:len(test.inputs)]
     every = -(-steps // records)
     rows = []
@@ -307,7 +315,15 @@ def learning_curve(machine, training, test, steps, records, **how):
 
 
 def tile(pictures, columns, blank):
-    """Pictures of one shape, left to right and top to bottom, one `blank` pixel between: one array to draw."""
+    """Pictures of one shape, left to right and top to bottom, one `blank` pixel between: one array to draw.
+
+    ValueError for pictures of no numbers, or of other shapes than (height, width) and (height, width, colours).
+    """
+    pictures = [np.asarray(picture) for picture in pictures]
+    kinds = {(picture.dtype.kind in "fiub", picture.shape) for picture in pictures}
+    if len(kinds) != 1 or not all(real and len(shape) in (2, 3) and 0 not in shape for real, shape in kinds):
+        raise ValueError(f"{len(pictures)} pictures of shapes {sorted({p.shape for p in pictures})}, "
+                         f"{', '.join(sorted({str(p.dtype) for p in pictures}))}: expected real numbers, one shape")
     height, width, *colours = np.shape(pictures[0])
     lines = -(-len(pictures) // columns)
     sheet = np.full((lines * (height + 1) - 1, columns * (width + 1) - 1, *colours), blank)

@@ -126,7 +126,12 @@ class RNN:
 
 
 def sequences(inputs, row):
-    """Images (n, features) as sequences (n, features / row, row), not a copy; ValueError if row does not divide."""
+    """Images (n, features) as sequences (n, features / row, row), not a copy.
+
+    ValueError if row does not divide the features, or images are no matrix of real numbers.
+    """
+    if inputs.ndim != 2 or inputs.dtype.kind not in "fiub":
+        raise ValueError(f"inputs are {inputs.dtype} of shape {inputs.shape}: expected a matrix of real numbers")
     features = inputs.shape[1]
     if not isinstance(row, int | np.integer) or row < 1 or features % row:
         raise ValueError(f"row is {row!r}: expected a whole number that divides the {features} features")
@@ -135,7 +140,11 @@ def sequences(inputs, row):
 
 @quiet
 def accuracy(network, dataset, chunk=2000):
-    """Share of the dataset's items whose largest output is their label's, `chunk` items at a time."""
+    """Share of the dataset's items whose largest output is their label's, `chunk` items at a time.
+
+    ValueError for a dataset that does not fit the network. A net whose outputs are NaN is taken to say 0.
+    """
+    _check_data(network, dataset)
     items = sequences(dataset.inputs, len(network.input_weights))
     right = 0
     for start in range(0, len(items), chunk):
@@ -221,14 +230,17 @@ def train(network, dataset, steps, learning_rate, batch_size=1, seed=0, clip=1.0
     mlp.check_schedule(steps, learning_rate, batch_size)
     if clip is not None and not clip > 0:
         raise ValueError(f"clip is {clip!r}: expected a positive number, or None")
+    _check_data(network, dataset)
     items = sequences(dataset.inputs, len(network.input_weights))
+    return _steps(network, items, dataset.labels, steps, learning_rate, batch_size, mlp.generator(seed, child=1), clip)
+
+
+def _check_data(network, dataset):
+    mlp.check_data(dataset)
     classes = len(network.output_bias)
-    if len(items) == 0 or len(dataset.labels) != len(items):
-        raise ValueError(f"{dataset.name} has {len(items)} items and {len(dataset.labels)} labels: expected one each")
-    if dataset.labels.min() < 0 or dataset.labels.max() >= classes:
+    if dataset.labels.max() >= classes:
         raise ValueError(f"labels of {dataset.name} run from {dataset.labels.min()} to {dataset.labels.max()}: the "
                          f"network has {classes} outputs, expected 0 to {classes - 1}")
-    return _steps(network, items, dataset.labels, steps, learning_rate, batch_size, mlp.generator(seed, child=1), clip)
 
 
 def _steps(network, items, labels, steps, learning_rate, batch_size, rng, clip):
@@ -258,7 +270,11 @@ def _descend(network, step, rate, clip):
 # ---- as a script ------------------------------------------------------------------------------------------
 
 def fading(network, dataset):
-    """Norms of the deltas, over that of the last time step: (items, time), the last column 1."""
+    """Norms of the deltas, over that of the last time step: (items, time), the last column 1.
+
+    ValueError for a dataset that does not fit the network.
+    """
+    _check_data(network, dataset)
     states, outputs = network.forward(sequences(dataset.inputs, len(network.input_weights)))
     deltas, _ = network.backward(states, outputs, dataset.labels)
     norms = np.linalg.norm(deltas, axis=2).T
@@ -270,6 +286,7 @@ def learning_curve(network, training, test, steps, records, **how):
     """Train; rows of step, loss, accuracies and clipping about `records` times, and every step's norm (steps,)."""
     from gradnets import experiment
 
+    _check_data(network, training)
     few = replace(training, inputs=training.inputs[:len(test.labels)], labels=training.labels[:len(test.labels)])
     every = -(-steps // records)
     clip = np.inf if how["clip"] is None else how["clip"]

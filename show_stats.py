@@ -7,20 +7,33 @@ and what describes the top 90 %. Rows are medians over the runs, with the middle
 Figure: a row a data set; for the first layer's weights and gradients the histogram and the CCDF, log-log, untrained in
 grey and trained in colour, with the best law drawn over the range it was fitted on.
 
+With --weights FILE or --gradient FILE it looks at a net of your own, and trains nothing: each matrix of a .npy, .npz or
+.safetensors file gets one verdict, and the worst stand first: constant, of rank one, dead, duplicated, near its
+initialisation (of a gradient: like noise), heavy-tailed, plain. gradnets/layers.py says what each of them is. Then the
+figure has a panel a matrix; --list shows what the file holds, --layer picks some by name or pattern.
+
 Source: README of mlp_gradient_networks (2016): heavy-tailed histograms of the weights and cached deltas of a 784-30-10
 tanh net, guessed to be stretched exponentials, and lost on random inputs. As tried here: 30,000 single samples, a rate
 of 0.01 towards targets of -1 and 1. The source's initialisation is not known; weights look heavy-tailed only from a
 small one, so here it is. The guess is judged by the exponent beta of a stretched exponential over the top 90 % of the
 values: untrained normal weights have 1.4, and below 1 a tail is heavier than an exponential.
 
-Takes 40 s.
+Takes 40 s; a file some 0.4 s a matrix, 10 s one of 58 million entries.
 """
+from collections import Counter
+from pathlib import Path
+
 import numpy as np
 
 import mlp
 import rbm
-from gradnets import datasets, experiment, graphs, plots, tails
+from gradnets import datasets, experiment, graphs, layers, plots, tails, tensors
 
+WEIGHTS = ""                # a file with weights of your own: .npy, .npz or .safetensors
+GRADIENT = ""               # or one with gradients
+LAYER = "*"                 # of either: the matrices, by name or pattern
+LIST = False                # only show what is in the file
+PANELS = 24                 # matrices of a file that are drawn, the worst; the table has all
 MODEL = "mlp"               # mlp: a perceptron; rbm: a restricted Boltzmann machine by contrastive divergence (CD-1)
 DATASETS = ("glyphs", "noise", "noise-constant")  # noise has random classes, noise-constant a single one
 IMAGES = 10_000             # at most so many training images, from the first on
@@ -36,6 +49,8 @@ SEED = 0                    # seeds data, weights, samples and bootstrap
 MODELS = {"mlp": mlp, "rbm": rbm}
 WHAT = ("weights", "gradients")
 WHEN = ("before", "after")
+RANDOM = {"weights": "near initialisation", "gradients": "like noise"}  # what "random" means for either
+SAID = {"rank one": "of rank one", "dead": "dead in part"}
 
 
 def magnitudes(model, network, dataset, count, seed):
@@ -120,21 +135,82 @@ def picture(found, best, title, caption):
     return figure
 
 
-def main():
-    experiment.check_positive(IMAGES=IMAGES, STEPS=STEPS, GRADIENTS=GRADIENTS, RUNS=RUNS, REPLICATES=REPLICATES)
-    experiment.check_several(DATASETS=DATASETS, HIDDEN_UNITS=HIDDEN_UNITS)
-    if MODEL not in MODELS:
-        raise ValueError(f"MODEL is {MODEL!r}: expected {' or '.join(MODELS)}")
-    if MODEL == "rbm" and len(HIDDEN_UNITS) != 1:
-        raise ValueError(f"HIDDEN_UNITS is {HIDDEN_UNITS}: a Boltzmann machine has one hidden layer, give one number")
-    layers = 1 if MODEL == "rbm" else len(HIDDEN_UNITS) + 1
+# ---- a file -----------------------------------------------------------------------------------------------
+
+def of_file(path, what, layer, panels, replicates, seed):
+    """Rows and figure of the matrices of a file. what: weights or gradients; panels: how many are drawn at most."""
+    matrices = experiment.progress(tensors.matrices(path, layer), what=f"describing {what}")
+    found = layers.table(matrices, replicates, seed)
+    for one in found:
+        one.row["verdict"] = one.row["verdict"].replace("random", RANDOM[what])
+    rows = [one.row for one in found]
+    law = "initialisation law" if what == "weights" else "law of noise"
+    left = f" The {panels} worst; {len(found) - panels} more are in the table." if len(found) > panels else ""
+    sampled = (f", of {layers.SAMPLE:,} entries drawn at random"
+               if any(row.get("sampled", 0) < row["entries"] for row in rows) else "")
+    caption = (f"{Path(path).name}: matrices of {what}, worst first, share of entries whose magnitude is at least so "
+               f"large.{left}\nGrey: the nearest {law}, at the entries' own root mean square. Dashed: the best law of "
+               f"the tail, where it was fitted{sampled}. Seed {seed}.")
+    return rows, panels_of(found[:panels], what, verdicts(rows), caption)
+
+
+def verdicts(rows):
+    """How many matrices got which verdict, the worst first."""
+    if len(rows) == 1:
+        return f"{rows[0]['tensor']} is {SAID.get(rows[0]['verdict'], rows[0]['verdict'])}"
+    counts = Counter(SAID.get(row["verdict"], row["verdict"]) for row in rows)
+    return f"{len(rows)} matrices: {', '.join(f'{count} {words}' for words, count in counts.items())}"
+
+
+@plots.styled
+def panels_of(found, what, title, caption):
+    """The figure of a file. found: list of layers.Layer, a panel each."""
+    columns = min(4, len(found))
+    places = [list(range(start, start + columns)) for start in range(0, len(found), columns)]
+    mosaic = [[str(k) if k < len(found) else "." for k in row] for row in places]
+    figure, panels = plots.figure(mosaic, max(3.3 * columns, 9), 1.2 + 2.6 * len(mosaic), title, caption)
+    for k, layer in enumerate(found):
+        axes, row = panels[str(k)], layer.row
+        name = row["tensor"] if len(row["tensor"]) <= 40 else f"{row['tensor'][:12]}...{row['tensor'][-25:]}"
+        axes.set_title(f"{name}\n{row['shape']}, {row['verdict']}\n{row['why']}", fontsize=8)
+        if row["verdict"] == "constant":
+            axes.set_axis_off()
+        else:
+            draw_layer(axes, layer, plots.BLUE if what == "weights" else plots.RED)
+    for row in mosaic:
+        panels[row[0]].set_ylabel("share at least this large")
+    for k in range(max(len(found) - columns, 0), len(found)):
+        panels[str(k)].set_xlabel("magnitude")
+    return figure
+
+
+def draw_layer(axes, layer, color):
+    """CCDF, the nearest plain law, and the best law of the tail."""
+    row, (x, share) = layer.row, layer.ccdf
+    shown = (x >= row["std"] / 100) & (share > 0)
+    near = layers.survival(row["near"], x / row["std"])
+    axes.plot(x[shown & (near > 0)], near[shown & (near > 0)], color=plots.GREY, lw=3, alpha=0.5, label=row["near"])
+    axes.plot(x[shown], share[shown], color=color, lw=1.6)
+    if layer.tail:
+        xmin, law, parameters = layer.tail
+        tail = np.geomspace(xmin, max(x[-1], xmin), 100)
+        level = row["tail"] * (1 - row["zeros"]) * tails.survival(law, parameters, tail / xmin)
+        axes.plot(tail, level, "--", color=plots.INK, lw=1.1, label=law.replace("_", " "))
+    axes.set(xscale="log", yscale="log", ylim=(0.5 / row["entries"], 1.5))
+    axes.legend(fontsize=7, loc="lower left", handlelength=1.5)
+
+
+# ---- the experiment ---------------------------------------------------------------------------------------
+
+def of_training():
+    depth = 1 if MODEL == "rbm" else len(HIDDEN_UNITS) + 1
     rows, found, best = [], {}, {}
     for name in dict.fromkeys(DATASETS):
         dataset = datasets.load(name, limit=IMAGES, seed=SEED)
         runs = [before_and_after(MODEL, dataset, HIDDEN_UNITS, INIT, LEARNING_RATE, STEPS, GRADIENTS, SEED + run)
                 for run in range(RUNS)]
         found[name] = runs[0]
-        cases = [(what, when, layer) for what in WHAT for when in WHEN for layer in range(layers)]
+        cases = [(what, when, layer) for what in WHAT for when in WHEN for layer in range(depth)]
         for what, when, layer in experiment.progress(cases, total=len(cases), what=f"fitting {name}"):
             described = [tails.describe(run[when][what][layer], REPLICATES, SEED + k) for k, run in enumerate(runs)]
             rows.append({"data": name, "what": what, "when": when, "layer": layer + 1}
@@ -148,6 +224,26 @@ def main():
                f"first.\nAll weights, and the entries of {GRADIENTS} gradients, zeros left out; the body is their top "
                "90 %. Dashed: the best law of the tail, where it was fitted.")
     return rows, picture(found, best, finding(rows), caption)
+
+
+def main():
+    experiment.check_positive(IMAGES=IMAGES, STEPS=STEPS, GRADIENTS=GRADIENTS, RUNS=RUNS, REPLICATES=REPLICATES,
+                              PANELS=PANELS)
+    experiment.check_several(DATASETS=DATASETS, HIDDEN_UNITS=HIDDEN_UNITS)
+    if MODEL not in MODELS:
+        raise ValueError(f"MODEL is {MODEL!r}: expected {' or '.join(MODELS)}")
+    if MODEL == "rbm" and len(HIDDEN_UNITS) != 1:
+        raise ValueError(f"HIDDEN_UNITS is {HIDDEN_UNITS}: a Boltzmann machine has one hidden layer, give one number")
+    if WEIGHTS and GRADIENT:
+        raise ValueError("--weights and --gradient are both given: take one of them")
+    if (LIST or LAYER != "*") and not (WEIGHTS or GRADIENT):
+        raise ValueError("--list and --layer are of a file: name it with --weights or --gradient")
+    if LIST:
+        return tensors.table(WEIGHTS or GRADIENT), None
+    if WEIGHTS or GRADIENT:
+        return of_file(WEIGHTS or GRADIENT, "weights" if WEIGHTS else "gradients", LAYER, PANELS, REPLICATES,
+                       SEED)
+    return of_training()
 
 
 if __name__ == "__main__":

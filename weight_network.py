@@ -10,6 +10,9 @@ units: it takes a link from one of the first 30 inputs to a hidden unit. On MNIS
 weights keep the initial values, and where these are small there are next to no such links. The columns shared_links
 and triangles count both.
 
+With --weights FILE it takes the matrices of your own net, and trains nothing: .npy, .npz or .safetensors; --list shows
+what the file holds, --layer picks some by name or pattern. Square ones are merged.
+
 Figure: the clustering over that of each null, a line a network; of the last net the trained weights, the degrees, the
 weights of the first inputs, and how many inputs share a degree when links are drawn and when the largest are kept.
 
@@ -18,11 +21,16 @@ The source's initialisation is not known, so there are two.
 
 Takes 35 s.
 """
+from pathlib import Path
+
 import numpy as np
 
 import mlp
-from gradnets import comparison, datasets, experiment, graphs, metrics, plots
+from gradnets import comparison, datasets, experiment, graphs, metrics, plots, tensors
 
+WEIGHTS = ""                # a file with weights of your own: .npy, .npz or .safetensors
+LAYER = "*"                 # of WEIGHTS: the matrices, by name or pattern
+LIST = False                # only show what is in WEIGHTS
 DATASET = "glyphs"          # glyphs, noise, noise-constant, mnist, cifar10, cifar100, tree or clusters
 IMAGES = 10_000             # at most so many training images, from the first on
 HIDDEN_UNITS = (30, 784)    # a net each; one with as many hidden units as inputs is merged
@@ -51,7 +59,10 @@ def weights_before_and_after(dataset, hidden_units, init, learning_rate, steps, 
 
 
 def compare(chances, draws, seed):
-    """The row of one matrix of chances, and the degrees of its first network and of the shuffled one: {name: sides}."""
+    """Of one matrix of chances: its row, the degrees of its networks and of shuffled ones, and its first network.
+
+    Degrees are {name: list of sides}, the network is bool (n, m).
+    """
     layers = "merged" if chances.shape[0] == chances.shape[1] else "bipartite"
     kinds, first = comparison.networks(chances, layers, draws, seed)
     rows = {row["network"]: row for row in comparison.summary(kinds)}
@@ -62,9 +73,8 @@ def compare(chances, draws, seed):
     for null, key in OVER.items():
         if null in rows:
             row |= {key + end: rows[null]["observed_over_this" + end] for end in ("", "_low", "_high")}
-    if chances.shape[0] > chances.shape[1]:
-        row["shared_links"], row["triangles"] = forced_together(first)
-    return row, {name: [sides for _, sides in kinds[name]] for name in (comparison.OBSERVED, comparison.SHUFFLED)}
+    degrees = {name: [sides for _, sides in kinds[name]] for name in (comparison.OBSERVED, comparison.SHUFFLED)}
+    return row, degrees, first
 
 
 def forced_together(links):
@@ -81,32 +91,37 @@ def forced_together(links):
 
 def finding(rows):
     """What the networks of trained weights say, by the nulls."""
-    trained = [row for row in rows if row["when"] == "trained"]
+    trained = [row for row in rows if row["when"] != "untrained"]
     spans = [f"{min(row[key] for row in trained):.2f} to {max(row[key] for row in trained):.2f}"
              for key in ("over_shuffled", "over_degrees")]
-    return (f"Networks of trained weights cluster {spans[0]} times as much as shuffled entries, {spans[1]} times as "
-            "much as their degrees")
+    return (f"Networks of {trained[0]['when']} weights cluster {spans[0]} times as much as shuffled entries, "
+            f"{spans[1]} times as much as their degrees")
 
 
 @plots.styled
 def picture(rows, weights, degrees, shared, title, caption):
-    """The figure. weights, degrees: of the last net, {when: matrix}, {(when, method): {name: list of sides}}."""
-    figure, panels = plots.figure([["ratios", "matrix", "degrees"], ["ratios", "strengths", "shared"]], 14, 8, title,
-                                  caption)
-    largest = np.abs(weights["trained"])
+    """The figure.
+
+    weights, degrees: of the last net, {when: matrix}, {(when, method): {name: list of sides}}; of these what is shown
+    alone is the last. shared: the inputs that hidden units would share nodes with, 0 for none.
+    """
+    last = list(weights)[-1]
+    figure, panels = plots.figure([["ratios", "matrix", "degrees"], ["ratios", "strengths", "shared"]], 14,
+                                  max(8, 2 + 0.35 * len(rows)), title, caption)
+    largest = np.abs(weights[last])
     order = np.ix_(np.argsort(-largest.sum(axis=1)), np.argsort(-largest.sum(axis=0)))
     plots.draw_matrix(panels["matrix"], largest[order] / largest.max())
-    panels["matrix"].set(title="|trained weights| over the largest", xlabel="hidden units, strongest first",
+    panels["matrix"].set(title=f"|{last} weights| over the largest", xlabel="hidden units, strongest first",
                          ylabel="inputs, strongest first")
     for side, color, label in (("out", plots.BLUE, "inputs"), ("in", plots.RED, "hidden units")):
-        drawn = degrees["trained", "sample"]
+        drawn = degrees[last, "sample"]
         plots.draw_ccdf(panels["degrees"], [d[side] for d in drawn[comparison.SHUFFLED]], color, None, band=True)
         plots.draw_ccdf(panels["degrees"], [d[side] for d in drawn[comparison.OBSERVED]], color, label)
     panels["degrees"].set(title="degrees, drawn", xlabel="degree (shaded: entries shuffled)",
                           ylabel="share of units with at least this degree", xscale="linear")
     panels["degrees"].legend(fontsize=8, loc="lower left")
     for method, color in zip(METHODS, (plots.INK, plots.RED), strict=True):
-        sides = degrees["trained", method][comparison.OBSERVED][0]
+        sides = degrees[last, method][comparison.OBSERVED][0]
         units = np.sort(np.bincount(sides["out"])[1:])[::-1]  # inputs that share a degree, none left out
         panels["shared"].plot(range(1, np.count_nonzero(units) + 1), units[units > 0], ".-", color=color, lw=0.8,
                               label={"sample": "drawn", "threshold": "largest kept"}[method])
@@ -114,11 +129,11 @@ def picture(rows, weights, degrees, shared, title, caption):
                          yscale="log", xscale="log")
     panels["shared"].legend(fontsize=8)
     first = slice(0, 200)
-    for when, color in zip(WHEN, (plots.GREY, plots.RED), strict=True):
+    for when, color in zip(weights, (plots.GREY, plots.RED), strict=False):
         panels["strengths"].plot(np.abs(weights[when][first]).max(axis=1), color=color, lw=1, label=when)
     panels["strengths"].axvspan(0, shared, color=plots.PALE, zorder=0)
-    panels["strengths"].set(title="largest |weight| of the first inputs", xlabel=f"input (shaded: the first {shared})",
-                            ylabel="|weight|")
+    panels["strengths"].set(title="largest |weight| of the first inputs", ylabel="|weight|",
+                            xlabel=f"input (shaded: the first {shared})" if shared else "input")
     panels["strengths"].legend(fontsize=8)
     draw_ratios(panels["ratios"], rows)
     return figure
@@ -143,6 +158,32 @@ def draw_ratios(axes, rows):
 def main():
     experiment.check_several(HIDDEN_UNITS=HIDDEN_UNITS, INITS=INITS)
     experiment.check_positive(IMAGES=IMAGES, STEPS=STEPS, DRAWS=DRAWS)
+    if (LIST or LAYER != "*") and not WEIGHTS:
+        raise ValueError("--list and --layer are of a file: name it with --weights")
+    if LIST:
+        return tensors.table(WEIGHTS), None
+    return of_file() if WEIGHTS else of_training()
+
+
+def of_file():
+    rows = []
+    for name, values in tensors.matrices(WEIGHTS, LAYER):
+        weights, degrees = {"stored": values}, {}
+        try:
+            chances = graphs.probabilities(values)
+        except graphs.DegenerateMatrix as error:
+            raise graphs.DegenerateMatrix(f"{WEIGHTS}, {name}: {error}; leave it out with --layer") from None
+        for method in METHODS:
+            kept = comparison.thresholded(chances) if method == "threshold" else chances
+            row, degrees["stored", method], _ = compare(kept, DRAWS, SEED)
+            rows.append({"net": name, "init": " x ".join(map(str, values.shape)), "when": "stored", "method": method}
+                        | row)
+    caption = (f"{Path(WEIGHTS).name}, {len(rows) // len(METHODS)} matrices; n = {DRAWS} networks and nulls a line, "
+               f"bars the middle 90 %, seed {SEED}.\nOn the right: {rows[-1]['net']}.")
+    return rows, picture(rows, weights, degrees, 0, finding(rows), caption)
+
+
+def of_training():
     dataset = datasets.load(DATASET, limit=IMAGES, seed=SEED)
     rows = []
     for hidden_units in HIDDEN_UNITS:
@@ -153,7 +194,9 @@ def main():
                 chances = graphs.probabilities(weights[when])
                 for method in METHODS:
                     kept = comparison.thresholded(chances) if method == "threshold" else chances
-                    row, degrees[when, method] = compare(kept, DRAWS, SEED)
+                    row, degrees[when, method], first = compare(kept, DRAWS, SEED)
+                    if len(first) > hidden_units:
+                        row["shared_links"], row["triangles"] = forced_together(first)
                     net = "-".join(map(str, (dataset.inputs.shape[1], hidden_units, dataset.classes)))
                     rows.append({"net": net, "init": init, "when": when, "method": method} | row)
     caption = (f"{dataset.name}, {len(dataset.labels):,} items, tanh nets, targets -1 and 1, {STEPS:,} single-sample "

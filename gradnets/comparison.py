@@ -1,7 +1,7 @@
 """An observed network beside its nulls: drawn side by side, measured, summed up in rows, and a verdict in words."""
 import numpy as np
 
-from gradnets import experiment, graphs, metrics, nulls
+from gradnets import arrays, experiment, graphs, metrics, nulls
 
 OBSERVED, SHUFFLED, DEGREES = "observed network", "shuffled entries", "directed configuration"
 UNDIRECTED = ("undirected configuration", "Erdős-Rényi")  # nulls of the merged network, where no side is left
@@ -19,10 +19,22 @@ def thresholded(chances, cut=0.0):
 
     Returns
     -------
-    float64 array (n, m)
+    float array (n, m), of the chances' dtype
+
+    Raises
+    ------
+    ValueError
+        As `graphs.threshold`, and for entries outside [0, 1].
     """
-    kept = graphs.threshold(chances, cut=cut) if cut > 0 else graphs.threshold(chances, edges=round(chances.sum()))
-    return kept.astype(float)
+    chances = arrays.real("chances", chances, axes=2)
+    if chances.min() < 0 or chances.max() > 1:
+        raise ValueError(f"chances run from {chances.min():.6g} to {chances.max():.6g}: expected them in [0, 1], as "
+                         "graphs.probabilities gives them")
+    if cut > 0:
+        kept = graphs.threshold(chances, cut=cut)
+    else:
+        kept = graphs.threshold(chances, edges=round(chances.sum(dtype=float)))
+    return kept.astype(chances.dtype)
 
 
 def networks(chances, layers, draws, seed):
@@ -41,16 +53,21 @@ def networks(chances, layers, draws, seed):
     -------
     kinds : dict of str to list
         The observed network first, then its nulls; a pair a draw: a dict of numbers, and the degrees of both sides,
-        {"out": int array (n,), "in": int array (m,)}, or None where the null has no sides.
+        {"out": int array (n,), "in": int array (m,)}, or None where the null has no sides. Skew and kurtosis are NaN
+        where all degrees of a side are equal.
     first : bool array (n, m)
         The first observed network.
+
+    Notes
+    -----
+    Beside the chances no more than four networks stand at a time, of n m bytes each.
     """
     def stream(k):
         return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, k)))  # apart from weights and data
 
     kinds = {}
     for k in experiment.progress(range(draws), total=draws, what="drawing"):
-        for name, adjacency in _draw(chances, layers, stream(k)).items():
+        for name, adjacency in _draw(chances, layers, stream(k)):
             kinds.setdefault(name, []).append(_measure(name, adjacency, layers))
     return kinds, graphs.sample(chances, stream(0))
 
@@ -106,24 +123,32 @@ def multiplicity(degrees):
     -------
     distinct, commonest : int
         Both 0 where no unit has a link.
+
+    Raises
+    ------
+    ValueError
+        For what are no whole numbers, or negative.
     """
-    units = np.bincount(np.ravel(degrees), minlength=1)[1:]  # how many units have degree 1, 2, ...
-    return np.count_nonzero(units), int(units.max(initial=0))
+    degrees = arrays.whole("degrees", degrees)
+    if degrees.min(initial=0) < 0:
+        raise ValueError(f"a degree of {degrees.min()}: expected whole numbers, 0 or greater")
+    _, units = np.unique(degrees[degrees > 0], return_counts=True)  # how many units have each degree
+    return len(units), int(units.max(initial=0))
 
 
 def _draw(chances, layers, rng):
-    """One network and one of each of its nulls, by name: bool (n, m); merged where a null mixes both sides."""
+    """Yield one network and one of each of its nulls, with names: bool (n, m); merged where a null mixes both sides."""
     observed = graphs.sample(chances, rng)
-    drawn = {OBSERVED: observed}
+    yield OBSERVED, observed
     if layers == "merged":
-        merged = graphs.merge_layers(observed)
         # Which receiving unit shares a node with which sender is arbitrary: other labels, another network.
-        drawn["hidden units relabelled"] = observed[:, rng.permutation(observed.shape[1])]
-        drawn[UNDIRECTED[0]] = nulls.undirected_configuration(merged, rng)
-        drawn[UNDIRECTED[1]] = nulls.erdos_renyi(merged, rng)
-    drawn[SHUFFLED] = nulls.shuffled_entries(observed, rng)
-    drawn[DEGREES] = nulls.directed_configuration(observed, rng)
-    return drawn
+        yield "hidden units relabelled", observed.take(rng.permutation(observed.shape[1]), axis=1)
+        merged = graphs.merge_layers(observed)
+        yield UNDIRECTED[0], nulls.undirected_configuration(merged, rng)
+        yield UNDIRECTED[1], nulls.erdos_renyi(merged, rng)
+        del merged
+    yield SHUFFLED, nulls.shuffled_entries(observed, rng)
+    yield DEGREES, nulls.directed_configuration(observed, rng)
 
 
 def _measure(name, adjacency, layers):

@@ -19,6 +19,8 @@ from scipy import linalg
 from scipy.linalg import lapack
 from scipy.sparse import linalg as krylov
 
+from gradnets import arrays
+
 TINY = 1e-100         # length of a complex step: too small to round anything, far above underflow
 CHUNK = 2**25         # numbers in one temporary array of a Hessian's assembly, 256 MB
 RECIPROCAL = 1e-15    # least reciprocal condition number of what is inverted
@@ -60,8 +62,13 @@ def at(network, vector):
 
 
 def split(network, vectors):
-    """A vector's layers, or those of each row of several: views (..., n_l + 1, n_{l+1}), the last row the bias."""
+    """A vector's layers, or those of each row of several: views (..., n_l + 1, n_{l+1}), the last row the bias.
+
+    ValueError for other lengths, and for what are no numbers; NaN and infinity are numbers here.
+    """
     vectors = np.asarray(vectors)
+    if vectors.dtype.kind not in "fciub":
+        raise ValueError(f"an array of {vectors.dtype}: expected numbers, real or complex")
     shapes = [(len(weights) + (bias is not None), weights.shape[1])
               for weights, bias in zip(network.weights, network.biases, strict=True)]
     ends = np.cumsum([rows * columns for rows, columns in shapes])
@@ -201,7 +208,7 @@ def _join(parts):
 # ---- derivatives ------------------------------------------------------------------------------------------
 
 def loss(network, inputs, labels):
-    """Mean loss over the batch."""
+    """Mean loss over the batch; NaN or infinite where the net diverged."""
     _check_batch(network, inputs, labels)
     with np.errstate(over="ignore", invalid="ignore"):
         return network.loss(network.forward(inputs)[-1], labels).sum() / len(labels)
@@ -222,9 +229,14 @@ def products(network, inputs, labels):
     made = _Pass(network, inputs, labels)
 
     def product(vectors):
+        parts = split(network, vectors)
         if not np.isfinite(vectors).all():
             raise NotFinite("the vector that the Hessian was to multiply is not finite")
-        return _join(made.directional(split(network, vectors)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = _join(made.directional(parts))
+        if not np.isfinite(found).all():
+            raise NotFinite("the Hessian times the vector is not finite: one of them is too large")
+        return found
     return product
 
 
@@ -319,6 +331,8 @@ def third(network, inputs, labels, direction):
 
     The derivative of H p along p, by one complex step: Im(H(θ + ihp) p) / h.
     """
+    direction = arrays.real("direction", direction, axes=1)
+    split(network, direction)  # refused if it is of another length
     moved = at(network, parameters(network) + 1j * TINY * direction)
     return hessian_vector(moved, inputs, labels, direction).imag / TINY
 
@@ -440,7 +454,7 @@ def _eigen(matrix, vector):
     values, vectors = linalg.eigh_tridiagonal(diagonal, beside, lapack_driver="stevd")
 
     def reflected(rows, order):
-        rows = np.array(rows)
+        rows = np.array(rows, dtype=float)
         for k in order:
             reflector = np.concatenate([[1.0], reflectors[k + 2:, k]])
             rows[..., k + 1:] -= (scales[k] * (rows[..., k + 1:] @ reflector))[..., None] * reflector
@@ -457,6 +471,7 @@ def lanczos(product, start, iterations):
     ----------
     product : function from (p,) to (p,)
     start : float64 (p,), not zero
+        As long as the vectors that `product` takes.
     iterations : int
         At most so many products; fewer where the space closes before.
 
@@ -473,7 +488,9 @@ def lanczos(product, start, iterations):
     """
     if not (isinstance(iterations, int | np.integer) and iterations > 0):
         raise ValueError(f"iterations is {iterations!r}: expected a positive whole number")
-    start, length = np.asarray(start, float), np.linalg.norm(start)
+    start = _numbers("the first vector", start, axes=1).astype(float)
+    with np.errstate(over="ignore"):
+        length = np.linalg.norm(start)
     if not (np.isfinite(length) and length > 0):
         raise NotFinite(f"the first vector has length {length:g}: expected a finite one that is not zero")
     iterations = min(iterations, start.size)
@@ -584,7 +601,7 @@ def difference_of_inverse(inverse, gradient, method="complex-step", r=1e-5):
     -----
     By the inverse function theorem the Jacobian of the inverse is H⁻¹. One of the sources takes r = 1e-9.
     """
-    gradient = np.asarray(gradient)
+    gradient = arrays.real("gradient", gradient).astype(float)
     if method == "complex-step":
         found = inverse(gradient * (1 + 1j * TINY))
         if not np.iscomplexobj(found):
@@ -670,11 +687,15 @@ class _right_inverse:
 
     def __init__(self, matrix, where):
         rows, columns = matrix.shape
+        with np.errstate(over="ignore", invalid="ignore"):
+            gram = matrix @ matrix.T
+        if not np.isfinite(gram).all():
+            raise NotFinite(f"{where} has inputs up to {np.abs(matrix).max():.3g}, whose squares are not finite")
         too_many = (f"{where} has {columns} inputs, the bias counted, and the batch {rows} samples: the functional "
                     "inverse needs a batch no larger than the inputs' rank")
         if rows > columns:
             raise NotInvertible(too_many)
-        self.matrix, gram = matrix, matrix @ matrix.T
+        self.matrix = matrix
         try:
             self.factor = linalg.cho_factor(gram, lower=True)
         except linalg.LinAlgError:
@@ -736,7 +757,7 @@ def lyapunov(advance, tangent, start, steps, count, seed=0, restart=None):
     -----
     QR after each step (Benettin et al. 1980; Eckmann and Ruelle 1985, section V.C).
     """
-    start = np.asarray(start, float)
+    start = arrays.real("start", start, axes=1).astype(float)
     if not 1 <= count <= start.size:
         raise ValueError(f"{count} exponents of {start.size} dimensions: expected 1 to {start.size}")
     if not (isinstance(steps, int | np.integer) and steps > 0):
@@ -759,9 +780,18 @@ def lyapunov(advance, tangent, start, steps, count, seed=0, restart=None):
 
 # ---- checks -----------------------------------------------------------------------------------------------
 
+def _numbers(what, array, axes=None):
+    """The same array of real numbers; NotFinite where some are not finite."""
+    array = np.asarray(array)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise NotFinite(f"{what} has {np.count_nonzero(~np.isfinite(array))} entries that are not finite")
+    return arrays.real(what, array, axes)
+
+
 def _check_batch(network, inputs, labels):
     if np.ndim(inputs) != 2 or len(inputs) == 0 or inputs.shape[1] != network.sizes[0]:
         raise ValueError(f"inputs of shape {np.shape(inputs)}: expected (batch, {network.sizes[0]}), one item or more")
+    _numbers("the batch of inputs", inputs)
     if np.shape(labels) != (len(inputs),) or np.asarray(labels).dtype.kind not in "iu":
         raise ValueError(f"labels of shape {np.shape(labels)} for {len(inputs)} inputs: expected one whole number each")
     if np.min(labels) < 0 or np.max(labels) >= len(network.targets):
@@ -769,13 +799,12 @@ def _check_batch(network, inputs, labels):
 
 
 def _check_step(gradient, hessian, damping=0.0, positive=False):
-    size = len(gradient)
+    size = len(_numbers("the gradient", gradient, axes=1))
     if hessian is not None and np.shape(hessian) != (size, size):
         raise ValueError(f"a Hessian of shape {np.shape(hessian)} for a gradient of {size} numbers: expected "
                          f"({size}, {size})")
-    for what, array in (("gradient", gradient), ("Hessian", hessian)):
-        if array is not None and not np.isfinite(array).all():
-            raise NotFinite(f"the {what} has {np.count_nonzero(~np.isfinite(array))} entries that are not finite")
+    if hessian is not None:
+        _numbers("the Hessian", hessian, axes=2)
     damping = np.asarray(damping)
     if not (np.isfinite(damping).all() and (damping > 0 if positive else damping >= 0).all()):
         raise ValueError(f"damping is {damping}: expected {'positive, finite' if positive else 'finite'} numbers"

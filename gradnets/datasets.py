@@ -8,6 +8,7 @@ pickles are read as data, never run. Whatever is wrong ends in one line that say
 
 import contextlib
 import hashlib
+import io
 import math
 import numbers
 import os
@@ -16,8 +17,9 @@ import struct
 import sys
 import tarfile
 import tempfile
-import time
+import threading
 import zlib
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -437,6 +439,8 @@ def _mnist_pickle(path, split, limit):
         for images, labels in pairs:
             if labels.ndim != 1 or images.shape != (labels.size, SIDE * SIDE) or not labels.size:
                 raise ValueError(f"images {images.shape} with labels {labels.shape}")
+            if images.dtype.kind != "f":
+                raise ValueError(f"images are {images.dtype}, expected float32")
             if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > 9:
                 raise ValueError("labels are not whole numbers from 0 to 9")
         images, labels = (np.concatenate(arrays)[:limit] for arrays in zip(*pairs, strict=True))
@@ -532,7 +536,7 @@ def _read_pickle(contents):
 
 
 def _walk(contents):
-    stack, below, memo = [], [], {}
+    stack, below, memo, held = [], [], {}, 0
     for count, (opcode, argument, _) in enumerate(pickletools.genops(contents)):
         if count > MAX_OPCODES:
             raise ValueError(f"more than {MAX_OPCODES} opcodes")
@@ -559,6 +563,8 @@ def _walk(contents):
             case "EMPTY_LIST" | "EMPTY_DICT" | "EMPTY_TUPLE":
                 stack.append({"EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_TUPLE": tuple}[kind]())
             case "PUT" | "BINPUT" | "LONG_BINPUT":
+                if not 0 <= argument <= count:  # honest ones are counted up; others can be made to share a hash
+                    raise ValueError("memo out of turn")
                 memo[argument] = stack[-1]
             case "GET" | "BINGET" | "LONG_BINGET":
                 stack.append(memo[argument])
@@ -573,7 +579,9 @@ def _walk(contents):
             case "REDUCE":
                 stack.append(_announced(stack.pop(), *items))
             case "BUILD":
-                _settle(_expect(_Numpy, stack[-1]), *items)
+                held += _settle(_expect(_Numpy, stack[-1]), *items)
+                if held > len(contents):  # thousands of arrays can be made of the same bytes
+                    raise ValueError("more bytes in arrays than in the file")
             case _:
                 raise ValueError(f"opcode {kind}")
     raise ValueError("no end")
@@ -588,19 +596,25 @@ def _announced(function, arguments):
             return _Numpy()
         case "_codecs encode", (str(text), "latin1"):
             return text
-    raise ValueError(f"refused to call {str(function)[:60]} with {type(arguments).__name__}")
+    # Not str() of just anything: a few nested tuples can be written out for ever.
+    called = function[:60] if isinstance(function, str) else type(function).__name__
+    raise ValueError(f"refused to call {called} with {type(arguments).__name__}")
 
 
 def _settle(announced, state):
-    """Give a dtype its byte order, or an array its shape, dtype, order and contents."""
+    """Give a dtype its byte order, or an array its shape, dtype, order and contents; how many bytes these are."""
     if announced.code:
-        announced.value = np.dtype({"|": "", "<": "<", ">": ">"}[state[1]] + announced.code)
-        return
+        order = _expect(str, state[1])
+        if order not in ("|", "<", ">"):
+            raise ValueError("unknown byte order")
+        announced.value = np.dtype(order.strip("|") + announced.code)
+        return 0
     _, shape, dtype, fortran, raw = state
     if not all(type(side) is int and side >= 0 for side in shape):
         raise ValueError("array of impossible shape")
     flat = np.frombuffer(_expect(str, raw).encode("latin1"), _expect(np.dtype, dtype.value))
     announced.value = flat.reshape(shape, order="F" if fortran else "C")
+    return flat.nbytes
 
 
 def _array(thing):
@@ -628,7 +642,7 @@ def _folder():
 
 def _line(error):
     """Any message as one short line that a terminal can show, whatever a file put into it."""
-    line = " ".join(str(error).split())[:200]
+    line = " ".join(str(error)[:1000].split())[:200]
     return "".join(character if character.isprintable() else "?" for character in line)
 
 
@@ -639,6 +653,15 @@ def _corrupt(path, problem, delete=None):
 
 def _contents(path, delete=None):
     """All bytes of a file, unpacked if it is called `.gz`, at most MAX_BYTES either way."""
+    contents = _bytes(path, delete)
+    if path.suffix == ".gz":
+        contents, rest = _unpacked(path, contents, delete)
+        if rest:
+            raise _corrupt(path, "has bytes after the end of its gzip data", delete)
+    return contents
+
+
+def _bytes(path, delete=None):
     try:
         if path.exists() and not path.is_file():
             raise OSError(None, "not a file")
@@ -646,19 +669,23 @@ def _contents(path, delete=None):
             contents = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise _corrupt(path, f"cannot be read ({error.strerror})", delete) from None
-    if path.suffix == ".gz" and len(contents) <= MAX_BYTES:
-        unpacker = zlib.decompressobj(wbits=31)  # gzip, whose trailing checksum is verified
-        try:
-            contents = unpacker.decompress(contents, MAX_BYTES + 1)
-        except zlib.error as error:
-            raise _corrupt(path, f"no valid gzip data ({error})", delete) from None
-        if len(contents) <= MAX_BYTES and not unpacker.eof:
-            raise _corrupt(path, "cut short", delete)
-        if unpacker.unused_data:
-            raise _corrupt(path, "has bytes after the end of its gzip data", delete)
     if len(contents) > MAX_BYTES:
         raise _corrupt(path, f"has more than {MAX_BYTES} bytes", delete)
     return contents
+
+
+def _unpacked(path, packed, delete=None):
+    """What gzip packed, and the bytes after it."""
+    unpacker = zlib.decompressobj(wbits=31)  # gzip, whose trailing checksum is verified
+    try:
+        contents = unpacker.decompress(packed, MAX_BYTES + 1)
+    except zlib.error as error:
+        raise _corrupt(path, f"no valid gzip data ({error})", delete) from None
+    if len(contents) > MAX_BYTES:
+        raise _corrupt(path, f"has more than {MAX_BYTES} bytes unpacked", delete)
+    if not unpacker.eof:
+        raise _corrupt(path, "cut short", delete)
+    return contents, unpacker.unused_data
 
 
 def _download(group, name, folder):
@@ -681,69 +708,107 @@ def _download(group, name, folder):
     failures = {}
     try:
         for mirror in MIRRORS[group] * ROUNDS:
-            watch = _Watch(name)
-            fetch = pooch.HTTPDownloader(
-                progressbar=watch,
-                chunk_size=2**14,
-                timeout=SILENCE,
-                headers={"Accept-Encoding": "identity"},  # the .gz itself, not what is in it
-            )
-            try:
-                pooch.retrieve(mirror + name, f"sha256:{SHA256[name]}", name, folder, downloader=fetch)
-                return folder / name
-            except (OSError, ValueError) as error:  # no answer, a bad one, or the wrong bytes
-                failures[mirror] = f"{mirror}: {_line(error)[:100]}"
-            finally:
-                watch.close()
+            # A folder of its own for each attempt: one that is given up may still write into its.
+            with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as place, _Fetch(name) as fetch:
+                try:
+                    _in_time(pooch.retrieve, mirror + name, f"sha256:{SHA256[name]}", name, place, downloader=fetch)
+                    os.replace(Path(place, name), folder / name)
+                    return folder / name
+                except (OSError, ValueError) as error:  # no answer, a bad one, or the wrong bytes
+                    failures[mirror] = f"{mirror}: {_line(error)[:100]}"
         raise DataError(f"{missing} ({'; '.join(failures.values())}): {remedy}")
     finally:
         with contextlib.suppress(OSError):  # only an empty folder can be removed
             folder.rmdir()
 
 
-class _Watch:
-    """What pooch takes for a progress bar: one on a terminal, and an end to what goes on too long."""
+def _in_time(function, *arguments, **keywords):
+    """What a function returns or raises; OSError after PATIENCE seconds, and then it is left to itself.
+
+    A server that sends a byte now and then is never silent: no other clock stops it for certain.
+    """
+    outcome = Future()
+
+    def call():
+        try:
+            outcome.set_result(function(*arguments, **keywords))
+        except BaseException as error:  # KeyboardInterrupt too belongs to whoever waits
+            outcome.set_exception(error)
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    if thread.is_alive():
+        raise OSError(f"gave up after {PATIENCE} s")
+    return outcome.result()
+
+
+class _Fetch:
+    """What pooch calls to download: it shows a progress bar on a terminal, and ends when it is closed or too large."""
 
     def __init__(self, name):
-        self.total, self.received = 0, 0
-        self.deadline = time.monotonic() + PATIENCE
+        import requests
+
+        self.get = requests.get
         self.bar = tqdm(desc=name, unit="B", unit_scale=True, disable=not sys.stderr.isatty())
+        self.closed = False
 
-    def update(self, size):
-        self.received += size
-        if self.received > MAX_BYTES + size or time.monotonic() > self.deadline:
-            raise OSError(f"gave up after {self.received} bytes and at most {PATIENCE} s")
-        self.bar.total = self.total
-        self.bar.update(size)
+    def __call__(self, url, path, _):
+        received = 0
+        # Not packed once more on the way: the .gz itself, not what is in it.
+        headers = {"Accept-Encoding": "identity"}
+        with self.get(url, stream=True, timeout=SILENCE, headers=headers) as response, open(path, "wb") as file:
+            response.raise_for_status()
+            self.bar.total = int(response.headers.get("Content-Length", 0))
+            for block in response.iter_content(2**14):
+                received += len(block)
+                if self.closed or received > MAX_BYTES:
+                    raise OSError(f"gave up after {received} bytes")
+                file.write(block)
+                self.bar.update(len(block))
 
-    def reset(self):
-        self.received = 0
-        self.bar.reset()
+    def __enter__(self):
+        return self
 
-    def close(self):
+    def __exit__(self, *_):
+        self.closed = True
         self.bar.close()
 
 
 def _extract(archive, directory):
-    """Unpack one of CIFAR's archives, whose SHA-256 is known, so that its directory appears whole."""
-    folder = archive.parent
+    """Unpack one of CIFAR's archives, whose SHA-256 is known, so that its directory appears whole.
+
+    First in memory: tarfile believes what a header says of sizes, so there should be no more to read than is allowed.
+    """
+    packed = _bytes(archive)
+    digest = hashlib.sha256(packed).hexdigest()
+    if digest != SHA256[archive.name]:
+        raise _corrupt(archive, f"SHA-256 is {digest[:12]}..., expected {SHA256[archive.name][:12]}...")
+    contents, _ = _unpacked(archive, packed)
     try:
-        with open(archive, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest != SHA256[archive.name]:
-            raise _corrupt(archive, f"SHA-256 is {digest[:12]}..., expected {SHA256[archive.name][:12]}...")
-        with tarfile.open(archive, "r:gz") as tar, tempfile.TemporaryDirectory(dir=folder) as temporary:
-            members = tar.getmembers()
-            for member in members:  # the directory and plain files in it, nothing else
+        with tarfile.open(fileobj=io.BytesIO(contents), mode="r:") as tar:
+            size = 0
+            for member in tar:  # the directory and plain files in it, nothing else
                 place = Path(member.name)
                 inside = member.isfile() and place.parent == Path(directory.name) and place.name != ".."
                 if not (inside or (member.isdir() and member.name == directory.name)):
-                    raise _corrupt(archive, f"holds {member.name!r}, which does not belong there")
-                if member.size > MAX_BYTES:
-                    raise _corrupt(archive, f"{member.name!r} has more than {MAX_BYTES} bytes")
+                    raise _corrupt(archive, f"holds {member.name[:200]!r}, which does not belong there")
+                size += member.size
+                if member.size < 0 or size > MAX_BYTES:  # before the next header is looked for behind it
+                    raise _corrupt(archive, f"{member.name[:200]!r} claims {member.size} bytes: expected 0 or more, "
+                                            f"and {MAX_BYTES} in all at most")
+            if not tar.getmembers():
+                raise _corrupt(archive, f"holds no {directory.name}")
             # As filter="data", which Python has from 3.11.4 on.
             tar.extraction_filter = getattr(tarfile, "data_filter", None)
-            tar.extractall(temporary, members)
-            os.replace(Path(temporary, directory.name), directory)
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise _corrupt(archive, f"cannot be unpacked ({error})") from None
+            with tempfile.TemporaryDirectory(dir=archive.parent) as temporary:
+                tar.extractall(temporary)
+                os.replace(Path(temporary, directory.name), directory)
+    except DataError:
+        raise
+    except OSError as error:
+        if not directory.is_dir():  # no other process was faster
+            raise DataError(f"{archive}: cannot be unpacked into {archive.parent} ({error.strerror}): make room there, "
+                            "allow to write there, or set GRADNETS_DATA to another folder") from None
+    except Exception as error:  # whatever a damaged header leads to
+        raise _corrupt(archive, f"cannot be unpacked ({error or type(error).__name__})") from None

@@ -9,7 +9,8 @@ and its `main()` returns `rows, figure` or `rows, figure, files`:
 
 - rows: a list of flat dicts, the numbers in the figure. Keys `x`, `x_low`, `x_high` are a value and its
   interval, and share a column of the table.
-- figure: a matplotlib Figure, whose title says what was found.
+- figure: a matplotlib Figure, whose title says what was found; None where there is nothing to keep, such as the
+  list of a file's contents: then the table is printed, and nothing written.
 - files: more to keep, by the end of their names: {".npz": dict of arrays, ".graphml": networkx.Graph,
   "_epochs.png": Figure, ".csv": str}.
 """
@@ -17,6 +18,7 @@ import argparse
 import ast
 import contextlib
 import difflib
+import errno
 import io
 import itertools
 import json
@@ -95,6 +97,9 @@ def run(main, argv=None):
             else:
                 rows, figure, *files = main()
                 stem, facts = script, {}
+        if figure is None:
+            print(table(rows))
+            return 0
         record = _record(script, options, figure.get_suptitle(), rows, time.perf_counter() - start) | facts
         paths = _save(out, stem, record, figure, *files)
     except (ValueError, OSError, MemoryError, OverflowError) as error:
@@ -194,7 +199,8 @@ def _parser(module, script):
     parser = _Parser(prog=script, usage=f"python {script}.py [flags]", description=module.__doc__,
                      allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
     group = parser.add_argument_group("constants (each can also be edited at the top of the file)")
-    for name, (value, comment) in constants(module.__file__).items():
+    found = constants(module.__file__)
+    for name, (value, comment) in found.items():
         flag = "--" + name.lower().replace("_", "-")
         help_ = comment.replace("%", "%%")
         if isinstance(value, bool):
@@ -207,7 +213,7 @@ def _parser(module, script):
                            metavar=kind.__name__.upper(),
                            nargs="+" if several else None,
                            help=f"{help_} [{' '.join(map(str, value)) if several else value}]")
-    if not constants(module.__file__).keys() & {name.upper() for name in MANY}:  # else it has ensembles of its own
+    if not found.keys() & {name.upper() for name in MANY}:  # else it has ensembles of its own
         group = parser.add_argument_group("many runs, into one figure")
         group.add_argument("--sweep", nargs="+", metavar=("CONSTANT", "VALUE"),
                            help="run for each of these values of a constant")
@@ -284,18 +290,46 @@ def one_line(error):
 
 @contextlib.contextmanager
 def atomic(path):
-    """A temporary path beside `path` that takes its place once the block ends well, and is removed otherwise."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
+    """A temporary path beside `path` that takes its place once the block ends well, and is removed otherwise.
+
+    An OSError on the way, as of a full disk, names `path`.
+    """
+    with _together([Path(path)]) as (temporary,), naming(path):
+        yield temporary
+
+
+@contextlib.contextmanager
+def _together(paths):
+    """The same for several files: none takes its place, in this order, before all are on disk."""
+    temporaries = []
     try:
-        yield Path(temporary)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's own 0600 would hide results from colleagues
-        os.replace(temporary, path)
+        for path in paths:
+            with naming(path):
+                if path.is_dir():  # seen here rather than when others have taken their places
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+                handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+            temporaries.append(Path(temporary))
+            os.close(handle)
+        yield temporaries
+        for path, temporary in zip(paths, temporaries, strict=True):
+            with naming(path), open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+                os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's own 0600 would hide results from colleagues
+        for path, temporary in zip(paths, temporaries, strict=True):
+            with naming(path):
+                os.replace(temporary, path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        for temporary in temporaries:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def naming(path):
+    """An OSError of the block names `path`, which the user knows, in place of a temporary file or none."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno or errno.EIO, error.strerror or str(error), str(path)) from error
 
 
 def _umask():
@@ -341,13 +375,16 @@ def _commit():
 
 
 def _save(out, script, record, figure, files=None):
-    """Write everything, and only then put it in place: results of two runs never stand side by side."""
+    """Write everything, and only then put it in place: results of two runs do not stand side by side.
+
+    The JSON goes last: should a file not go into its place, the record is still that of the run before.
+    """
     contents = {".png": figure} | (files or {}) | {".json": record}
     paths = [out / f"{script}{ending}" for ending in contents]
-    with contextlib.ExitStack() as stack:
-        temporaries = [stack.enter_context(atomic(path)) for path in paths]
-        for temporary, content in zip(temporaries, contents.values(), strict=True):
-            _write(temporary, content)
+    with _together(paths) as temporaries:
+        for path, temporary, content in zip(paths, temporaries, contents.values(), strict=True):
+            with naming(path):
+                _write(temporary, content)
     return paths
 
 

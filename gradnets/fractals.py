@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, special
 
-from gradnets import metrics
+from gradnets import arrays, metrics
 
 HIGHEST_ORDER = 10_000            # beyond it exact numbers take long
 LARGEST_MATRIX = 2**28            # entries: 2 GB
@@ -93,7 +93,7 @@ def power(seed, order):
     Raises
     ------
     ValueError
-        For another seed or order, and for more than 2^28 entries.
+        For another seed or order, for more than 2^28 entries, and where one would exceed all floats.
     """
     seed, factors = _checked(seed, order)
     side = len(seed) ** factors
@@ -101,6 +101,9 @@ def power(seed, order):
         raise ValueError(f"the power of order {order} would have {len(seed)}^{factors} rows and as many columns, but "
                          f"{LARGEST_MATRIX:,} entries are the most: lower the order, or take fractals.levels, which "
                          "needs no matrix")
+    if math.log(seed.max()) * factors > math.log(np.finfo(float).max):
+        raise ValueError(f"the largest entry of the power of order {order} would be {seed.max():.6g}^{factors}, beyond "
+                         "all floats: lower the order, or divide the seed by its largest entry")
     matrix = seed
     for _ in range(order):
         matrix = np.kron(matrix, seed)
@@ -338,12 +341,17 @@ def normal_distance(values, weights):
 
 
 def standardise(values, weights):
-    """The values with weighted mean 0 and standard deviation 1, float64 of their shape; ValueError if all are equal."""
-    values, weights = np.asarray(values, dtype=float), np.asarray(weights, dtype=float)
-    if values.min() == values.max():
-        raise ValueError(f"all {values.size} values are {values.flat[0]:.6g}: a distribution without spread cannot be "
-                         "standardised")
-    away = values - np.average(values, weights=weights)
+    """The values with weighted mean 0 and standard deviation 1, float64 (n,).
+
+    Parameters and errors as for `distance`; ValueError too if all that have a weight are equal.
+    """
+    values, weights = _weighted(values, weights)
+    counted = values[weights > 0]
+    if counted.min() == counted.max():
+        raise ValueError(f"all {counted.size} values with a weight are {counted[0]:.6g}: a distribution without spread "
+                         "cannot be standardised")
+    values, weights = _of_ordinary_size(values), _of_ordinary_size(weights)
+    away = _of_ordinary_size(values - np.average(values, weights=weights))
     return away / np.sqrt(np.average(away**2, weights=weights))
 
 
@@ -395,18 +403,29 @@ def _expected(seed, factors):
 
 def _distribution(values, weights, standardised):
     """Values in rising order, and weights that sum to 1."""
-    values, weights = np.asarray(values, dtype=float), np.asarray(weights, dtype=float)
-    if values.ndim != 1 or values.shape != weights.shape or values.size == 0:
-        raise ValueError(f"expected as many weights as values, at least one, got shapes {values.shape} and "
-                         f"{weights.shape}")
-    if not (np.isfinite(values).all() and np.isfinite(weights).all() and weights.min() >= 0 and weights.any()):
-        raise ValueError(f"expected finite values and weights, no weight negative and not all 0; the values run from "
-                         f"{values.min():.6g} to {values.max():.6g}, the weights from {weights.min():.6g} to "
-                         f"{weights.max():.6g}")
+    values, weights = _weighted(values, weights)
     if standardised:
         values = standardise(values, weights)
-    rising = np.argsort(values, kind="stable")
+    rising, weights = np.argsort(values, kind="stable"), _of_ordinary_size(weights)
     return values[rising], weights[rising] / weights.sum()
+
+
+def _weighted(values, weights):
+    """Both as float64, checked."""
+    values, weights = (arrays.real(what, array).astype(float) for what, array in
+                       (("values", values), ("weights", weights)))
+    if values.ndim != 1 or values.shape != weights.shape:
+        raise ValueError(f"expected as many weights as values, at least one, got shapes {values.shape} and "
+                         f"{weights.shape}")
+    if not (weights.min() >= 0 and weights.any()):
+        raise ValueError("expected finite values and weights, no weight negative and not all 0; the weights run from "
+                         f"{weights.min():.6g} to {weights.max():.6g}")
+    return values, weights
+
+
+def _of_ordinary_size(numbers):
+    """The numbers in a unit, a power of two, in which their sums and squares neither over- nor underflow."""
+    return np.ldexp(numbers, -np.frexp(np.abs(numbers).max())[1])
 
 
 def _ratio(numerator, denominator):

@@ -1,4 +1,8 @@
-"""A matrix becomes a network: normalise, sample or threshold, merge the layers or keep them, take it away."""
+"""A matrix becomes a network: normalise, sample or threshold, merge the layers or keep them, take it away.
+
+Matrices of float16 and float32 are worked on in float32, which is exact but for the division by the largest entry,
+and takes half the memory; all others in float64.
+"""
 import networkx as nx
 import numpy as np
 from numba import njit
@@ -20,15 +24,17 @@ def probabilities(matrix):
 
     Returns
     -------
-    float64 array (n, m), in [0, 1], its largest entry 1
+    float array (n, m), in [0, 1], its largest entry 1
+        float32 where the matrix is float16 or float32, else float64.
 
     Raises
     ------
     DegenerateMatrix
         If it has no entry, holds NaN or infinity, or is zero everywhere.
     """
-    magnitudes = _magnitudes(matrix)
-    return magnitudes / magnitudes.max()
+    chances, largest = _magnitudes(matrix)
+    chances /= largest
+    return chances
 
 
 def sample(probabilities, rng):
@@ -88,11 +94,11 @@ def threshold(matrix, *, edges=None, cut=None):
     """
     if (edges is None) == (cut is None):
         raise ValueError("threshold needs exactly one of edges=COUNT and cut=VALUE")
-    magnitudes = _magnitudes(matrix)
+    magnitudes, _ = _magnitudes(matrix)
     if cut is not None:
         if not cut >= 0:
             raise ValueError(f"cut is {cut!r}: expected a number that is not negative")
-        return magnitudes > cut
+        return magnitudes > np.float64(cut)  # not rounded to float32 where the entries are
     available = np.count_nonzero(magnitudes)
     if not (isinstance(edges, int | np.integer) and 0 < edges <= available):
         raise ValueError(f"edges is {edges!r}: expected a whole number from 1 to {available}, the entries of the "
@@ -171,16 +177,27 @@ def as_links(adjacency):
     return adjacency
 
 
+def as_floats(values):
+    """The same numbers, float16 and float32 as float32, all others as float64; no copy where none is needed.
+
+    ValueError for an array that is not of real numbers; NaN and infinity stay.
+    """
+    if values.dtype.kind not in "fiub":
+        raise ValueError(f"expected real numbers, got {values.dtype} of shape {values.shape}")
+    single = values.dtype.kind == "f" and values.dtype.itemsize <= 4
+    return values.astype(np.float32 if single else np.float64, copy=False)
+
+
 def _real_matrix(matrix):
     matrix = np.asarray(matrix)
     if matrix.ndim != 2 or matrix.size == 0 or matrix.dtype.kind not in "fiub":
         raise DegenerateMatrix(f"expected a matrix of real numbers with at least one entry, got {matrix.dtype} of "
                                f"shape {matrix.shape}")
-    return matrix.astype(np.float64, copy=False)
+    return as_floats(matrix)
 
 
 def _magnitudes(matrix):
-    """|matrix| in float64, refused where it cannot be normalised."""
+    """|matrix|, a new array, and its largest entry; refused where it cannot be normalised."""
     magnitudes = np.abs(_real_matrix(matrix))
     largest = magnitudes.max()
     if not np.isfinite(largest):
@@ -189,7 +206,7 @@ def _magnitudes(matrix):
     if largest == 0:
         raise DegenerateMatrix(f"the {_size(magnitudes)} matrix is zero everywhere, so it cannot be normalised: lower "
                                "the learning rate, or take another step or seed")
-    return magnitudes
+    return magnitudes, largest
 
 
 def _size(matrix):

@@ -1,7 +1,7 @@
 """Degrees, components, path lengths and clustering of networks given as adjacency matrices.
 
-A network of n nodes is packed into n rows of 64-bit words. A walk from all nodes at once then costs a few ORs a
-link, and the triangles on a link one AND and one population count a word: one pass gives every distance, hence
+A network of n nodes is packed into n rows of 64-bit words. A walk from thousands of nodes at once then costs a few ORs
+a link, and the triangles on a link one AND and one population count a word: one pass gives every distance, hence
 the diameter, the mean and the percentiles, and one pass every clustering coefficient.
 """
 from dataclasses import dataclass
@@ -11,7 +11,10 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
+from gradnets import arrays
 from gradnets.graphs import as_links
+
+SOURCES = 4096  # nodes that a walk sets out from at a time
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,11 @@ def measure(adjacency):
 
     Notes
     -----
-    Time O(n m / 64) a unit of the diameter, with m links, at worst; memory n² / 2 + 8 m bytes
-    beside the input.
+    Time O(n m / 64) a unit of the diameter, with m links, at worst; memory n² / 4 + 1024 n + 8 m bytes at most beside
+    the input.
     """
-    return NetworkStats(**_statistics(pack(adjacency)))
+    packed = pack(adjacency)
+    return NetworkStats(**_statistics(packed.starts, packed.neighbors, triangles(packed)))
 
 
 def measure_bipartite(adjacency):
@@ -104,18 +108,24 @@ def measure_bipartite(adjacency):
     ------
     ValueError
         If it is not a matrix of bools, or has no entry.
+
+    Notes
+    -----
+    Time as of `measure` with n + m nodes, and O(n m min(n, m) / 64) for the four-cycles; memory 1.25 n m + 1024 (n + m)
+    bytes and 50 a link at most beside the input.
     """
     adjacency = as_links(adjacency)
     rows, columns = adjacency.shape
-    both = np.zeros((rows + columns, rows + columns), dtype=bool)
-    both[:rows, rows:] = adjacency
-    both[rows:, :rows] = adjacency.T
-    packed = pack(both)
-    butterflies = int(_butterflies(_bits(adjacency if rows <= columns else adjacency.T)))
-    others = packed.degrees - 1
-    paths = int(np.repeat(others, packed.degrees) @ others[packed.neighbors]) // 2  # a path's middle link
-    return BipartiteStats(**_statistics(packed), butterflies=butterflies,
-                          bipartite_clustering=4 * butterflies / paths if paths else 0.0)
+    sides = _bits(adjacency), _bits(adjacency.T)
+    degrees = np.concatenate([_degrees(bits) for bits in sides])
+    starts = np.concatenate(([0], np.cumsum(degrees)))
+    neighbors = np.concatenate([_list_neighbors(*sides, starts[:rows + 1])[0] + np.int32(rows),
+                                _list_neighbors(*sides[::-1], starts[rows:] - starts[rows])[0]])
+    butterflies = int(_butterflies(min(sides, key=len)))
+    others = degrees - 1
+    paths = int(np.repeat(others, degrees) @ others[neighbors]) // 2  # a path's middle link
+    return BipartiteStats(**_statistics(starts, neighbors, np.zeros(rows + columns, dtype=np.int64)),
+                          butterflies=butterflies, bipartite_clustering=4 * butterflies / paths if paths else 0.0)
 
 
 def pack(adjacency):
@@ -127,8 +137,8 @@ def pack(adjacency):
     bits = _bits(adjacency)
     degrees = _degrees(bits)
     starts = np.concatenate(([0], np.cumsum(degrees)))
-    neighbors = np.empty(starts[-1], dtype=np.int32)
-    if not _list_neighbors(bits, starts, neighbors):
+    neighbors, mirrored = _list_neighbors(bits, bits, starts)
+    if not mirrored or adjacency.diagonal().any():
         raise ValueError("an adjacency matrix must be symmetric with an empty diagonal: merge its layers first")
     return Packed(bits, starts, neighbors)
 
@@ -143,9 +153,7 @@ def distances(packed):
     components : int
         Connected components of the whole network, isolated nodes among them.
     """
-    component, sizes = _components(packed.starts, packed.neighbors)
-    members = np.flatnonzero(component == sizes.argmax())
-    return _walk(packed.bits, packed.starts, packed.neighbors, members), len(sizes)
+    return _distances(packed.starts, packed.neighbors)
 
 
 def triangles(packed):
@@ -154,7 +162,15 @@ def triangles(packed):
 
 
 def summarize_distances(counts):
-    """Diameter, average path length and effective diameter from `distances`' counts; all 0 for one node."""
+    """Diameter, average path length and effective diameter from `distances`' counts; all 0 for one node.
+
+    ValueError for what are no such counts: whole numbers, none negative, and pairs at the largest distance.
+    """
+    counts = arrays.whole("counts", counts, axes=1)
+    most = np.iinfo(np.int64).max // max(len(counts), 1)**2  # so that no sum below overflows
+    if not (counts.size and counts.min() >= 0 and counts[-1] > 0 and counts.max() <= most):
+        raise ValueError(f"counts of {counts.size} distances, from {counts.min(initial=0)} to {counts.max(initial=0)}: "
+                         "expected those of metrics.distances")
     if len(counts) == 1:
         return 0, 0.0, 0.0
     pairs = counts[1:].sum()
@@ -166,25 +182,39 @@ def summarize_distances(counts):
 
 
 def moments(degrees):
-    """Skew and excess kurtosis of degrees, by population moments; NaN where all degrees are equal."""
-    away = degrees - degrees.mean()
-    away = away / max(np.abs(away).max(), np.finfo(float).tiny)  # powers of tiny numbers would underflow
+    """Skew and excess kurtosis of degrees, by population moments; NaN where all degrees are equal.
+
+    ValueError unless they are finite real numbers, one at least; other numbers than degrees are as welcome.
+    """
+    degrees = arrays.real("degrees", degrees)
+    _, exponent = np.frexp(max(float(degrees.max()), -float(degrees.min())))  # a power of two rounds nothing, and
+    away = np.ldexp(degrees.astype(np.float64, copy=False), -exponent)        # sums of the largest floats stay finite
+    away -= away.mean()
+    away /= max(away.max(), -away.min(), np.finfo(float).tiny)  # powers of tiny numbers would underflow
     square = away * away
     variance = square.mean()
     if variance == 0:
         return float("nan"), float("nan")
-    return float((square * away).mean() / variance**1.5), float((square * square).mean() / variance**2 - 3)
+    away *= square
+    square *= square
+    return float(away.mean() / variance**1.5), float(square.mean() / variance**2 - 3)
 
 
-def _statistics(packed):
-    degrees = packed.degrees
-    counts, components = distances(packed)
+def _distances(starts, neighbors):
+    component, sizes = _components(starts, neighbors)
+    return _walk(starts, neighbors, np.flatnonzero(component == sizes.argmax())), len(sizes)
+
+
+def _statistics(starts, neighbors, closed):
+    """The fields of NetworkStats; closed: the triangles through each node."""
+    degrees = np.diff(starts)
+    counts, components = _distances(starts, neighbors)
     diameter, average, effective = summarize_distances(counts)
-    closed, wedges = triangles(packed), degrees * (degrees - 1) // 2
+    wedges = degrees * (degrees - 1) // 2
     skew, kurtosis = moments(degrees)
     return {
         "nodes": len(degrees),
-        "edges": len(packed.neighbors) // 2,
+        "edges": len(neighbors) // 2,
         "giant_nodes": int(counts[0]),
         "components": components,
         "mean_degree": float(degrees.mean()),
@@ -232,9 +262,10 @@ def _degrees(bits):
 
 
 @njit(cache=True)
-def _list_neighbors(bits, starts, neighbors):
-    """Fill in the neighbours; False if a link has no opposite or is a loop."""
-    sound = True
+def _list_neighbors(bits, opposite, starts):
+    """The neighbours, int32, and whether every link has its opposite: of bits (n, m) in those of the columns (m, n)."""
+    neighbors = np.empty(starts[-1], dtype=np.int32)
+    mirrored = True
     at = 0
     for i in range(bits.shape[0]):
         mine = np.uint64(1) << np.uint64(i & 63)
@@ -245,9 +276,9 @@ def _list_neighbors(bits, starts, neighbors):
                 neighbors[at] = j
                 at += 1
                 word &= word - np.uint64(1)
-                if j == i or not bits[j, i >> 6] & mine:
-                    sound = False
-    return sound
+                if not opposite[j, i >> 6] & mine:
+                    mirrored = False
+    return neighbors, mirrored
 
 
 @njit(cache=True)
@@ -278,55 +309,77 @@ def _components(starts, neighbors):
 
 
 @njit(cache=True)
-def _walk(bits, starts, neighbors, members):
+def _walk(starts, neighbors, members):
     """Ordered pairs of members at each distance; members: all nodes of one component.
 
-    reach[i] holds the nodes within d links of i; within d + 1 links are those that its neighbours reach in d.
-    A row that holds every member is done.
+    Some thousand members at a time set out. reach[i] holds those of them within d links of member i; within d + 1 links
+    are those that its neighbours reach in d. A row that holds all of them is done.
     """
-    words = bits.shape[1]
-    counts = np.zeros(len(members) + 1, dtype=np.int64)
-    counts[0] = len(members)
-    reach = bits.copy()
-    held = np.empty(len(bits), dtype=np.int64)
-    unfinished = np.empty_like(members)
-    left = 0
-    for i in members:
-        reach[i, i >> 6] |= np.uint64(1) << np.uint64(i & 63)
-        held[i] = 1 + starts[i + 1] - starts[i]
-        counts[1] += held[i] - 1
-        if held[i] < len(members):
-            unfinished[left] = i
-            left += 1
-    further = reach.copy()
-    d = min(1, len(members) - 1)
-    while left:
-        d += 1
-        working, left = left, 0
-        for k in range(working):
-            i = unfinished[k]
-            row = further[i]
-            total = 0
-            for start in range(starts[i], starts[i + 1], 8):  # now and then a look: full rows need no more neighbours
-                for j in neighbors[start:min(start + 8, starts[i + 1])]:
-                    other = reach[j]
-                    for w in range(words):
-                        row[w] |= other[w]
-                ones = np.uint64(0)
-                for w in range(words):
-                    ones += _popcount(row[w])
-                total = np.int64(ones)
-                if total == len(members):
+    giant = len(members)
+    place = np.zeros(len(starts) - 1, dtype=np.int32)
+    for i in range(giant):
+        place[members[i]] = i
+    first_unseen = starts[members]
+    words = min(SOURCES // 64, -(-giant // 256) * 4)  # whole vectors of 256 bits
+    reach, further = np.empty((giant, words), dtype=np.uint64), np.empty((giant, words), dtype=np.uint64)
+    held, unfinished = np.empty(giant, dtype=np.int64), np.empty(giant, dtype=np.int64)
+    counts = np.zeros(giant + 1, dtype=np.int64)
+    counts[0] = giant
+    diameter = 0
+    for first in range(0, giant, SOURCES):
+        sources = min(SOURCES, giant - first)
+        reach[:] = 0
+        left = 0
+        for i in range(giant):
+            begin, end = first_unseen[i], starts[members[i] + 1]
+            row, at = reach[i], begin
+            while at < end:
+                s = place[neighbors[at]] - first
+                if s >= sources:  # they are in order
                     break
-            counts[d] += total - held[i]
-            held[i] = total
-        for k in range(working):
-            i = unfinished[k]
-            reach[i] = further[i]
-            if held[i] < len(members):
+                row[s >> 6] |= np.uint64(1) << np.uint64(s & 63)
+                at += 1
+            first_unseen[i] = at
+            held[i] = at - begin
+            counts[1] += held[i]
+            if first <= i < first + sources:
+                s = i - first
+                row[s >> 6] |= np.uint64(1) << np.uint64(s & 63)
+                held[i] += 1
+            if held[i] < sources:
                 unfinished[left] = i
                 left += 1
-    return counts[:d + 1]
+        further[:] = reach
+        d = min(1, giant - 1)
+        while left:
+            d += 1
+            working, left = left, 0
+            for k in range(working):
+                i = unfinished[k]
+                row = further[i]
+                total = held[i]
+                begin, end = starts[members[i]], starts[members[i] + 1]
+                for start in range(begin, end, 8):  # now and then a look: full rows need no more neighbours
+                    for j in neighbors[start:min(start + 8, end)]:
+                        other = reach[place[j]]
+                        for w in range(words):
+                            row[w] |= other[w]
+                    ones = np.uint64(0)
+                    for w in range(words):
+                        ones += _popcount(row[w])
+                    total = np.int64(ones)
+                    if total == sources:
+                        break
+                counts[d] += total - held[i]
+                held[i] = total
+            for k in range(working):
+                i = unfinished[k]
+                reach[i] = further[i]
+                if held[i] < sources:
+                    unfinished[left] = i
+                    left += 1
+        diameter = max(diameter, d)
+    return counts[:diameter + 1]
 
 
 @njit(cache=True)

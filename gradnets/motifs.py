@@ -16,6 +16,8 @@ from functools import lru_cache
 import numba
 import numpy as np
 
+from gradnets import arrays
+
 SIZES = (3, 4, 5)
 MODELS = ("fanmod", "layered")
 ROW = 4096            # widest direct table of last nodes, beyond it counts are hashed,
@@ -80,13 +82,15 @@ class Census:
 def graph(nodes, sources, targets, colors=None, labels=None):
     """A Graph of these edges: loops are dropped, of a repeated edge the last colour stays, as in FANMOD.
 
+    Arrays of any shape are read row by row.
+
     Raises
     ------
     ValueError
         For arrays that are not whole numbers of one length, nodes outside the graph and colours below 1.
     """
-    sources, targets = _whole(sources).ravel(), _whole(targets).ravel()
-    colors = np.ones(len(sources), np.int64) if colors is None else _whole(colors).ravel()
+    sources, targets = arrays.whole("sources", sources).ravel(), arrays.whole("targets", targets).ravel()
+    colors = np.ones(len(sources), np.int64) if colors is None else arrays.whole("colors", colors).ravel()
     if not len(sources) == len(targets) == len(colors):
         raise ValueError(f"{len(sources)} sources, {len(targets)} targets, {len(colors)} colours: expected as many")
     if len(sources) and not (min(sources.min(), targets.min()) >= 0 and max(sources.max(), targets.max()) < nodes):
@@ -100,16 +104,9 @@ def graph(nodes, sources, targets, colors=None, labels=None):
     return Graph(int(nodes), sources[kept], targets[kept], colors[kept], labels)
 
 
-def _whole(numbers):
-    numbers = np.asarray(numbers)
-    if numbers.size and numbers.dtype.kind not in "iub":
-        raise ValueError(f"numbers of type {numbers.dtype}: expected whole numbers")
-    return numbers.astype(np.int64)
-
-
 def from_adjacency(matrix):
     """The Graph of a square matrix of colours, int or bool (n, n): [i, j] is the edge from i to j, 0 for none."""
-    matrix = _whole(matrix)
+    matrix = arrays.whole("matrix", matrix)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"a matrix of shape {matrix.shape}: expected a square one")
     sources, targets = np.nonzero(matrix)
@@ -210,7 +207,7 @@ def _follow(starts, others, ahead):
 
 
 def _layers(matrices):
-    matrices = [np.ascontiguousarray(_whole(matrix)) for matrix in matrices]
+    matrices = [np.ascontiguousarray(arrays.whole("colours", matrix)) for matrix in matrices]
     if not matrices or any(matrix.ndim != 2 for matrix in matrices):
         raise ValueError("expected one matrix of colours or more, as of a net's layers")
     for one, other in itertools.pairwise(matrices):
@@ -248,14 +245,25 @@ def _canonical(matrices, orders, base):
 
 
 def canonical(matrices, colors):
-    """Codes of colour matrices (q, k, k) in base colors + 1, int64 (q,): equal where a renaming makes them equal."""
-    matrices = np.asarray(matrices, dtype=np.int64)
+    """Codes of colour matrices (q, k, k) in base colors + 1, int64 (q,): equal where a renaming makes them equal.
+
+    ValueError for other sizes than 3, 4 and 5, and for entries that are not whole numbers from 0 to `colors`.
+    """
+    matrices = arrays.whole("matrices", matrices, axes=3)
+    if matrices.shape[1] != matrices.shape[2] or not 0 <= matrices.min(initial=0) <= matrices.max(initial=0) <= colors:
+        raise ValueError(f"matrices of shape {matrices.shape}, from {matrices.min(initial=0)} to "
+                         f"{matrices.max(initial=0)}: expected square ones of colours from 0 to {colors}")
+    check_size(matrices.shape[1], colors)
     return _canonical(matrices, _orders(matrices.shape[1]), colors + 1)
 
 
 def decode(codes, size, colors):
-    """The colour matrices (q, k, k) of these codes, int64."""
-    digits = np.array(codes, dtype=np.int64)
+    """The colour matrices (q, k, k) of these codes, int64; ValueError for what are no codes of that size."""
+    digits = arrays.whole("codes", codes, axes=1)
+    check_size(size, colors)
+    if not 0 <= digits.min(initial=0) <= digits.max(initial=0) < (colors + 1)**(size * (size - 1)):
+        raise ValueError(f"codes from {digits.min()} to {digits.max()}: expected those of {size} nodes and {colors} "
+                         "colours")
     matrices = np.zeros((len(digits), size, size), np.int64)
     for i, j in reversed([(i, j) for i in range(size) for j in range(size) if i != j]):
         digits, matrices[:, i, j] = np.divmod(digits, colors + 1)
@@ -1061,7 +1069,12 @@ def _compared(own, counts, totals, model, tries, exchanges):
 
 
 def false_discovery(p):
-    """Benjamini and Hochberg's q of each p, float64."""
+    """Benjamini and Hochberg's q of each p, float64; ValueError for what is no list of chances, maybe an empty one."""
+    p = np.asarray(p)
+    if p.size:
+        p = arrays.real("p", p, axes=1).astype(float)
+        if p.min() < 0 or p.max() > 1:
+            raise ValueError(f"p runs from {p.min():.6g} to {p.max():.6g}: expected chances, in [0, 1]")
     q, order = np.ones(len(p)), np.argsort(p)
     raised = p[order] * len(order) / np.arange(1, len(order) + 1)
     q[order] = np.minimum(np.minimum.accumulate(raised[::-1])[::-1], 1.0)

@@ -7,7 +7,7 @@ beyond it would be structure.
 import numpy as np
 from numba import njit
 
-from gradnets import graphs, metrics
+from gradnets import arrays, graphs, metrics
 
 SWITCHES = 10  # tried per link, as igraph's rewiring does by default
 
@@ -32,12 +32,14 @@ def erdos_renyi(adjacency, rng):
     """
     packed = metrics.pack(adjacency)
     linked = np.flatnonzero(packed.degrees)
-    first, second = np.triu_indices(len(linked), k=1)
-    links = len(packed.neighbors) // 2
-    chosen = np.random.default_rng(rng).choice(len(first), size=links, replace=False, shuffle=False)
+    behind = np.arange(len(linked))[::-1]  # a node's pairs with those behind it, one node after the other
+    ends = np.cumsum(behind)
+    chosen = _choice(int(behind.sum()), len(packed.neighbors) // 2, np.random.default_rng(rng))
+    first = np.searchsorted(ends, chosen, side="right")
+    second = len(linked) - (ends[first] - chosen)
     drawn = np.zeros_like(adjacency)
-    drawn[linked[first[chosen]], linked[second[chosen]]] = True
-    return drawn | drawn.T
+    drawn[linked[first], linked[second]] = drawn[linked[second], linked[first]] = True
+    return drawn
 
 
 def undirected_configuration(adjacency, rng):
@@ -115,7 +117,7 @@ def shuffled_entries(adjacency, rng):
     adjacency = graphs.as_links(adjacency)
     drawn = np.zeros(adjacency.size, dtype=bool)
     links = np.count_nonzero(adjacency)
-    drawn[np.random.default_rng(rng).choice(adjacency.size, size=links, replace=False, shuffle=False)] = True
+    drawn[_choice(adjacency.size, links, np.random.default_rng(rng))] = True
     return drawn.reshape(adjacency.shape)
 
 
@@ -130,22 +132,24 @@ def rank_one(probabilities):
     -------
     row : float64 array (n,)
     column : float64 array (m,), its largest entry 1
-        probabilities = outer(row, column).
+        probabilities = outer(row, column), to rounding: 1e-9 of each entry, 1e-5 in float32.
 
     Raises
     ------
     ValueError
         If it holds what is no probability, or is no outer product, as the mean gradient of several samples is none.
     """
-    probabilities = np.asarray(probabilities, dtype=float)
+    probabilities = graphs.as_floats(np.asarray(probabilities))
     if probabilities.ndim != 2 or not (probabilities.min(initial=0) >= 0 and probabilities.max(initial=0) <= 1):
         raise ValueError(f"expected a matrix of probabilities, got shape {probabilities.shape}, entries from "
                          f"{probabilities.min(initial=0):.6g} to {probabilities.max(initial=0):.6g}")
     if not probabilities.any():
         raise graphs.DegenerateMatrix("a matrix that is zero everywhere has no factors")
     i, j = np.unravel_index(probabilities.argmax(), probabilities.shape)
-    row, column = probabilities[:, j].copy(), probabilities[i] / probabilities[i, j]
-    if not np.allclose(np.outer(row, column), probabilities, rtol=1e-9, atol=1e-12):
+    row, column = probabilities[:, j].astype(float), probabilities[i].astype(float) / float(probabilities[i, j])
+    rounding = 1e-9 if probabilities.dtype == np.float64 else 1e-5
+    if not all(np.allclose(row[k:k + 64, None] * column, probabilities[k:k + 64], rtol=rounding, atol=1e-12)
+               for k in range(0, len(row), 64)):  # some rows at a time: their products are no second matrix
         raise ValueError(f"the {probabilities.shape[0]} x {probabilities.shape[1]} matrix is no outer product: the "
                          "closed forms hold for the gradient of a single sample")
     return row, column
@@ -210,9 +214,21 @@ def expected_clustering(row, column):
     return float(np.mean(ratio * _at_least_two(row, column)))
 
 
+def _choice(places, links, rng):
+    """What rng.choice(places, links, replace=False, shuffle=False) gives, in no more than four bytes a place.
+
+    Where more than a twentieth is chosen, numpy shuffles all places, eight bytes each: as much as a matrix of numbers.
+    """
+    if links <= places // 20 or places <= 10_000 or places > np.iinfo(np.int32).max:
+        return rng.choice(places, links, replace=False, shuffle=False)
+    order = np.arange(places, dtype=np.int32)
+    _shuffle_end(order, links, rng)
+    return order[places - links:]
+
+
 def _factors(row, column):
-    row, column = np.asarray(row, dtype=float), np.asarray(column, dtype=float)
-    if row.ndim != 1 or row.shape != column.shape or row.size == 0:
+    row, column = (arrays.real("factors", factor).astype(float) for factor in (row, column))
+    if row.ndim != 1 or row.shape != column.shape:
         raise ValueError(f"expected two vectors of one length, got shapes {row.shape} and {column.shape}")
     if not (row.min() >= 0 and column.min() >= 0 and row.max() * column.max() <= 1 + 1e-12):
         raise ValueError("row[i] column[j] must be a probability for every i and j: expected entries that are not "
@@ -248,6 +264,14 @@ def _switch_directed(adjacency, rows, columns, rng):
         adjacency[a, b] = adjacency[c, d] = False
         adjacency[a, d] = adjacency[c, b] = True
         columns[e], columns[f] = d, b
+
+
+@njit(cache=True)
+def _shuffle_end(order, links, rng):
+    """Fisher and Yates's shuffle, from the end on, until so many places are filled."""
+    for i in range(len(order) - 1, max(len(order) - links, 1) - 1, -1):
+        j = rng.integers(0, i + 1)
+        order[i], order[j] = order[j], order[i]
 
 
 @njit(cache=True)

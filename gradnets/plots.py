@@ -11,6 +11,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from gradnets import arrays
+
 INK, GREY, PALE = "#1d2733", "#7b8794", "#d9dee4"
 BLUE, RED = "#1f6fb2", "#c8452d"
 STYLE = {
@@ -68,10 +70,17 @@ def shades(count):
 
 
 def draw_matrix(axes, matrix):
-    """A matrix as an image: bools as dots on white, magnitudes on a logarithmic scale over four decades."""
+    """A matrix as an image: bools as dots on white, magnitudes on a logarithmic scale over four decades.
+
+    ValueError for what is no matrix of finite numbers, and for magnitudes that are not above 0 and of ordinary size.
+    """
+    matrix = arrays.real("matrix", matrix, axes=2)
     if matrix.dtype == bool:
         axes.imshow(matrix, cmap="Greys", vmin=0, vmax=1, interpolation="antialiased", aspect="auto")
         return
+    if not 1e-300 < float(matrix.max()) < 1e300:
+        raise ValueError(f"the largest of {matrix.size} magnitudes is {matrix.max():.6g}: expected it above 0 and of "
+                         "ordinary size, normalise the matrix first")
     norm = LogNorm(matrix.max() * 1e-4, matrix.max(), clip=True)
     image = axes.imshow(matrix, cmap="magma", norm=norm, interpolation="antialiased", aspect="auto")
     axes.figure.colorbar(image, ax=axes, pad=0.02, extend="min")
@@ -84,7 +93,13 @@ def draw_ccdf(axes, samples, color, label, band=False):
     ----------
     samples : list of number arrays
         One a draw, of one length. Zeros count in the shares but have no place on the axis.
+
+    Raises
+    ------
+    ValueError
+        For samples that are not finite numbers in one row.
     """
+    samples = [arrays.real("sample", values, axes=1) for values in samples]
     grid = np.unique(np.concatenate(samples))
     grid = grid[grid > 0]
     shares = [1 - np.searchsorted(np.sort(values), grid) / len(values) for values in samples]

@@ -92,11 +92,12 @@ def train_epoch(net, samples, order, learning_rate, final_rate=None, clip=1.0):
     ValueError
         For samples that do not fit the net, and for numbers outside these ranges.
     """
-    order = np.asarray(order, dtype=np.int64)
+    order = np.asarray(order)
     final_rate = learning_rate if final_rate is None else final_rate
     if clip is not None and not clip > 0:
         raise ValueError(f"clip is {clip!r}: expected a positive number, or None")
     steps = _check(net, samples, order, learning_rate, final_rate)
+    order = order.astype(np.int64)
     dtype = samples.values.dtype
     slopes = tuple(layer._replace(values=_aligned(np.zeros_like(layer.values)), bias=np.zeros_like(layer.bias),
                                   alive=np.zeros(0, dtype)) for layer in net.layers)
@@ -145,6 +146,8 @@ def run(recipe, weights, biases, samples, clip=1.0):
     if recipe.criterion not in CRITERIA or recipe.batch_size != 1:
         raise ValueError(f"criterion is {recipe.criterion!r}, batch_size {recipe.batch_size}: a recurrent net is "
                          f"pruned by {' or '.join(CRITERIA)}, and trained on single samples")
+    for index, w in enumerate(weights):
+        sparse._check_kinds(index, numbers=(w,))
     steps = recipe.steps
     plan = {} if recipe.keep == 1 else dict(sparse.schedule(recipe.schedule, recipe.keep, steps, recipe.burn_in,
                                                             recipe.prunings))

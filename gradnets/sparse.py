@@ -189,7 +189,11 @@ def by_output(index, shape):
 
 
 def cost(mask, layout, transposed=False):
-    """Expected nanoseconds a sample for a layer of this mask: entries that the layout touches, times what one takes."""
+    """Expected nanoseconds a sample for a layer of this mask: entries that the layout touches, times what one takes.
+
+    ValueError for what is no matrix of bools.
+    """
+    mask = graphs.as_links(mask)
     if layout == "dense":
         return COSTS["dense" if mask.all() else "masked"] * mask.size
     if layout == "sparse":
@@ -198,7 +202,7 @@ def cost(mask, layout, transposed=False):
 
 
 def parameters(masks, biases):
-    """How many numbers are trained: live weights, and all biases."""
+    """How many numbers are trained: live weights, and all biases, whatever these are."""
     return sum(map(np.count_nonzero, masks)) + sum(bias.size for bias in biases if bias is not None)
 
 
@@ -244,6 +248,7 @@ def _check_net(weights, biases, masks, layouts, dtype=np.float64):
         raise ValueError(f"{len(weights)} layers of weights, {len(biases)} of biases, {len(masks)} of masks and "
                          f"{len(layouts)} layouts: expected one of each a layer")
     for index, (w, bias, mask, layout) in enumerate(zip(weights, biases, masks, layouts, strict=True)):
+        _check_kinds(index, numbers=(w, bias), masks=(mask,))
         if w.ndim != 2 or mask.shape != w.shape or (bias is not None and bias.shape != w.shape[1:]) or (
                 index and len(w) != weights[index - 1].shape[1]):
             raise ValueError(f"layer {index + 1} has weights {w.shape}, mask {mask.shape} and bias "
@@ -257,6 +262,13 @@ def _check_net(weights, biases, masks, layouts, dtype=np.float64):
             raise ValueError(f"layer {index + 1} of shape {w.shape} has no live weight left: keep more")
         if layout not in ("auto", *LAYOUTS):
             raise ValueError(f"unknown layout {layout!r}: expected auto, {', '.join(LAYOUTS)}")
+
+
+def _check_kinds(index, numbers=(), masks=()):
+    """ValueError for arrays of a layer that are not of real numbers, or not of bools; None is none of either."""
+    for array, kinds, words in [(n, "fiu", "real numbers") for n in numbers] + [(mask, "b", "bools") for mask in masks]:
+        if array is not None and array.dtype.kind not in kinds:
+            raise ValueError(f"layer {index + 1} has an array of {array.dtype}, shape {array.shape}: expected {words}")
 
 
 # ---- training ---------------------------------------------------------------------------------------------
@@ -327,8 +339,8 @@ def _check_epoch(net, samples, order, learning_rate, final_rate, batch_size):
     if samples.features != first.inputs or samples.values.dtype != first.values.dtype:
         raise ValueError(f"samples have {samples.features} {samples.values.dtype} features, the net {first.inputs} "
                          f"{first.values.dtype} inputs: make them match")
-    if not isinstance(batch_size, int | np.integer) or batch_size < 1 or len(order) % batch_size:
-        raise ValueError(f"batch_size is {batch_size!r} and {len(order)} samples are to be learnt: expected a divisor")
+    if not isinstance(batch_size, int | np.integer) or batch_size < 1 or order.size % batch_size:
+        raise ValueError(f"batch_size is {batch_size!r} and {order.size} samples are to be learnt: expected a divisor")
     check_order(samples, last.outputs, order, learning_rate, final_rate)
 
 
@@ -380,13 +392,14 @@ def prune(weights, keep, score="magnitude", *, initial=None, gradients=None, mas
         raise ValueError(f"keep is {keep!r}: expected a share of the weights, in (0, 1]")
     if block not in (1, WIDTH):
         raise ValueError(f"block is {block!r}: expected 1 or {WIDTH}")
+    alive = [np.ones(w.shape, dtype=bool) for w in weights] if masks is None else masks
+    _check_alike(weights, alive, initial, gradients)
     scores = _scores(weights, score, initial, gradients, rng)
     for index, values in enumerate(scores):
         wrong = np.count_nonzero(~(np.isfinite(values) & np.isfinite(weights[index])))
         if wrong:
             raise ValueError(f"layer {index + 1} has {wrong} weights or scores that are NaN or infinite: lower the "
                              "learning rate")
-    alive = [np.ones(w.shape, dtype=bool) for w in weights] if masks is None else masks
     units = [_units(values * mask, index, block)
              for index, (values, mask) in enumerate(zip(scores, alive, strict=True))]
     for index, (values, mask) in enumerate(zip(units, alive, strict=True)):
@@ -424,9 +437,19 @@ def regrow(weights, masks, share, gradients, rng):
     -------
     list of bool arrays
         As many alive in each layer as before.
+
+    Raises
+    ------
+    ValueError
+        For a share outside [0, 1], for NaN, and for arrays that do not fit each other or must not be written to.
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share is {share!r}: expected a share of the kept weights, in [0, 1]")
+    _check_alike(weights, masks, gradients)
+    for index, w in enumerate(weights):
+        if not w.flags.writeable or w.dtype.kind != "f":
+            raise ValueError(f"layer {index + 1} has weights of {w.dtype}{'' if w.flags.writeable else ', read-only'}: "
+                             "they are changed in place, pass a writeable copy in floats")
     grown = []
     for index, (w, mask) in enumerate(zip(weights, masks, strict=True)):
         alive, dead = np.flatnonzero(mask), np.flatnonzero(~mask)
@@ -482,6 +505,22 @@ def keep_for(count, weights, biases):
     if free <= 0:
         raise ValueError(f"{count} parameters do not cover the {parameters([], biases)} biases: allow more")
     return min(1.0, free / total)
+
+
+def _check_alike(weights, masks, *others):
+    """ValueError unless masks are of bools, and others of finite numbers, all of the weights' shapes."""
+    for what, given in [("masks", masks), *(("numbers", other) for other in (weights, *others) if other is not None)]:
+        if len(given) != len(weights):
+            raise ValueError(f"{len(weights)} layers of weights and {len(given)} of masks or scores: expected as many")
+        for index, (array, w) in enumerate(zip(given, weights, strict=True)):
+            _check_kinds(index, **{what: (array,)})
+            if array.ndim != 2 or array.shape != w.shape:
+                raise ValueError(f"layer {index + 1} has weights {w.shape} and beside them {array.shape}: expected "
+                                 "matrices of one shape")
+            wrong = np.count_nonzero(~np.isfinite(array))
+            if wrong:
+                raise ValueError(f"layer {index + 1} has {wrong} weights or scores that are NaN or infinite: lower the "
+                                 "learning rate")
 
 
 def _scores(weights, score, initial, gradients, rng):
@@ -626,6 +665,8 @@ def run(recipe, weights, biases, samples, activation="tanh", loss="cross-entropy
     ValueError
         As `pack`, `prune` and `train_epoch`; for a damaged checkpoint or one of another run, which is left as it is.
     """
+    for index, w in enumerate(weights):
+        _check_kinds(index, numbers=(w,))
     plan = _plan(recipe)
     children = np.random.SeedSequence(recipe.seed, spawn_key=(5,)).spawn(1 + len(plan))
     order_rng, *event_rngs = map(np.random.default_rng, children)

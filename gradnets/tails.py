@@ -1,10 +1,11 @@
 """How heavy is a tail, and which law does it follow?
 
 The lower end xmin of a power-law tail is searched as Clauset, Shalizi and Newman (2009) do, on sorted logarithms and
-compiled; at that xmin other laws are fitted and their likelihoods compared by the tests of the library `powerlaw`; a
-bootstrap that searches xmin anew in each replicate says whether a power law is plausible at all.
+compiled; at that xmin other laws are fitted and their likelihoods compared by Vuong's test, as the library `powerlaw`
+does; a bootstrap that searches xmin anew in each replicate says whether a power law is plausible at all.
 
-Zeros belong to no tail: every function leaves them out, and `TailFit` counts them.
+Zeros belong to no tail: every function leaves them out, and `TailFit` counts them. Values of float16 and float32 are
+sorted as they are, which is quicker, and widened afterwards: the result is that of the same values in float64.
 """
 from collections import Counter
 from dataclasses import dataclass
@@ -13,11 +14,12 @@ import numpy as np
 from numba import njit
 from scipy import optimize, special
 
-from gradnets import experiment, metrics
+from gradnets import arrays, experiment, graphs, metrics
 
 EXHAUSTIVE = 2000     # so many distinct values or fewer: each is tried as xmin
 CANDIDATES = 300      # of more, so many, evenly spaced in the logarithm of the tail's size
 FEWEST = 10           # distinct values, below which no tail is fitted
+AT_A_TIME = 1 << 16   # numbers drawn, so that a bootstrap of many values does not hold them all
 
 
 class NoTail(ValueError):
@@ -76,11 +78,7 @@ def fit(values):
     the logarithm of the number of values in the tail.
     """
     positive, zeros = _positive(values)
-    logs = np.log(positive)
-    first, alpha, ks = _best(logs, _candidates(logs))
-    n_tail = len(logs) - first
-    return TailFit(float(positive[first]), alpha, float((alpha - 1) / np.sqrt(n_tail)), ks, n_tail, zeros,
-                   len(positive) + zeros)
+    return _fit(positive, np.log(positive), zeros)
 
 
 def stability(values):
@@ -90,7 +88,7 @@ def stability(values):
     """
     positive, _ = _positive(values)
     logs = np.log(positive)
-    candidates = _candidates(logs)
+    candidates = _candidates(logs, len(logs))
     alpha, ks = _all(logs, candidates)
     n_tail = len(logs) - candidates
     return Stability(positive[candidates], alpha, (alpha - 1) / np.sqrt(n_tail), ks, n_tail)
@@ -121,31 +119,11 @@ def compare(values, xmin):
 
     Notes
     -----
-    The tests are those of the library powerlaw. Its optimisers pass over all values at each step and take a minute for
-    half a million of them, so the laws are fitted here, from a few sums of the values, with no cap on the exponent.
+    The laws are those of the library powerlaw, and so are ratio and p. Its optimisers pass over all values at each step
+    and take a minute for half a million of them, its sums are Python's; so the laws are fitted here, from a few sums of
+    the values, with no cap on the exponent. At most six arrays of the tail's size stand at a time, in float64.
     """
-    import powerlaw  # here: it takes a second to import
-
-    positive, _ = _positive(values)
-    tail = positive[positive >= xmin]
-    distinct = len(np.unique(tail))
-    if not xmin > 0 or distinct < FEWEST:
-        raise NoTail(f"{distinct} distinct values from xmin = {xmin:.6g} on: expected at least {FEWEST}; choose a "
-                     "positive, smaller xmin")
-    tail = tail / xmin  # likelihood ratios do not depend on the unit, and tiny gradients would underflow
-    logs = np.log(tail)
-    steepness = 1 / logs.mean()  # alpha - 1
-    plain = np.log(steepness) - (1 + steepness) * logs
-    rows = []
-    for alternative, fitted in LAWS.items():
-        parameters, other = fitted(tail, logs)
-        # powerlaw overwrites infinite entries of what it is given, hence the copy.
-        ratio, p = powerlaw.loglikelihood_ratio(plain.copy(), other, nested=alternative == "truncated_power_law",
-                                                normalized_ratio=True)
-        aic = 2 * (len(parameters) - 1) - 2 * (other - plain).sum()
-        rows.append({"alternative": alternative, "ratio": float(ratio), "p": float(p), "aic": float(aic),
-                     "parameters": parameters})
-    return rows
+    return _compare(_positive(values)[0], xmin)
 
 
 def best(rows):
@@ -203,16 +181,18 @@ def describe(values, replicates=200, seed=0):
     values = np.asarray(values)
     row = {"n": values.size, "zeros": values.size - np.count_nonzero(values)}
     try:
-        found = fit(values)
-        laws = compare(values, found.xmin)
-        positive = values[values > 0]
-        body = compare(positive, np.quantile(positive, 0.1))
+        positive, zeros = _positive(values)
+        found = _fit(positive, np.log(positive), zeros)
+        laws = _compare(positive, found.xmin)
+        body = _compare(positive, np.quantile(positive, 0.1))
     except NoTail as error:
         return row | {"verdict": f"no tail: {error}"}, None
-    skew, kurtosis = metrics.moments(positive)
-    row |= {"skew": skew, "kurtosis": kurtosis, "xmin": found.xmin, "tail": found.n_tail / positive.size,
+    p = _bootstrap_p(np.log(positive), found, replicates, seed)
+    del positive
+    skew, kurtosis = metrics.moments(values[values > 0].astype(np.float64, copy=False))
+    row |= {"skew": skew, "kurtosis": kurtosis, "xmin": found.xmin, "tail": found.n_tail / (found.n - found.zeros),
             "alpha": found.alpha, "alpha_error": found.sigma, **{law["alternative"]: law["ratio"] for law in laws},
-            "p": bootstrap_p(values, replicates, seed)}
+            "p": p}
     row["verdict"] = verdict(laws)
     if row["verdict"] == "power law" and row["p"] < 0.1:  # the best of these laws, and yet the bootstrap rules it out
         row["verdict"] = "none of these laws"
@@ -254,8 +234,15 @@ def survival(law, parameters, x):
     Returns
     -------
     float64 array of x's shape
+
+    Raises
+    ------
+    ValueError
+        For an unknown law, and for x that is not finite or below 1.
     """
-    x = np.asarray(x, dtype=float)
+    x = arrays.real("x", x).astype(float)
+    if x.min() < 1 - 1e-9:  # a value over its own xmin may be a rounding below
+        raise ValueError(f"x runs down to {x.min():.6g}: expected values of the tail, at least 1 in units of xmin")
     if law == "power_law":
         return x ** (1 - parameters["alpha"])
     if law == "exponential":
@@ -269,7 +256,8 @@ def survival(law, parameters, x):
     if law == "truncated_power_law":
         alpha, rate = parameters["alpha"], parameters["Lambda"]
         logs = [_log_exponential_integral(alpha, rate * v) for v in x.ravel()]
-        return x ** (1 - alpha) * np.exp(np.reshape(logs, x.shape) - _log_exponential_integral(alpha, rate))
+        # In one exponential: of a steep tail x ** (1 - alpha) alone overflows.
+        return np.exp((1 - alpha) * np.log(x) + np.reshape(logs, x.shape) - _log_exponential_integral(alpha, rate))
     raise ValueError(f"unknown law {law!r}: expected power_law or one of {', '.join(LAWS)}")
 
 
@@ -298,34 +286,98 @@ def bootstrap_p(values, replicates=1000, seed=0):
     Notes
     -----
     Each replicate draws a value from the fitted tail with probability n_tail / n and one of the values below xmin
-    otherwise, and searches its own xmin: with xmin kept, p would be too large.
+    otherwise, and searches its own xmin: with xmin kept, p would be too large. A replicate takes time in proportion to
+    the values, but none is spent on sorting: how often each value below xmin was drawn is counted, which leaves them in
+    order; and where a tail among the values above xmin already fits better, those below are not looked at.
     """
+    positive, zeros = _positive(values)
+    logs = np.log(positive)
+    return _bootstrap_p(logs, _fit(positive, logs, zeros), replicates, seed)
+
+
+# ---- the same, of positive values in rising order -----------------------------------------------------------
+
+def _fit(positive, logs, zeros):
+    first, alpha, ks = _best(logs, _candidates(logs, len(logs)))
+    n_tail = len(logs) - first
+    return TailFit(float(positive[first]), alpha, float((alpha - 1) / np.sqrt(n_tail)), ks, n_tail, zeros,
+                   len(positive) + zeros)
+
+
+def _compare(positive, xmin):
+    if not xmin > 0:
+        raise NoTail(f"xmin is {xmin:.6g}: expected a positive number")
+    tail = positive[np.searchsorted(positive, xmin):]
+    distinct = _distinct(tail, FEWEST)
+    if distinct < FEWEST:
+        raise NoTail(f"{distinct} distinct values from xmin = {xmin:.6g} on: expected at least {FEWEST}; choose a "
+                     "positive, smaller xmin")
+    tail = tail / xmin  # likelihood ratios do not depend on the unit, and tiny gradients would underflow
+    logs = np.log(tail)
+    steepness = 1 / logs.mean()  # alpha - 1
+    plain = np.log(steepness) - (1 + steepness) * logs
+    rows = []
+    for alternative, fitted in LAWS.items():
+        parameters, other = fitted(tail, logs)
+        ratio, p = _vuong(plain, other, nested=alternative == "truncated_power_law")
+        other -= plain
+        aic = 2 * (len(parameters) - 1) - 2 * other.sum()
+        rows.append({"alternative": alternative, "ratio": float(ratio), "p": float(p), "aic": float(aic),
+                     "parameters": parameters})
+    return rows
+
+
+def _vuong(plain, other, nested):
+    """Normalised log-likelihood ratio and its p, as powerlaw.loglikelihood_ratio; infinite entries are overwritten."""
+    other[other == -np.inf] = LEAST
+    n = float(len(plain))
+    ratio, squares = map(np.float64, _ratio_sums(plain, other, plain.mean() - other.mean()))
+    variance = squares / n
+    p = 1 - special.chdtr(1, abs(2 * ratio)) if nested else special.erfc(abs(ratio) / np.sqrt(2 * n * variance))
+    return ratio / np.sqrt(n * variance), p
+
+
+def _bootstrap_p(logs, found, replicates, seed):
     if not isinstance(replicates, int | np.integer) or replicates < 1:
         raise ValueError(f"replicates is {replicates!r}: expected a positive whole number")
     rng = np.random.default_rng(seed)
-    logs = np.log(_positive(values)[0])
-    first, alpha, ks = _best(logs, _candidates(logs))
-    body, n = logs[:first], len(logs)
+    n, first = len(logs), len(logs) - found.n_tail
+    many = _distinct(logs, EXHAUSTIVE + 1) > EXHAUSTIVE
+    counts, drawn = np.empty(first, dtype=np.int32), np.empty(n)  # for every replicate that needs them
     worse = 0
     for _ in range(replicates):
         in_tail = rng.binomial(n, 1 - first / n)
-        tail = logs[first] + rng.exponential(1 / (alpha - 1), in_tail)  # the logarithm of a power law
-        drawn = np.concatenate((rng.choice(body, n - in_tail), tail)) if first else tail
-        drawn.sort()
-        worse += _best(drawn, _candidates(drawn))[2] >= ks
+        tail = np.sort(logs[first] + rng.exponential(1 / (found.alpha - 1), in_tail))  # the logarithm of a power law
+        below = (rng.integers(0, first, min(AT_A_TIME, n - in_tail - start))
+                 for start in range(0, n - in_tail, AT_A_TIME))
+        if many and _distinct(tail, 2) == 2 and _fits_better(tail, _candidates(tail, n), found.ks):
+            for _ in below:  # not looked at, but the next replicate takes up the stream behind them
+                pass
+            continue
+        counts[:] = 0
+        for indices in below:
+            _count(counts, indices)
+        _repeat(logs, counts, drawn)
+        drawn[n - in_tail:] = tail
+        worse += not _fits_better(drawn, _candidates(drawn, n), found.ks)
     return (1 + worse) / (1 + replicates)
 
 
 # ---- maximum likelihood above xmin = 1: each law's parameters, and the log-likelihood of each value ----------
+#      In place, where it can be: of tens of millions of values, new arrays cost more than what is done with them.
 
 def _exponential(x, logs):
     rate = 1 / (x.mean() - 1)
-    return {"Lambda": float(rate)}, np.log(rate) - rate * (x - 1)
+    likelihoods = x - 1
+    likelihoods *= -rate
+    likelihoods += np.log(rate)
+    return {"Lambda": float(rate)}, likelihoods
 
 
 def _lognormal(x, logs):
     """From the mean and the mean square of the logarithms; the law is cut off below 1."""
-    first, second = logs.mean(), (logs**2).mean()
+    likelihoods = logs**2
+    first, second = logs.mean(), likelihoods.mean()
 
     def loss(parameters):
         mu, sigma = parameters[0], np.exp(parameters[1])
@@ -334,20 +386,30 @@ def _lognormal(x, logs):
     mu, log_sigma = _least(loss, (first, np.log(logs.std())))
     sigma = float(np.exp(log_sigma))
     cut = special.log_ndtr(mu / sigma) + log_sigma + 0.5 * np.log(2 * np.pi)
-    return {"mu": mu, "sigma": sigma}, -logs - (logs - mu)**2 / (2 * sigma**2) - cut
+    np.subtract(logs, mu, out=likelihoods)
+    likelihoods *= likelihoods
+    likelihoods /= -2 * sigma**2
+    likelihoods -= logs
+    likelihoods -= cut
+    return {"mu": mu, "sigma": sigma}, likelihoods
 
 
 def _stretched_exponential(x, logs):
     """p(x) ~ x^(β - 1) exp(-(Λ x)^β). At a given β the best Λ^β is 1 / mean(x^β - 1): one number is left to find."""
-    first = logs.mean()
+    first, powers = logs.mean(), np.empty_like(logs)
 
     def loss(log_beta):
         beta = np.exp(log_beta)
-        return -log_beta + np.log(np.expm1(beta * logs).mean()) - (beta - 1) * first
+        np.expm1(np.multiply(beta, logs, out=powers), out=powers)
+        return -log_beta + np.log(powers.mean()) - (beta - 1) * first
 
     beta = float(np.exp(optimize.minimize_scalar(loss, bounds=np.log((0.02, 20.0)), method="bounded").x))
-    scale = 1 / np.expm1(beta * logs).mean()  # Λ^β
-    likelihoods = np.log(beta * scale) + (beta - 1) * logs - scale * np.expm1(beta * logs)
+    np.expm1(np.multiply(beta, logs, out=powers), out=powers)
+    scale = 1 / powers.mean()  # Λ^β
+    powers *= scale
+    likelihoods = (beta - 1) * logs
+    likelihoods += np.log(beta * scale)
+    likelihoods -= powers
     return {"Lambda": float(scale ** (1 / beta)), "beta": beta}, likelihoods
 
 
@@ -399,6 +461,7 @@ def _least(loss, start):
     return tuple(map(float, optimize.minimize(loss, start, method="Nelder-Mead", options=options).x))
 
 
+LEAST = np.log(1e-307)  # stands for the logarithm of 0 in Vuong's test, as in powerlaw
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(200)
 LAWS = {"exponential": _exponential, "lognormal": _lognormal, "stretched_exponential": _stretched_exponential,
         "truncated_power_law": _truncated_power_law}
@@ -411,24 +474,28 @@ def _positive(values):
     values = np.asarray(values)
     if values.dtype.kind not in "fiub" or values.size == 0:
         raise NoTail(f"expected real numbers, got {values.size} values of type {values.dtype}")
-    values = values.astype(np.float64).ravel()
-    if not np.isfinite(values).all() or values.min() < 0:
+    values = graphs.as_floats(values)
+    if not (values.min() >= 0 and values.max() < np.inf):  # NaN is neither
         raise NoTail(f"{np.count_nonzero(~np.isfinite(values))} values are NaN or infinite and "
                      f"{np.count_nonzero(values < 0)} negative: pass finite magnitudes")
-    positive = np.sort(values[values > 0])
-    distinct = 1 + np.count_nonzero(np.diff(positive)) if positive.size else 0
+    positive = values[values > 0]
+    positive.sort()
+    positive = positive.astype(np.float64, copy=False)
+    distinct = _distinct(positive, FEWEST)
     if distinct < FEWEST:
         raise NoTail(f"{distinct} distinct positive values among {values.size}: a tail needs at least {FEWEST}")
     return positive, values.size - positive.size
 
 
-def _candidates(logs):
-    """Where in the sorted values a tail may begin: the first of each run of equal values, but not the largest."""
-    firsts = np.flatnonzero(np.concatenate(([True], np.diff(logs) > 0)))[:-1]
-    if len(firsts) < EXHAUSTIVE:
-        return firsts
-    sizes = np.geomspace(len(logs), len(logs) - firsts[-1], CANDIDATES)
-    return np.unique(firsts[np.searchsorted(firsts, len(logs) - sizes)])
+def _candidates(logs, n):
+    """Where in the sorted values, the largest of n, a tail may begin: the first of equal ones, but not the largest."""
+    if len(logs) == n and _distinct(logs, EXHAUSTIVE + 1) <= EXHAUSTIVE:
+        return np.concatenate(([0], 1 + np.flatnonzero(logs[1:] > logs[:-1])))[:-1]
+    last = np.searchsorted(logs, logs[np.searchsorted(logs, logs[-1]) - 1])  # where the second largest begins
+    wanted = np.ceil(n - np.geomspace(n, len(logs) - last, CANDIDATES)).astype(np.int64) - (n - len(logs))
+    wanted = wanted[wanted >= 0]
+    begin, end = (np.searchsorted(logs, logs[wanted], side) for side in ("left", "right"))
+    return np.unique(np.where(begin == wanted, begin, end))
 
 
 # ---- kernels: on sorted logarithms, where a power law is an exponential -----------------------------------
@@ -473,6 +540,60 @@ def _best(logs, candidates):
         if gap <= least:
             best, least = k, gap
     return candidates[best], alphas[best], least
+
+
+@njit(cache=True)
+def _fits_better(logs, candidates, ks):
+    """Whether some candidate's distance is less; the shortest tails are looked at first."""
+    total, upto = 0.0, len(logs)
+    for k in range(len(candidates) - 1, -1, -1):
+        first = candidates[k]
+        for i in range(first, upto):
+            total += logs[i]
+        upto = first
+        n = len(logs) - first
+        if _distance(logs, first, 1.0 + n / (total - n * logs[first]), ks) < ks:
+            return True
+    return False
+
+
+@njit(cache=True)
+def _distinct(ordered, enough):
+    """How many distinct values there are, or `enough` if there are more."""
+    found = min(len(ordered), 1)
+    for i in range(1, len(ordered)):
+        if found == enough:
+            break
+        found += ordered[i] > ordered[i - 1]
+    return found
+
+
+@njit(cache=True)
+def _count(counts, indices):
+    for i in indices:
+        counts[i] += 1
+
+
+@njit(cache=True)
+def _repeat(values, counts, repeated):
+    """Fill in value i as often as counts[i] says, in the order of the values."""
+    at = 0
+    for i in range(len(counts)):
+        for _ in range(counts[i]):
+            repeated[at] = values[i]
+            at += 1
+
+
+@njit(cache=True)
+def _ratio_sums(plain, other, mean):
+    """The sum of the differences, and that of their squares about the mean, from the first to the last."""
+    total, squares = 0.0, 0.0
+    for i in range(len(plain)):
+        difference = plain[i] - other[i]
+        total += difference
+        away = difference - mean
+        squares += away * away
+    return total, squares
 
 
 @njit(cache=True)

@@ -62,6 +62,29 @@ def test_threshold_keeps_the_largest():
     np.testing.assert_array_equal(comparison.thresholded(CHANCES, 0.5), (CHANCES > 0.5).astype(float))
 
 
+def test_float32_chances_give_the_same_networks():
+    chances = np.round(CHANCES * 64) / 64  # the same numbers in float32
+    small = chances.astype(np.float32)
+    for layers in ("merged", "bipartite"):
+        (kinds, first), (same, again) = (comparison.networks(matrix, layers, 2, seed=1) for matrix in (chances, small))
+        np.testing.assert_array_equal(first, again)
+        assert comparison.summary(kinds) == comparison.summary(same)
+    kept = comparison.thresholded(small)
+    assert kept.dtype == np.float32
+    np.testing.assert_array_equal(kept, comparison.thresholded(chances))
+
+
+@pytest.mark.parametrize("shape", [(1, 2000), (3, 5000)])
+def test_long_matrices_are_compared_with_their_nulls(shape):
+    chances = np.random.default_rng(0).random(shape) ** 3
+    kinds, first = comparison.networks(chances, "bipartite", 2, seed=0)
+    assert first.shape == shape
+    for draws in kinds.values():
+        for (numbers, sides), (observed, _) in zip(draws, kinds[comparison.OBSERVED], strict=True):
+            assert numbers["nodes"] == sum(shape)
+            assert numbers["edges"] == observed["edges"] == sides["out"].sum() == sides["in"].sum()
+
+
 @pytest.mark.parametrize(("degrees", "expected"), [([0, 0, 3, 3, 3, 1], (2, 3)), ([0, 0], (0, 0)), ([5], (1, 1))])
 def test_multiplicity_leaves_units_without_links_out(degrees, expected):
     assert comparison.multiplicity(np.array(degrees)) == expected

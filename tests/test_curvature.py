@@ -816,7 +816,7 @@ def nan_from(count):
 
 @pytest.mark.parametrize(("call", "message"), [
     (lambda: curvature.lanczos(nan_from(9), np.zeros(4), 2), r"length 0: .* not zero"),
-    (lambda: curvature.lanczos(nan_from(9), np.full(4, np.inf), 2), "length inf"),
+    (lambda: curvature.lanczos(nan_from(9), np.full(4, np.inf), 2), "first vector has 4 entries"),
     (lambda: curvature.lanczos(nan_from(1), np.ones(4), 4), "product 1 with"),
     (lambda: curvature.lanczos(nan_from(3), np.ones(4), 4), "product 3 with"),
     (lambda: curvature.saddle_free_step(np.ones(4), nan_from(2), 0.1), "product 2 with"),

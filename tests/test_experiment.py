@@ -183,6 +183,17 @@ def test_a_full_disk_is_one_line_and_leaves_the_results_of_the_run_before(small,
         assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
+def test_a_folder_in_the_place_of_a_file_is_seen_before_any_file_is_replaced(small, tmp_path, capsys):
+    out = tmp_path / "out"
+    run(small, "--out", str(out))
+    (out / "small.csv").unlink()
+    (out / "small.csv").mkdir()
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    capsys.readouterr()
+    assert f"Is a directory: '{out / 'small.csv'}'" in refused(capsys, small, "--steps", "9", "--out", str(out))
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+
+
 def test_memory_that_is_not_there_is_one_line(small, tmp_path, capsys):
     def greedy():
         raise MemoryError("Unable to allocate 5 TiB")

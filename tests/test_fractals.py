@@ -288,10 +288,10 @@ def test_a_fit_needs_an_undirected_network():
 @pytest.mark.parametrize(("values", "weights", "words"), [
     ([1.0, 2.0], [1.0], "as many weights as values"),
     ([], [], "at least one"),
-    ([1.0, np.nan], [1.0, 1.0], "expected finite values"),
+    ([1.0, np.nan], [1.0, 1.0], "1 of 2 numbers are NaN"),
     ([1.0, 2.0], [1.0, -1.0], "no weight negative"),
     ([1.0, 2.0], [0.0, 0.0], "not all 0"),
-    ([3.0, 3.0], [1.0, 2.0], "all 2 values are 3: a distribution without spread"),
+    ([3.0, 3.0], [1.0, 2.0], "all 2 values with a weight are 3: a distribution without spread"),
 ])
 def test_what_is_no_distribution_is_refused(values, weights, words):
     with pytest.raises(ValueError, match=words):

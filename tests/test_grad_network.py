@@ -161,7 +161,7 @@ def test_a_boltzmann_machine_has_a_network_too(tmp_path):
     (["--steps", "0"], "STEPS is 0"),
     (["--hidden-units", "0"], "HIDDEN_UNITS is '0'"),
     (["--hidden-units", "-3"], "HIDDEN_UNITS is '-3'"),
-    (["--hidden-units", "12"], "the 31 inputs, HIDDEN_UNITS is 12"),
+    (["--hidden-units", "12", "--layers", "merged"], "the 31 inputs, there are 12"),
     (["--images", "0"], "IMAGES is 0"),
     (["--images", "1.5"], "IMAGES is 1.5"),
     (["--cut", "0.3"], "a cut needs METHOD threshold"),
@@ -171,7 +171,7 @@ def test_a_boltzmann_machine_has_a_network_too(tmp_path):
     (["--learning-rate", "nan"], "learning_rate is nan"),
     (["--learning-rate", "-1"], "not negative"),
     (["--method", "guess"], "expected sample or threshold"),
-    (["--layers", "none"], "expected merged or bipartite"),
+    (["--layers", "none"], "expected auto or merged or bipartite"),
     (["--cut", "1.5"], "CUT is 1.5"),
     (["--init", "uniform(1000)", "--steps", "1"], "zero everywhere"),
     (["--init", "uniform(1e308)"], "ordinary size"),
@@ -216,3 +216,49 @@ def test_the_essays_numbers_lie_in_the_ensemble_on_mnist():
     assert 0.15 < np.median(clustering) < 0.27
     assert np.median(clustering) < 0.279 < np.mean(clustering) + 3 * np.std(clustering, ddof=1)
     assert np.median(diameters) == 4
+
+
+def test_a_gradient_of_ones_own(script, tmp_path):
+    gradient = np.random.default_rng(0).standard_t(2, (40, 30)).astype(np.float32)
+    np.save(tmp_path / "mine.npy", gradient)
+    done = script("grad_network.py", "--gradient", tmp_path / "mine.npy", "--draws", 12, "--out", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    record = json.loads((tmp_path / "grad_network.json").read_text())
+    observed = record["rows"][0]
+    expected = np.abs(gradient).sum() / np.abs(gradient).max()
+    assert observed["edges"] == pytest.approx(expected, rel=0.2)
+    assert "diameter" in observed
+    assert [row["network"] for row in record["rows"]][1:] == ["shuffled entries", "directed configuration"]  # bipartite
+    with np.load(tmp_path / "grad_network.npz") as saved:
+        assert np.array_equal(saved["gradient"], gradient)
+
+
+def test_one_matrix_of_a_file_is_picked(script, tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "mine.npz", first=rng.normal(size=(20, 20)), second=rng.normal(size=(20, 8)), bias=np.ones(20))
+    listed = script("grad_network.py", "--gradient", tmp_path / "mine.npz", "--list", "--out", tmp_path / "out")
+    assert listed.returncode == 0
+    assert all(word in listed.stdout for word in ("first", "20 x 8", "bias", "float64"))
+    assert not (tmp_path / "out" / "grad_network.png").exists()
+    both = script("grad_network.py", "--gradient", tmp_path / "mine.npz", "--out", tmp_path)
+    assert both.returncode == 2
+    assert "has first, second and perhaps more: pick one with --layer" in both.stderr
+    one = script("grad_network.py", "--gradient", tmp_path / "mine.npz", "--layer", "first", "--draws", 2, "--out",
+                 tmp_path)
+    assert (one.returncode, one.stderr) == (0, "")
+    merged = json.loads((tmp_path / "grad_network.json").read_text())["rows"]
+    assert "Erdős-Rényi" in [row["network"] for row in merged]
+
+
+@pytest.mark.parametrize(("flags", "words"), [
+    (("--layer", "first"), "name it with --gradient"),
+    (("--gradient", "{}/none.npy"), "none.npy"),
+    (("--gradient", "{}/zero.npy"), "zero everywhere"),
+    (("--gradient", "{}/zero.npy", "--layers", "merged"), "--layers bipartite or auto"),
+])
+def test_wrong_files_end_in_one_line(flags, words, script, tmp_path):
+    np.save(tmp_path / "zero.npy", np.zeros((4, 5)))
+    done = script("grad_network.py", *(str(flag).format(tmp_path) for flag in flags), "--out", tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,4 +1,6 @@
 """Matrices to networks, against plain numpy, exact frequencies, and a round trip through GraphML."""
+import tracemalloc
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -18,9 +20,44 @@ def test_probabilities_are_magnitudes_over_the_largest():
     np.testing.assert_array_equal(graphs.probabilities(matrix), [[0, 1], [0.25, 0.5]])
     np.testing.assert_array_equal(matrix, [[0, -4], [1, 2]])
     np.testing.assert_array_equal(graphs.probabilities(np.array([[3, -6]])), [[0.5, 1]])
-    assert graphs.probabilities(matrix.astype(np.float32)).dtype == np.float64
     tiny = np.array([[5e-324, 1e-323]])  # subnormal, and still a matrix
     np.testing.assert_array_equal(graphs.probabilities(tiny), [[0.5, 1]])
+
+
+@pytest.mark.parametrize(("given", "kept"), [("f8", "f8"), ("f4", "f4"), ("f2", "f4"), (">f4", "f4"), ("i8", "f8")])
+def test_small_floats_stay_small_and_give_the_same_network(given, kept):
+    matrix = (rng().integers(-64, 65, (40, 60)) / (1 if given == "i8" else 64)).astype(given)
+    matrix[0, 0] = 64 if given == "i8" else 1  # a power of two: dividing by it is exact
+    wide = matrix.astype(np.float64)
+    chances = graphs.probabilities(matrix)
+    assert chances.dtype == kept
+    np.testing.assert_array_equal(chances, graphs.probabilities(wide))
+    np.testing.assert_array_equal(graphs.sample(chances, 7), graphs.sample(graphs.probabilities(wide), 7))
+    for how in ({"edges": 100}, {"cut": 0.3}):
+        np.testing.assert_array_equal(graphs.threshold(matrix, **how), graphs.threshold(wide, **how))
+
+
+def test_a_cut_is_not_rounded_to_the_matrix():
+    tenth = np.array([[0.1, 0.05]], dtype=np.float32)  # 0.1 in float32 is larger than 0.1
+    assert graphs.threshold(tenth, cut=0.1).tolist() == [[True, False]]
+
+
+@pytest.mark.parametrize("shape", [(1, 5000), (3, 5000), (5000, 3), (5000, 1)])
+def test_long_matrices_are_sampled_as_plain_numpy_does(shape):
+    matrix = rng(1).standard_t(3, shape)
+    chances = np.abs(matrix) / np.abs(matrix).max()
+    np.testing.assert_array_equal(graphs.sample(graphs.probabilities(matrix), rng(3)), rng(3).random(shape) < chances)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_sampling_takes_little_more_memory_than_the_matrix(dtype):
+    matrix = rng().standard_t(3, (500, 3000)).astype(dtype)
+    graphs.sample(graphs.probabilities(matrix[:2]), 0)  # compiled
+    tracemalloc.start()
+    graphs.sample(graphs.probabilities(matrix), 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < matrix.nbytes + 1.1 * matrix.size  # the chances, and a byte an entry for the links
 
 
 @pytest.mark.parametrize("make", [graphs.probabilities, lambda m: graphs.threshold(m, cut=0.1)])
@@ -145,7 +182,7 @@ def test_networkx_refuses_unknown_layers():
                   hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)), st.booleans())
 def test_any_matrix_is_normalised_and_sampled_or_refused_by_name(matrix, turned):
     matrix = matrix.T[::-1] if turned else matrix  # any strides
-    finite = matrix.astype(float)
+    finite = matrix.astype(np.float32 if matrix.dtype in ("f4", "f2") else float)
     if not np.isfinite(finite).all() or not finite.any():
         with pytest.raises(graphs.DegenerateMatrix):
             graphs.probabilities(matrix)

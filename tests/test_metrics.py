@@ -1,5 +1,6 @@
 """Every statistic against networkx: to the bit on whole numbers and on each node's clustering."""
 import math
+import tracemalloc
 from collections import Counter
 
 import networkx as nx
@@ -124,7 +125,8 @@ def bipartite_networkx(adjacency):
     return graphs.to_networkx(adjacency, "bipartite")
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (40, 9), (9, 40), (70, 65), (130, 20)])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (40, 9), (9, 40), (70, 65), (130, 20),
+                                   (7, 256)])  # which fills its words
 @pytest.mark.parametrize("chance", [0.0, 0.05, 0.3, 1.0])
 def test_bipartite_networks_equal_networkx(shape, chance):
     adjacency = np.random.default_rng(1).random(shape) < chance
@@ -137,6 +139,54 @@ def test_bipartite_networks_equal_networkx(shape, chance):
     pairs = (common * (common - 1) // 2)[np.triu_indices(shape[0], 1)].sum()
     assert found.butterflies == pairs
     assert found.bipartite_clustering == pytest.approx(nx.bipartite.robins_alexander_clustering(graph), rel=1e-12)
+
+
+@pytest.mark.parametrize(("shape", "chance"), [((1, 300), 0.5), ((3, 5000), 0.4), ((5000, 3), 0.4), ((1, 9000), 0.7)])
+def test_long_bipartite_networks_equal_networkx(shape, chance):
+    """All pairs of thousands of units are too many for networkx: units with the same neighbours have the same walks."""
+    adjacency = np.random.default_rng(2).random(shape) < chance
+    flat = adjacency if shape[0] < shape[1] else adjacency.T
+    _, first, count = np.unique(flat, axis=1, return_index=True, return_counts=True)
+    graph = bipartite_networkx(flat)
+    giant = max(nx.connected_components(graph), key=len)
+    expected = Counter()
+    for weight, source in [(1, i) for i in range(len(flat))] + list(zip(count, len(flat) + first, strict=True)):
+        if source in giant:
+            for d, many in Counter(nx.single_source_shortest_path_length(graph, source).values()).items():
+                expected[d] += int(weight) * many
+    found = metrics.measure_bipartite(adjacency)
+    assert (found.nodes, found.edges, found.giant_nodes) == (sum(shape), adjacency.sum(), len(giant))
+    assert found.components == nx.number_connected_components(graph)
+    assert found.diameter == max(expected)
+    assert found.average_path_length == pytest.approx(
+        sum(d * many for d, many in expected.items()) / (len(giant) * (len(giant) - 1)), rel=1e-12)
+    common = flat.astype(int) @ flat.T
+    assert found.butterflies == (common * (common - 1) // 2)[np.triu_indices(len(flat), 1)].sum()
+    paths = ((flat.sum(axis=1, keepdims=True) - 1) * (flat.sum(axis=0) - 1))[flat].sum()
+    assert found.bipartite_clustering == pytest.approx(4 * found.butterflies / paths if paths else 0, rel=1e-12)
+
+
+@pytest.mark.parametrize("together", [64, 256])
+def test_distances_do_not_depend_on_how_many_nodes_set_out_together(together, monkeypatch):
+    """In Python, since a compiled kernel keeps the number that it was compiled with."""
+    monkeypatch.setattr(metrics, "SOURCES", together)
+    monkeypatch.setattr(metrics, "_popcount", lambda word: np.uint64(int(word).bit_count()))
+    for adjacency in list(random_graphs(40))[1::3]:
+        packed = metrics.pack(adjacency)
+        component, sizes = metrics._components(packed.starts, packed.neighbors)
+        members = np.flatnonzero(component == sizes.argmax())
+        counts = metrics._walk.py_func(packed.starts, packed.neighbors, members)
+        np.testing.assert_array_equal(counts, distances_of(nx.from_numpy_array(adjacency)))
+
+
+def test_a_bipartite_network_takes_little_more_memory_than_its_matrix():
+    adjacency = np.random.default_rng(0).random((1500, 4000)) < 0.01
+    metrics.measure_bipartite(adjacency[:3])  # compiled
+    tracemalloc.start()
+    found = metrics.measure_bipartite(adjacency)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5 * adjacency.size + 48 * found.edges  # its transpose, both sides' bits, and lists of links
 
 
 def test_the_input_is_left_as_it_was():

@@ -1,5 +1,6 @@
 """Mining a file and the experiment on nets: what is written, what is said, both ways to run it."""
 import csv
+import itertools
 import json
 
 import numpy as np
@@ -196,3 +197,38 @@ def test_the_experiment_counts_four_nodes(tmp_path, capsys):
 def test_too_few_seeds_tell_nothing(tmp_path):
     record, _ = run(tmp_path, *SMALL, "--runs", "1", "--nulls", "3", "--epochs", "1")
     assert record["finding"].startswith("No motif was in enough nets")
+
+
+def test_layers_of_ones_own_net(script, tmp_path):
+    """A net stored as PyTorch does, (outputs, inputs), gives the graph of its transposes."""
+    rng = np.random.default_rng(0)
+    weights = [rng.standard_t(3, (12, 9)), rng.standard_t(3, (9, 9)), rng.standard_t(3, (9, 4))]
+    np.savez(tmp_path / "in.npz", **{f"layer{k}": matrix for k, matrix in enumerate(weights)})
+    np.savez(tmp_path / "out.npz", **{f"layer{k}": matrix.T for k, matrix in enumerate(weights)})
+    tables = []
+    for name in ("in", "out"):
+        done = script("motif_stats.py", "--weights", tmp_path / f"{name}.npz", "--null-model", "layered", "--nulls", 5,
+                      "--out", tmp_path / name)
+        assert (done.returncode, done.stderr) == (0, "")
+        tables.append((tmp_path / name / "motif_stats.csv").read_text())
+    assert tables[0] == tables[1]
+    edges = motif_stats.cuts(np.concatenate([matrix.ravel() for matrix in weights]))
+    graph = motifs.from_layers([motif_stats.colors_of(matrix, edges) for matrix in weights])
+    total = sum(int(line.split(",")[2]) for line in tables[0].splitlines()[1:])
+    assert total == motifs.census(graph, 4).total
+
+
+@pytest.mark.parametrize(("shapes", "rows", "found"), [
+    (((3, 4), (4, 5)), "auto", "inputs"), (((4, 3), (5, 4)), "auto", "outputs"), (((4, 4), (4, 4)), "auto", "inputs"),
+    (((4, 4), (4, 4)), "outputs", "outputs")])
+def test_layers_follow_one_another(shapes, rows, found):
+    stored = [(f"w{k}", np.arange(np.prod(shape), dtype=float).reshape(shape)) for k, shape in enumerate(shapes)]
+    matrices, side = motif_stats.in_order(stored, rows)
+    assert side == found
+    assert all(len(after) == before.shape[1] for before, after in itertools.pairwise(matrices))
+    assert np.array_equal(matrices[0], stored[0][1] if side == "inputs" else stored[0][1].T)
+
+
+def test_layers_that_do_not_follow_are_refused():
+    with pytest.raises(ValueError, match=r"a \(3, 4\) and b \(5, 6\) do not follow one another: pick layers"):
+        motif_stats.in_order([("a", np.ones((3, 4))), ("b", np.ones((5, 6)))], "auto")

@@ -85,6 +85,34 @@ def test_erdos_renyi_and_shuffling_are_uniform():
     assert_uniform(nulls.shuffled_entries, start, possible)
 
 
+@pytest.mark.parametrize(("places", "links"), [(100, 50), (10_001, 500), (10_001, 501), (20_000, 20_000), (50_000, 0),
+                                               (300_000, 100_000)])
+def test_choices_are_numpys(places, links):
+    ours, theirs = rng(4), rng(4)
+    np.testing.assert_array_equal(nulls._choice(places, links, ours),
+                                  theirs.choice(places, links, replace=False, shuffle=False))
+    assert ours.random() == theirs.random()  # and as much of the stream is used
+
+
+def test_erdos_renyi_numbers_pairs_as_the_upper_triangle_does():
+    network = merged(150, 0.2)
+    network[:, :7] = network[:7] = False  # without a link
+    linked = np.flatnonzero(network.any(axis=0))
+    first, second = np.triu_indices(len(linked), k=1)
+    chosen = rng(9).choice(len(first), network.sum() // 2, replace=False, shuffle=False)
+    expected = network_of(150, zip(linked[first[chosen]], linked[second[chosen]], strict=True))
+    np.testing.assert_array_equal(nulls.erdos_renyi(network, rng(9)), expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 5000), (3, 5000), (5000, 3)])
+def test_nulls_of_long_matrices_keep_what_they_keep(shape):
+    links = rng(6).random(shape) < 0.3
+    assert nulls.shuffled_entries(links, 1).sum() == links.sum()
+    drawn = nulls.directed_configuration(links, 1)
+    np.testing.assert_array_equal(drawn.sum(axis=0), links.sum(axis=0))
+    np.testing.assert_array_equal(drawn.sum(axis=1), links.sum(axis=1))
+
+
 def test_networks_that_cannot_change_do_not():
     empty, full = np.zeros((5, 5), bool), ~np.eye(5, dtype=bool)
     for network in (empty, full):
@@ -134,6 +162,17 @@ def test_closed_form_predicts_cifar10(cifar10_chances):
     assert_closed_form_predicts(cifar10_chances, 0.01, draws=4)
 
 
+def test_rank_one_of_float32_is_exact_to_its_rounding():
+    row, column = rng(1).random(100).astype("f4"), rng(2).random(300).astype("f4")
+    chances = graphs.probabilities(np.outer(row, column))
+    found = nulls.rank_one(chances)
+    assert {factor.dtype for factor in found} == {np.dtype("f8")}
+    np.testing.assert_allclose(np.outer(*found), chances, rtol=1e-6)
+    chances[70, 5] *= 1.001
+    with pytest.raises(ValueError, match="no outer product"):
+        nulls.rank_one(chances)
+
+
 def test_rank_one_refuses_what_is_no_outer_product():
     with pytest.raises(ValueError, match="3 x 3 matrix is no outer product"):
         nulls.rank_one(np.eye(3))
@@ -149,10 +188,10 @@ def test_rank_one_refuses_what_are_no_probabilities(wrong):
 
 @pytest.mark.parametrize(("row", "column", "message"), [
     ([0.5, 0.5], [0.5], "one length"),
-    ([], [], "one length"),
+    ([], [], "at least one"),
     ([-0.5, 0.5], [0.5, 0.5], "must be a probability"),
     ([2.0, 0.5], [0.6, 0.5], "largest is 1.2"),
-    ([np.nan, 0.5], [0.6, 0.5], "must be a probability"),
+    ([np.nan, 0.5], [0.6, 0.5], "1 of 2 numbers are NaN"),
 ])
 def test_closed_forms_refuse_what_are_no_probabilities(row, column, message):
     for form in (nulls.expected_degrees, nulls.expected_clustering):

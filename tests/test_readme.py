@@ -5,11 +5,13 @@ import shlex
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from conftest import ROOT, real
 
 import claims
 import sparse_train
 from gradnets import experiment
+from gradnets.record import Recorder
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # Repetitions and cases, fewer than the README's.
@@ -31,19 +33,38 @@ def test_command(command, script, tmp_path):
     example = tmp_path / "example.txt"  # a net of three layers
     example.write_text("".join(f"{k % 31} {31 + k * 7 % 30} {1 + k % 3}\n{31 + k % 30} {61 + k * 11 % 30} {1 + k % 2}\n"
                                for k in range(60)))
-    name, *flags = shlex.split(command.replace(" FILE ", f" {example} ").replace(" out/", f" {tmp_path}/"))
+    files = {" FILE": example, " MODEL": model_of_ones_own(tmp_path), " RUN": run_of_ones_own(tmp_path)}
+    for word, path in files.items():
+        command = re.sub(rf"{word}\b", f" {path}", command)
+    name, *flags = shlex.split(command.replace(" out/", f" {tmp_path}/"))
     many = "--seeds" in flags
     for constant, few in FEW.items():
         if constant in experiment.constants(ROOT / name):
             flags += ["--" + constant.lower().replace("_", "-"), few]
     done = script(name, *flags, *(SWEPT if many else SHORT.get(name, ())), "--out", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert (tmp_path / name.replace(".py", "_sweep.png" if many else ".png")).exists()
+    assert (tmp_path / name.replace(".py", "_sweep.png" if many else ".png")).exists() != ("--list" in flags)
+
+
+def model_of_ones_own(folder):
+    """A checkpoint as PyTorch stores it, outputs by inputs."""
+    rng = np.random.default_rng(0)
+    safetensors.numpy.save_file({"fc1.weight": rng.standard_t(3, (12, 20)), "fc1.bias": np.zeros(12),
+                                 "fc2.weight": rng.standard_t(3, (8, 12))}, folder / "model.safetensors")
+    return folder / "model.safetensors"
+
+
+def run_of_ones_own(folder):
+    rng = np.random.default_rng(0)
+    with Recorder(folder / "run.safetensors", steps=(40, 80)) as recorder:
+        for step in (40, 80):
+            recorder.add(step, "gradient", "fc1.weight", rng.standard_t(3, (12, 20)))
+            recorder.add(step, "delta", "fc1", rng.standard_t(3, (30, 12)))
+    return folder / "run.safetensors"
 
 
 def test_commands_were_found():
-    scripts = {path.name for path in ROOT.glob("*.py")} - {"claims.py"}  # it runs the others, for 20 minutes
-    assert {command.split()[0] for command in COMMANDS} == scripts
+    assert {command.split()[0] for command in COMMANDS} == {path.name for path in ROOT.glob("*.py")}
 
 
 # Those that begin with "# with" need PyTorch or JAX, and are run in test_record.py.

@@ -1,4 +1,5 @@
 """Tails against the library powerlaw, plain numpy, and samples of known laws."""
+import tracemalloc
 import warnings
 
 import mpmath
@@ -188,6 +189,83 @@ def test_survival_is_that_of_the_samples(name):
     shares = [(values >= x).mean() for x in at]
     np.testing.assert_allclose(tails.survival(name, parameters, at), shares, atol=0.02)
     assert tails.survival(name, parameters, np.array([1.0])) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_likelihood_ratios_equal_powerlaws(nested):
+    plain, other = rng(1).normal(-3, 1, 4000), rng(2).normal(-3.02, 1.1, 4000)
+    other[17] = -np.inf
+    expected = powerlaw.loglikelihood_ratio(plain.copy(), other.copy(), nested=nested, normalized_ratio=True)
+    assert tails._vuong(plain, other, nested) == expected
+
+
+def by_sorting(values, replicates, seed):
+    """bootstrap_p with every replicate drawn in full, sorted, and searched by `fit`'s own rule."""
+    one, logs = rng(seed), np.log(np.sort(values))
+    first, alpha, ks = tails._best(logs, tails._candidates(logs, len(logs)))
+    worse = 0
+    for _ in range(replicates):
+        in_tail = one.binomial(len(logs), 1 - first / len(logs))
+        tail = logs[first] + one.exponential(1 / (alpha - 1), in_tail)
+        drawn = np.concatenate((one.choice(logs[:first], len(logs) - in_tail), tail)) if first else tail
+        drawn.sort()
+        worse += tails._best(drawn, tails._candidates(drawn, len(drawn)))[2] >= ks
+    return (1 + worse) / (1 + replicates)
+
+
+@pytest.mark.parametrize("values", [
+    with_body(2.5, 300, 1), with_body(2.5, 30_000, 2), pareto(2.2, 5000, 3), rng(4).lognormal(0, 1, 20_000),
+    np.round(rng(5).lognormal(1, 1, 20_000), 2) + 0.01,
+    1 + np.abs(rng(6).standard_t(3, 9000).astype("f2").astype(float)),
+], ids=["few", "many", "no body", "lognormal", "ties", "float16"])
+def test_bootstrap_equals_sorting_every_replicate(values, monkeypatch):
+    monkeypatch.setattr(tails, "AT_A_TIME", 1000)
+    assert tails.bootstrap_p(values, 60, seed=8) == by_sorting(values, 60, seed=8)
+
+
+@pytest.mark.parametrize("values", [
+    np.sort(rng(1).random(30_000)), np.sort(np.round(rng(2).lognormal(3, 1, 30_000), 2)),
+    np.concatenate((np.ones(5000), 1 + np.sort(rng(3).random(4000)))), np.repeat(np.arange(1.0, 3000), 4),
+], ids=["distinct", "ties", "one long run", "fours"])
+def test_candidates_are_the_first_of_equal_values(values):
+    firsts = np.flatnonzero(np.concatenate(([True], np.diff(values) > 0)))[:-1]
+    sizes = np.geomspace(len(values), len(values) - firsts[-1], tails.CANDIDATES)
+    expected = np.unique(firsts[np.searchsorted(firsts, len(values) - sizes)])
+    np.testing.assert_array_equal(tails._candidates(values, len(values)), expected)
+    begin = len(values) - 3000
+    inside = firsts[np.searchsorted(firsts, [t for t in len(values) - sizes if t > begin - 1])] - begin
+    np.testing.assert_array_equal(tails._candidates(values[begin:], len(values)), np.unique(np.maximum(inside, 0)))
+
+
+def test_the_best_candidate_is_found_at_either_end():
+    logs = np.sort(np.log(with_body(2.5, 150, 1)))
+    candidates = tails._candidates(logs, len(logs))
+    _, gaps = tails._all(logs, candidates)
+    best = gaps.argmin()
+    least, second = np.sort(gaps)[:2]
+    for some in (candidates[:best + 1], candidates[best:]):
+        assert len(some) > 1
+        assert tails._best(logs, some)[0] == candidates[best]
+        assert tails._fits_better(logs, some, (least + second) / 2)
+        assert not tails._fits_better(logs, some, least * (1 - 1e-9))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f2", ">f4", ">f8"])
+def test_other_floats_give_what_float64_gives(dtype):
+    values = np.abs(rng(1).standard_t(2, (40, 300))).astype(dtype)
+    wide = values.astype(np.float64)
+    assert tails.describe(values, 5, 0) == tails.describe(wide, 5, 0)
+    assert tails.bootstrap_p(values[:, ::2], 5, 0) == tails.bootstrap_p(wide[:, ::2].T.T, 5, 0)
+
+
+def test_tails_of_many_values_take_few_copies():
+    values = np.abs(rng().standard_t(3, 400_000)).astype(np.float32)
+    tails.describe(values[:5000], 2, 0)  # compiled
+    tracemalloc.start()
+    tails.describe(values, 2, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 8 * values.size + 16 * tails.AT_A_TIME  # eight arrays of float64, and some numbers drawn
 
 
 def test_survival_refuses_an_unknown_law():

@@ -34,7 +34,7 @@ def test_merging_all_the_same_counts_what_networkx_counts():
 
 def test_row_holds_the_observed_network_beside_its_nulls():
     chances = np.random.default_rng(1).random((20, 20))
-    row, degrees = weight_network.compare(chances, 4, seed=3)
+    row, degrees, drawn = weight_network.compare(chances, 4, seed=3)
     kinds, first = comparison.networks(chances, "merged", 4, seed=3)
     assert row["edges"] in [numbers["edges"] for numbers, _ in kinds[comparison.OBSERVED]]
     by_name = {one["network"]: one["observed_over_this"] for one in comparison.summary(kinds)}
@@ -43,12 +43,12 @@ def test_row_holds_the_observed_network_beside_its_nulls():
         "over_undirected": by_name["undirected configuration"], "over_erdos_renyi": by_name["Erdős-Rényi"]}
     assert len(set(by_name.values())) == len(by_name)
     assert row["layers"] == "merged"
-    assert "triangles" not in row
+    np.testing.assert_array_equal(drawn, first)
     np.testing.assert_array_equal(degrees[comparison.OBSERVED][0]["out"], first.sum(axis=1))
-    apart, _ = weight_network.compare(chances[:, :6], 4, seed=3)
+    apart, _, drawn = weight_network.compare(chances[:, :6], 4, seed=3)
     assert apart["layers"] == "bipartite"
-    assert apart["triangles"] == weight_network.forced_together(
-        graphs.sample(chances[:, :6], np.random.default_rng(np.random.SeedSequence(3, spawn_key=(2, 0)))))[1]
+    np.testing.assert_array_equal(
+        drawn, graphs.sample(chances[:, :6], np.random.default_rng(np.random.SeedSequence(3, spawn_key=(2, 0)))))
 
 
 def test_script_writes_a_row_for_each_network(tmp_path):
@@ -58,6 +58,8 @@ def test_script_writes_a_row_for_each_network(tmp_path):
     assert len(rows) == 2 * 2 * 2 * 2
     assert {row["layers"] for row in rows if row["net"] == "31-31-4"} == {"merged"}
     assert {row["layers"] for row in rows if row["net"] == "31-8-4"} == {"bipartite"}
+    assert {row["net"] for row in rows if "triangles" in row} == {row["net"] for row in rows if "shared_links" in row}
+    assert {row["net"] for row in rows if "triangles" in row} == {"31-8-4"}
     for drawn, kept in zip(rows[::2], rows[1::2], strict=True):
         assert (drawn["method"], kept["method"]) == ("sample", "threshold")
         assert kept["edges_low"] == kept["edges_high"]
@@ -92,3 +94,25 @@ def test_mistakes_end_with_one_line(tmp_path, capsys, flags, words):
     assert end.value.code == 2
     assert words in err
     assert err.count("\n") == 1
+
+
+def test_weights_of_ones_own(script, tmp_path):
+    rng = np.random.default_rng(0)
+    # Hubs: inputs with large weights. The network clusters more than shuffled entries, and as its degrees do.
+    hubs = rng.uniform(0, 0.1, (60, 50))
+    hubs[:6] *= 9
+    np.savez(tmp_path / "mine.npz", flat=rng.uniform(0.4, 0.5, (40, 40)), hubs=hubs)
+    done = script("weight_network.py", "--weights", tmp_path / "mine.npz", "--draws", 5, "--out", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    record = json.loads((tmp_path / "weight_network.json").read_text())
+    assert [(row["net"], row["layers"], row["method"]) for row in record["rows"]] == [
+        ("flat", "merged", "sample"), ("flat", "merged", "threshold"), ("hubs", "bipartite", "sample"),
+        ("hubs", "bipartite", "threshold")]
+    flat, _, hub, _ = record["rows"]
+    assert flat["over_shuffled"] == pytest.approx(1, abs=0.05)
+    assert hub["over_shuffled"] > 1.5
+    assert hub["over_degrees"] == pytest.approx(1, abs=0.15)
+    assert record["finding"].startswith("Networks of stored weights cluster")
+    one = script("weight_network.py", "--weights", tmp_path / "mine.npz", "--layer", "fl*", "--list")
+    assert one.returncode == 0
+    assert "hubs" in one.stdout
