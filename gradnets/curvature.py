@@ -451,6 +451,8 @@ def _eigen(matrix, vector):
     size = len(vector)
     work = int(lapack.dsytrd_lwork(size, lower=1)[0])
     reflectors, diagonal, beside, scales, _ = lapack.dsytrd(matrix, lower=1, lwork=work)
+    if not (np.isfinite(diagonal).all() and np.isfinite(beside).all()):
+        raise NotFinite("the Hessian's entries are too large: its tridiagonal form is not finite")
     values, vectors = linalg.eigh_tridiagonal(diagonal, beside, lapack_driver="stevd")
 
     def reflected(rows, order):
