@@ -540,12 +540,17 @@ def _scores(weights, score, initial, gradients, rng):
 
 def _largest(scores, count):
     """Mask of the `count` largest, the first of equal ones; never of those below 0, which are dead."""
-    if count < 1:
-        return np.zeros(scores.size, dtype=bool)
-    border = np.partition(scores, scores.size - count)[scores.size - count]
-    kept = scores > border
-    kept[np.flatnonzero(scores == border)[:count - np.count_nonzero(kept)]] = True
-    return kept & (scores >= 0)
+    live = np.flatnonzero(scores >= 0)  # looked at alone: numpy's partition is slow where many are equal
+    kept = np.zeros(scores.size, dtype=bool)
+    if count >= live.size:
+        kept[live] = True
+    elif count > 0:
+        values = scores[live]
+        border = np.partition(values, live.size - count)[live.size - count]
+        above = values > border
+        kept[live[above]] = True
+        kept[live[values == border][:count - np.count_nonzero(above)]] = True
+    return kept
 
 
 def _shares(count, sizes, spans):
