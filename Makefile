@@ -58,7 +58,7 @@ figures: $(READY) ## redraw the gallery from real data (GRADNETS_DATA, or a down
 	@$(PY) show_stats.py --model rbm --datasets mnist --hidden-units 784 --steps 2000 --gradients 1 --replicates 20 \
 	  --out figures/rbm
 
-claims: $(READY) ## the ledger of all claims, from real data, 15 minutes; goes on where it was interrupted
+claims: $(READY) ## the ledger of all claims, from real data, 17 minutes; goes on where it was interrupted
 	@mkdir -p out
 	@$(PY) claims.py --store out/claims.jsonl --out figures
 
