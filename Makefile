@@ -5,7 +5,7 @@ PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := demo
-.PHONY: help setup demo test test-long lint figures claims bench peers lock clean
+.PHONY: help setup demo test test-long coverage lint figures claims bench peers lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -31,6 +31,9 @@ test: $(READY) ## the whole test suite
 
 test-long: $(READY) ## the suite with every fault and hostile input of tests/README.md, not a sample of each
 	@$(PY) -m pytest --long
+
+coverage: $(READY) ## the lines of models and gradnets that the suite does not run, compiled kernels apart
+	@$(PY) -m pytest --cov --cov-report=term-missing:skip-covered
 
 lint: $(READY) ## style and mistakes
 	@$(VENV)/bin/ruff check .
@@ -63,7 +66,7 @@ claims: $(READY) ## the ledger of all claims, from real data, 17 minutes; goes o
 	@$(PY) claims.py --store out/claims.jsonl --out figures
 
 bench: $(READY) ## speed against the peers, as ratios; one thread
-	@for subject in training networks tails sparse second_order motifs; do echo; $(PY) benchmarks/$$subject.py || exit 1; done
+	@for subject in training networks tails sparse second_order motifs large; do echo; $(PY) benchmarks/$$subject.py || exit 1; done
 
 peers: $(READY) ## install the libraries that bench compares with (large: PyTorch)
 	@$(PY) -m pip install --disable-pip-version-check --editable '.[bench]'

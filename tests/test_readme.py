@@ -145,6 +145,19 @@ def test_weights_and_minibatches_are_those_of_the_gallery():
     assert "skew of the entries rises from {:.1f} to {:.1f}".format(*skews) in README
 
 
+def test_large_matrices_are_those_measured():
+    rows = {row["what"]: row["value"] for row in json.loads((ROOT / "benchmarks/large.json").read_text())["rows"]}
+    tail, one, merged = ([rows[f"{what}, {unit}"] for unit in ("seconds", "GB")] for what in (
+        "tails with every comparison, 20 bootstrap replicates, 4096 x 14336",
+        "a network with every metric, bipartite, 4096 x 14336", "a network with every metric, merged, 7616 x 7616"))
+    assert "take {:.1f} s and {:.2f} GB".format(*tail) in README
+    assert "every metric {:.2f} s and {:.2f} GB, or merged, of 7616 x 7616, {:.2f} s and {:.2f} GB".format(
+        *one, *merged) in README
+    seconds, times = (rows[f"sampling, 4096 x 14336, seconds{than}"]
+                      for than in ("", " over those of its largest magnitude and a copy"))
+    assert f"Sampling alone takes {seconds:.2f} s, {times:.1f} times what the largest magnitude and a copy do" in README
+
+
 def test_benchmarks_are_those_measured():
     measured = {row["what"]: row["value"] for subject in ("networks", "training", "sparse", "second_order")
                 for row in json.loads((ROOT / f"benchmarks/{subject}.json").read_text())["rows"]}

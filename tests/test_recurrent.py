@@ -199,6 +199,15 @@ def test_an_epoch_refuses_what_does_not_fit(change, words):
         recurrent.train_epoch(**{"net": packed, "samples": samples, "order": [0, 1], "learning_rate": 0.1} | change)
 
 
+def test_the_largest_of_outputs_below_zero_is_recognised():
+    data, network = toy(), net()
+    network.output_bias -= 100.0
+    packed = recurrent.pack(network.weights, network.biases)
+    found = recurrent.accuracy(packed, sparse.pack_samples(data.inputs, data.labels))
+    assert found == pytest.approx(rnn.accuracy(network, data))
+    assert found > 0
+
+
 def test_accuracy_refuses_what_does_not_fit():
     packed, samples = arguments()
     with pytest.raises(ValueError, match="labels run to"):
