@@ -28,6 +28,7 @@ from gradnets import comparison, datasets, experiment, graphs, nulls, plots, ten
 
 GRADIENT = ""               # a file with a gradient of your own: .npy, .npz or .safetensors
 LAYER = "*"                 # of GRADIENT: the matrix, by its name or a pattern that only it has
+KERNELS = "oihw"            # axes of convolutions' kernels in GRADIENT: oihw (PyTorch) or hwio (JAX, Keras)
 LIST = False                # only show what is in GRADIENT
 MODEL = "mlp"               # mlp: a perceptron; rbm: a restricted Boltzmann machine by contrastive divergence (CD-1)
 DATASET = "glyphs"          # glyphs, noise, noise-constant, mnist, cifar10, cifar100, tree or clusters
@@ -75,9 +76,9 @@ def last_gradient(dataset, hidden_units, steps, learning_rate, batch_size, seed,
     return np.vstack([step.gradients[0], step.bias_gradients[0]]), degenerate
 
 
-def gradient_of_file(path, layer):
+def gradient_of_file(path, layer, kernels):
     """The one matrix of a file that `layer` picks: its name, float32 or float64 (n, m)."""
-    found = tensors.matrices(path, layer)
+    found = tensors.matrices(path, layer, kernels)
     name, values = next(found)
     other = next(found, None)
     if other is not None:
@@ -131,7 +132,7 @@ def main():
 
 
 def of_file():
-    name, values = gradient_of_file(GRADIENT, LAYER)
+    name, values = gradient_of_file(GRADIENT, LAYER, KERNELS)
     layers = layers_of(*values.shape)
     try:
         chances = graphs.probabilities(values)
@@ -209,8 +210,8 @@ def check_constants():
         raise ValueError(f"CUT is {CUT}: expected a share of the largest entry, in [0, 1)")
     if CUT and METHOD != "threshold":
         raise ValueError(f"CUT is {CUT}, but METHOD is {METHOD}: a cut needs METHOD threshold")
-    if (LIST or LAYER != "*") and not GRADIENT:
-        raise ValueError("--list and --layer are of a file: name it with --gradient")
+    if (LIST or LAYER != "*" or KERNELS != "oihw") and not GRADIENT:
+        raise ValueError("--list, --layer and --kernels are of a file: name it with --gradient")
     if HIDDEN_UNITS != "inputs" and not (str(HIDDEN_UNITS).isdecimal() and int(HIDDEN_UNITS) > 0):
         raise ValueError(f"HIDDEN_UNITS is {HIDDEN_UNITS!r}: expected a positive whole number, or inputs")
 

@@ -44,6 +44,7 @@ GRAPH = ""                  # a file of lines `source target colour` to mine; wi
 WEIGHTS = ""                # or a file with the layers of your own net: .npy, .npz or .safetensors
 LAYER = "*"                 # of WEIGHTS: the matrices, by name or pattern; each follows on the one before
 ROWS = "auto"               # of WEIGHTS: inputs, outputs (as PyTorch stores them), or auto: what makes layers follow
+KERNELS = "oihw"            # axes of convolutions' kernels in WEIGHTS: oihw (PyTorch) or hwio (JAX, Keras)
 LIST = False                # only show what is in WEIGHTS
 SIZE = 4                    # nodes of a motif of GRAPH or WEIGHTS: 3, 4 or 5
 COLORED = True              # whether edges of two colours differ; of both
@@ -77,7 +78,7 @@ def graph_asked():
     if GRAPH:
         graph = fanmod.read_graph(GRAPH, motifs.most_colors(SIZE)) if COLORED else fanmod.read_graph(GRAPH)
         return graph, Path(GRAPH).name, None if LAYERS == (0,) else LAYERS, ""
-    found = list(tensors.matrices(WEIGHTS, LAYER))
+    found = list(tensors.matrices(WEIGHTS, LAYER, KERNELS))
     matrices, rows = in_order(found, ROWS)
     edges = cuts(np.concatenate([matrix.ravel() for matrix in matrices]))
     sizes = (*(len(matrix) for matrix in matrices), matrices[-1].shape[1])
@@ -526,8 +527,8 @@ def main():
         raise ValueError("LAYERS is set, and nothing uses it: take --null-model layered with --graph")
     if GRAPH and WEIGHTS:
         raise ValueError("--graph and --weights are both given: take one of them")
-    if (LIST or LAYER != "*") and not WEIGHTS:
-        raise ValueError("--list and --layer are of a file of weights: name it with --weights")
+    if (LIST or LAYER != "*" or KERNELS != "oihw") and not WEIGHTS:
+        raise ValueError("--list, --layer and --kernels are of a file of weights: name it with --weights")
     if ROWS not in ("auto", "inputs", "outputs"):
         raise ValueError(f"ROWS is {ROWS!r}: expected auto, inputs or outputs")
     if LIST:

@@ -32,6 +32,7 @@ from gradnets import datasets, experiment, graphs, layers, plots, tails, tensors
 WEIGHTS = ""                # a file with weights of your own: .npy, .npz or .safetensors
 GRADIENT = ""               # or one with gradients
 LAYER = "*"                 # of either: the matrices, by name or pattern
+KERNELS = "oihw"            # axes of convolutions' kernels in it: oihw (PyTorch) or hwio (JAX, Keras)
 LIST = False                # only show what is in the file
 PANELS = 24                 # matrices of a file that are drawn, the worst; the table has all
 MODEL = "mlp"               # mlp: a perceptron; rbm: a restricted Boltzmann machine by contrastive divergence (CD-1)
@@ -137,9 +138,9 @@ def picture(found, best, title, caption):
 
 # ---- a file -----------------------------------------------------------------------------------------------
 
-def of_file(path, what, layer, panels, replicates, seed):
+def of_file(path, what, layer, kernels, panels, replicates, seed):
     """Rows and figure of the matrices of a file. what: weights or gradients; panels: how many are drawn at most."""
-    matrices = experiment.progress(tensors.matrices(path, layer), what=f"describing {what}")
+    matrices = experiment.progress(tensors.matrices(path, layer, kernels), what=f"describing {what}")
     found = layers.table(matrices, replicates, seed)
     for one in found:
         one.row["verdict"] = one.row["verdict"].replace("random", RANDOM[what])
@@ -236,13 +237,13 @@ def main():
         raise ValueError(f"HIDDEN_UNITS is {HIDDEN_UNITS}: a Boltzmann machine has one hidden layer, give one number")
     if WEIGHTS and GRADIENT:
         raise ValueError("--weights and --gradient are both given: take one of them")
-    if (LIST or LAYER != "*") and not (WEIGHTS or GRADIENT):
-        raise ValueError("--list and --layer are of a file: name it with --weights or --gradient")
+    if (LIST or LAYER != "*" or KERNELS != "oihw") and not (WEIGHTS or GRADIENT):
+        raise ValueError("--list, --layer and --kernels are of a file: name it with --weights or --gradient")
     if LIST:
         return tensors.table(WEIGHTS or GRADIENT), None
     if WEIGHTS or GRADIENT:
-        return of_file(WEIGHTS or GRADIENT, "weights" if WEIGHTS else "gradients", LAYER, PANELS, REPLICATES,
-                       SEED)
+        return of_file(WEIGHTS or GRADIENT, "weights" if WEIGHTS else "gradients", LAYER, KERNELS, PANELS,
+                       REPLICATES, SEED)
     return of_training()
 
 

@@ -30,6 +30,7 @@ from gradnets import comparison, datasets, experiment, graphs, metrics, plots, t
 
 WEIGHTS = ""                # a file with weights of your own: .npy, .npz or .safetensors
 LAYER = "*"                 # of WEIGHTS: the matrices, by name or pattern
+KERNELS = "oihw"            # axes of convolutions' kernels in WEIGHTS: oihw (PyTorch) or hwio (JAX, Keras)
 LIST = False                # only show what is in WEIGHTS
 DATASET = "glyphs"          # glyphs, noise, noise-constant, mnist, cifar10, cifar100, tree or clusters
 IMAGES = 10_000             # at most so many training images, from the first on
@@ -158,8 +159,8 @@ def draw_ratios(axes, rows):
 def main():
     experiment.check_several(HIDDEN_UNITS=HIDDEN_UNITS, INITS=INITS)
     experiment.check_positive(IMAGES=IMAGES, STEPS=STEPS, DRAWS=DRAWS)
-    if (LIST or LAYER != "*") and not WEIGHTS:
-        raise ValueError("--list and --layer are of a file: name it with --weights")
+    if (LIST or LAYER != "*" or KERNELS != "oihw") and not WEIGHTS:
+        raise ValueError("--list, --layer and --kernels are of a file: name it with --weights")
     if LIST:
         return tensors.table(WEIGHTS), None
     return of_file() if WEIGHTS else of_training()
@@ -167,7 +168,7 @@ def main():
 
 def of_file():
     rows = []
-    for name, values in tensors.matrices(WEIGHTS, LAYER):
+    for name, values in tensors.matrices(WEIGHTS, LAYER, KERNELS):
         weights, degrees = {"stored": values}, {}
         try:
             chances = graphs.probabilities(values)

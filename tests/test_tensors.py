@@ -13,8 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from safetensors.numpy import save_file
 
+import grad_network
+import show_stats
+import weight_network
 from gradnets import tensors
 from gradnets.tensors import Tensor
 
@@ -628,6 +632,9 @@ WATCHED = """
 import json, resource, signal, sys
 import unicodedata  # which Python imports when it first parses a letter that is not ASCII
 from pathlib import Path
+import grad_network
+import show_stats
+import weight_network
 from gradnets import tensors
 
 watching, seen = None, []
@@ -714,3 +721,13 @@ def test_objects_are_never_unpickled(tmp_path):
     for path in (tmp_path / "w.npy", tmp_path / "a.npz"):
         assert "is of dtype object" in refusal(path)
         assert f"w of {path} is of dtype object" in refusal(path, "w")
+
+
+@pytest.mark.parametrize("module", [show_stats, weight_network, grad_network], ids=lambda module: module.__name__)
+def test_scripts_take_kernels_as_jax_stores_them(module, tmp_path, monkeypatch):
+    np.save(tmp_path / "kernel.npy", np.random.default_rng(0).standard_t(3, (3, 3, 4, 8)))
+    file = "GRADIENT" if module is grad_network else "WEIGHTS"
+    for name, value in {file: str(tmp_path / "kernel.npy"), "KERNELS": "hwio", "DRAWS": 2, "REPLICATES": 2}.items():
+        monkeypatch.setattr(module, name, value, raising=False)
+    rows, figure, *_ = module.main()
+    assert "36 x 8" in "".join([*map(str, rows), *(text.get_text() for text in figure.findobj(Text))])
