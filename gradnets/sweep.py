@@ -63,6 +63,8 @@ def run(script, settings, sweep=None, seeds=1, jobs=1, cluster="", store=None):
         For a constant or a value that the script does not have, a run that ends in an error that is none of
         OUTCOMES, or where no run has a result or no row has a number.
     """
+    if settings.get("LIST"):
+        raise ValueError("--list only shows what is in a file: leave it out, or --sweep and --seeds")
     constant, values = _swept(sweep, settings) if sweep else (None, [None])
     sown = _seeds(seeds, constant, values, settings)
     others = {name: value for name, value in settings.items() if name not in (constant, "SEED")}

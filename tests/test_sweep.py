@@ -142,6 +142,11 @@ def test_seeds_alone_have_one_row_a_row_of_the_script(here):
         "observed, size 4", "observed, size 5", "null, size 4", "null, size 5", "once"]
 
 
+def test_a_list_of_what_a_file_holds_is_refused(here):
+    with pytest.raises(ValueError, match="--list only shows what is in a file"):
+        sweep.run("toy", here | {"LIST": True}, seeds=2)
+
+
 def test_several_values_words_and_bools_are_taken_one_by_one(here):
     rows, figure, facts = sweep.run("toy", here, ["sizes", "6", "7"])
     assert [(row["SIZES"], row["network"]) for row in rows] == [(6, "observed"), (6, "null"),
