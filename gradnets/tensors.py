@@ -17,6 +17,7 @@ taken; whatever is wrong ends in one line that names the file and the tensor.
 """
 import difflib
 import fnmatch
+import hashlib
 import io
 import itertools
 import json
@@ -29,6 +30,8 @@ from typing import NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
+
+from gradnets import datasets
 
 KNOWN = ".npy, .npz, .safetensors or .safetensors.index.json"
 PICKLED = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
@@ -83,7 +86,7 @@ def listing(path):
         If the file is missing, is not what its suffix says, is truncated or damaged, holds a name twice, or is
         pickled: the message then has the lines that convert it.
     """
-    return [tensor for tensor, _ in _contents(Path(path))]
+    return [tensor for tensor, *_ in _contents(Path(path))]
 
 
 def table(path):
@@ -120,22 +123,27 @@ def matrices(path, layer="*", kernels="oihw"):
 
     Notes
     -----
-    One pass over each matrix to check it, and one to widen it. Memory: a map needs none of its own, any other
-    matrix its float32 or float64 values, and what comes from a .npz the stored ones beside them.
+    One pass over each matrix to check it, and one to widen it. A file of which something is asked is read as a whole
+    once, for its SHA-256, which `datasets.loaded` keeps for the record of a run. Memory: a map needs none of its own,
+    any other matrix its float32 or float64 values, and what comes from a .npz the stored ones beside them.
     """
     if kernels not in ("oihw", "hwio"):
         raise ValueError(f"kernels {kernels!r}: expected 'oihw' (PyTorch) or 'hwio' (JAX, Keras)")
     path = Path(path)
     contents = _contents(path)
-    wanted = _wanted(path, [tensor for tensor, _ in contents], layer)
-    return itertools.chain.from_iterable(_matrices(path, *pair, wanted, kernels) for pair in contents)
+    wanted = _wanted(path, [tensor for tensor, *_ in contents], layer)
+    return itertools.chain.from_iterable(_matrices(path, *one, wanted, kernels) for one in contents)
 
 
-def _matrices(path, tensor, read, wanted, kernels):
+def _matrices(path, tensor, read, file, wanted, kernels):
     names = _names(tensor)
     if wanted.isdisjoint(names):
         return
     stored = read()
+    if str(file) not in [entry["source"] for entry in datasets.loaded]:
+        with open(file, "rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        datasets.loaded.append({"name": file.name, "source": str(file), "sha256": {file.name: digest}})
     if not _is_stack(tensor):
         stored = [stored.reshape((tensor.shape[0], -1) if kernels == "oihw" else (-1, tensor.shape[-1]))]
     for name, values in zip(names, stored, strict=True):
@@ -260,11 +268,11 @@ def _contents(path):
         for other, (magic, what) in BEGINNINGS.items():
             if start.startswith(magic) and other != suffix:
                 raise ValueError(f"{path} begins like {what}: expected what the suffix {suffix} says")
-        contents = FORMATS[suffix](path)
+        contents = [(*pair, path) for pair in FORMATS[suffix](path)]
     else:
         raise ValueError(f"{path} has the suffix {path.suffix!r}: expected {KNOWN}")
     names = set()
-    for tensor, _ in contents:
+    for tensor, *_ in contents:
         _check_name(path, tensor.name)
         if tensor.name in names:
             raise ValueError(f"{path} holds {tensor.name} twice: expected each name once")
@@ -404,8 +412,8 @@ def _shards(path):
                          "with a weight_map of tensors to files beside it") from None
     for shard in shards:
         _check_name(path, shard.name)
-    contents = [pair for shard in shards for pair in _contents(shard)]
-    missing = shard_of.keys() - {tensor.name for tensor, _ in contents}
+    contents = [one for shard in shards for one in _contents(shard)]
+    missing = shard_of.keys() - {tensor.name for tensor, *_ in contents}
     if missing:
         name = min(missing)
         _check_name(path, name)

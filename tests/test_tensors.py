@@ -1,5 +1,6 @@
 """Matrices read from files: those that numpy, safetensors and PyTorch wrote, and what is refused of others."""
 import contextlib
+import hashlib
 import io
 import itertools
 import json
@@ -19,7 +20,7 @@ from safetensors.numpy import save_file
 import grad_network
 import show_stats
 import weight_network
-from gradnets import tensors
+from gradnets import datasets, tensors
 from gradnets.tensors import Tensor
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -635,7 +636,7 @@ from pathlib import Path
 import grad_network
 import show_stats
 import weight_network
-from gradnets import tensors
+from gradnets import datasets, tensors
 
 watching, seen = None, []
 
@@ -731,3 +732,17 @@ def test_scripts_take_kernels_as_jax_stores_them(module, tmp_path, monkeypatch):
         monkeypatch.setattr(module, name, value, raising=False)
     rows, figure, *_ = module.main()
     assert "36 x 8" in "".join([*map(str, rows), *(text.get_text() for text in figure.findobj(Text))])
+
+
+def test_each_file_that_was_read_is_told_with_its_sha256(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets, "loaded", [])
+    for name in ("one", "two", "three"):
+        save_file({name: np.ones((2, 3)), name + "b": np.ones((2, 3))}, tmp_path / f"{name}.safetensors")
+    shards = {name + b: f"{name}.safetensors" for name in ("one", "two", "three") for b in ("", "b")}
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": shards}))
+    assert len(list(tensors.matrices(index, "two*,one"))) == 3
+    assert datasets.loaded == [
+        {"name": f"{name}.safetensors", "source": str(tmp_path / f"{name}.safetensors"),
+         "sha256": {f"{name}.safetensors": hashlib.sha256((tmp_path / f"{name}.safetensors").read_bytes()).hexdigest()}}
+        for name in ("one", "two")]
