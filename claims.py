@@ -17,10 +17,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 import grad_network
 import second_order
+import show_stats
 from gradnets import comparison, datasets, ensemble, experiment, graphs, plots, sweep
 
 QUICK = False               # built-in data, few seeds
@@ -34,6 +35,7 @@ SEED = 0                    # seeds all
 
 HOLDS, EXPLAINED, WHERE, NOT = "holds", "holds, explained by", "holds only where", "does not hold"
 NOT_MEASURED = "not measured"
+HEAVY, EXPONENTIAL = 2.0, "an exponential law has 2"  # the skew above which a tail is called heavy
 VERDICTS = {HOLDS: plots.INK, EXPLAINED: plots.BLUE, WHERE: "#b58a2a", NOT: plots.RED, NOT_MEASURED: plots.GREY}
 TIMED = ("sparse", "recurrent")  # parts that measure time: nothing else runs beside them
 
@@ -51,6 +53,8 @@ SCRIPTS = {
     "motifs": ("motif_stats", 1, {}, {"RUNS": 4, "NULLS": 30, "EPOCHS": 5}),
     "tails": ("show_stats", 1, {"DATASETS": ("mnist", "cifar10", "noise", "noise-constant"), "RUNS": 10}, {
         "DATASETS": ("glyphs", "noise"), "STEPS": 3000, "REPLICATES": 10, "RUNS": 2}),
+    "large init": ("show_stats", 1, {"DATASETS": ("mnist",), "INIT": "uniform(0.25)", "RUNS": 10}, {
+        "DATASETS": ("glyphs",), "STEPS": 3000, "REPLICATES": 10, "RUNS": 2}),
     "lyapunov": ("lyapunov", 1, {"DATASET": "mnist"}, {"RUNS": 2, "STEPS": 400, "TRANSIENT": 200, "WINDOW": 100}),
     "weights": ("weight_network", 5, {"DATASET": "mnist"}, {"IMAGES": 1000, "STEPS": 2000, "DRAWS": 10}),
     "rbm": ("minibatch_network", 1, {"MODEL": "rbm", "DATASET": "mnist", "BATCH_SIZES": (1,), "DRAWS": 3}, {
@@ -58,7 +62,7 @@ SCRIPTS = {
     "deltas": ("show_delta_stats", 1, {"DATASET": "mnist", "RUNS": 10}, {
         "STEPS": (1, 10, 100, 1000), "REPLICATES": 10, "RUNS": 2}),
     "fractal": ("fractal_stats", 1, {"DATASETS": ("mnist", "noise"), "RUNS": 20}, {
-        "DATASETS": ("glyphs", "noise"), "RUNS": 3}),
+        "DATASETS": ("glyphs", "noise"), "RUNS": 5}),
 }
 
 
@@ -217,6 +221,8 @@ def any_of(names):
 
 def networks(parts, data, rate):
     """The rows of gradient networks that are not degenerate, and in words how many of how many these are."""
+    if f"gradients of {data} at {rate:g}" not in parts:
+        raise NotMeasured(f"{data} is looked at with real data alone")
     rows = parts[f"gradients of {data} at {rate:g}"]
     sound = [row for row in rows if not row["degenerate"]]
     lost = len(rows) - len(sound)
@@ -228,15 +234,24 @@ def main_networks(parts, rate):
 
 
 def atypical(value, found):
-    """Whether a value is no likely member of a sample: a two-sided rank test at 5 %, below 40 outside its range."""
-    above, below = np.count_nonzero(found >= value), np.count_nonzero(found <= value)
-    return min(above, below) == 0 if len(found) < 40 else 2 * (min(above, below) + 1) / (len(found) + 1) < 0.05
+    """Whether a value is no likely member of a sample: a two-sided rank test at 5 %, which takes 40 of them to say so.
+    """
+    outside = min(np.count_nonzero(found >= value), np.count_nonzero(found <= value))
+    if outside == 0 and len(found) < 40:
+        raise NotMeasured(f"{value:g} is beyond all of {len(found)} runs, too few for a test at 5 %")
+    return 2 * (outside + 1) / (len(found) + 1) < 0.05
 
 
 def by_degrees(rows):
     """Whether degrees explain the clustering: in nine runs of ten theirs is as large, to 10 %, or larger; in words."""
     same = np.quantile(column(rows, "over_degrees"), 0.9) <= 1.1
     return same, f"{said(sample(rows, 'over_degrees'))} times networks of the same in- and out-degrees"
+
+
+def diameters(rows, number):
+    """Ours, and how often the source's occurs, in words."""
+    found = column(rows, "diameter")
+    return f"diameter {said(sample(rows, 'diameter'))}, the source's {number} in {np.mean(found == number):.0%}"
 
 
 def number_of_source(rows, key, number):
@@ -263,8 +278,7 @@ def clustering(parts):
 def slow(parts):
     rows, n = main_networks(parts, 0.01)
     verdict, rank, words = number_of_source(rows, "clustering", 0.259)
-    beside = f"{rank}; diameter {said(sample(rows, 'diameter'))}; {words}"
-    return "average clustering", sample(rows, "clustering"), n, beside, verdict
+    return ("average clustering", sample(rows, "clustering"), n, f"{rank}; {diameters(rows, 5)}; {words}", verdict)
 
 
 def hubs(parts):
@@ -284,17 +298,19 @@ def inputs_decide(parts):
 def deterioration(parts):
     usual, n_usual = main_networks(parts, 0.1)
     fast, n = main_networks(parts, 1.0)
-    p = stats.mannwhitneyu(column(fast, "clustering"), column(usual, "clustering"), alternative="less").pvalue
+    slower, faster = (column(rows, "clustering") for rows in (usual, fast))
+    if special.binom(len(slower) + len(faster), len(faster)) < 100:
+        raise NotMeasured(f"{len(faster)} and {len(slower)} runs are too few for a rank test at 1 %")
+    p = stats.mannwhitneyu(faster, slower, alternative="less").pvalue
     return ("average clustering", sample(fast, "clustering"), n,
-            f"at 0.1 {said(sample(usual, 'clustering'))}, {n_usual}; lower by a rank test, p = {p:.1g}; diameter "
-            f"{said(sample(fast, 'diameter'))}", first_true((p < 0.01, HOLDS)))
+            f"at 0.1 {said(sample(usual, 'clustering'))}, {n_usual}; lower by a rank test, p = {p:.1g}; "
+            f"{diameters(fast, 6)}", first_true((p < 0.01, HOLDS)))
 
 
 def cifar10(parts):
     rows, n = networks(parts, "cifar10", 0.1)
     verdict, rank, words = number_of_source(rows, "clustering", 0.215)
-    beside = f"{rank}; diameter {said(sample(rows, 'diameter'))}; {words}"
-    return "average clustering", sample(rows, "clustering"), n, beside, verdict
+    return ("average clustering", sample(rows, "clustering"), n, f"{rank}; {diameters(rows, 4)}; {words}", verdict)
 
 
 def boltzmann(parts):
@@ -351,20 +367,27 @@ def also(key, rows):
 
 def heavy_weights(parts):
     images, _, untrained = tails_of(parts, "weights")
-    heavy = [data for data, row in images.items() if row["skew_low"] > 1.2 * untrained["skew"]]
+    small, large = show_stats.INIT, SCRIPTS["large init"][2]["INIT"]
+    wide = pick(parts["large init"], layer=1, what="weights", when="after")[0]
+    heavy = [data for data, row in images.items() if row["skew_low"] > HEAVY]
     (data, row), *others = images.items()
-    return (f"skew of |weights| on {data}", of_row(row, "skew"), f"{row['runs']} runs",
-            "; ".join(filter(None, [f"untrained {said(of_row(untrained, 'skew'))}", also("skew", dict(others))])),
-            first_true((len(heavy) == len(images), HOLDS), (heavy, WHERE, f"the data are {any_of(heavy)}")))
+    return (f"skew of |weights| on {data}, from {small}", of_row(row, "skew"), f"{row['runs']} runs",
+            "; ".join(filter(None, [EXPONENTIAL, f"untrained {said(of_row(untrained, 'skew'))}",
+                                    also("skew", dict(others)),
+                                    f"{wide['data']} from {large} {said(of_row(wide, 'skew'))}"])),
+            first_true((len(heavy) == len(images) and wide["skew_low"] > HEAVY, HOLDS),
+                       (heavy and wide["skew_low"] > HEAVY, WHERE, f"the data are {any_of(heavy)}"),
+                       (len(heavy) == len(images), WHERE, f"the init is {small}"),
+                       (heavy, WHERE, f"the data are {any_of(heavy)} and the init is {small}")))
 
 
 def heavy_gradients(parts):
     images, noise, untrained = tails_of(parts, "gradients")
-    heavy = [data for data, row in images.items() if row["skew_low"] > 2]
+    heavy = [data for data, row in images.items() if row["skew_low"] > HEAVY]
     (data, row), *others = images.items()
     return (f"skew of |gradients| on {data}", of_row(row, "skew"), f"{row['runs']} runs",
-            "an exponential law has 2; " + "; ".join(filter(None, [
-                f"untrained {said(of_row(untrained, 'skew'))}", also("skew", dict(others) | noise)])),
+            "; ".join(filter(None, [EXPONENTIAL, f"untrained {said(of_row(untrained, 'skew'))}",
+                                    also("skew", dict(others) | noise)])),
             first_true((len(heavy) == len(images), HOLDS), (heavy, WHERE, f"the data are {any_of(heavy)}")))
 
 
@@ -406,14 +429,16 @@ def lost_on_noise(parts):
 def heavy_deltas(parts):
     last = pick(parts["deltas"], layer=1)[-1]
     return (f"skew of |deltas| at step {last['step']:,}", of_row(last, "skew"), f"{last['runs']} runs",
-            f"within a sample {said(of_row(last, 'skew_within'))}",
-            first_true((last["skew_low"] <= 2, NOT), (last["skew_within"] < last["skew_low"] / 2, EXPLAINED,
-                                                      "samples that differ in scale"), (True, HOLDS)))
+            f"{EXPONENTIAL}; within a sample {said(of_row(last, 'skew_within'))}",
+            first_true((last["skew_low"] <= HEAVY, NOT), (last["skew_within"] < last["skew"] / 2, EXPLAINED,
+                                                          "samples that differ in scale"), (True, HOLDS)))
 
 
 def fractal(parts):
     row = next(row for row in parts["fractal"] if "normal_is_closer" in row)
     closer, total = row["normal_is_closer"], row["runs"]
+    if total < 5:
+        raise NotMeasured(f"{total} runs are too few to tell the fractal's law from a normal one")
     return (f"KS distance of logarithms, {row['matrix']}", of_row(row, "large_order_distance"), f"{total} runs",
             f"before standardising {said(of_row(row, 'raw_distance'))}; a normal law "
             f"{said(of_row(row, 'normal_distance'))}, nearer in {closer} of {total}",
@@ -452,7 +477,7 @@ def stay_large(parts):
             of_row(tenth, "overlap"), f"{tenth['runs']} runs", f"before training {said(of_row(rows[0], 'overlap'))}; "
             f"chance {tenth['chance']:.0%}; four fifths after {most:,}",
             first_true((tenth["overlap_low"] > 0.8, HOLDS), (tenth["overlap_low"] < 2 * rows[0]["overlap_high"], NOT),
-                       (most < end, WHERE, f"{most / end:.0%} of training is over")))
+                       (most < end, WHERE, f"{most / end:.0%} of training or more is over")))
 
 
 def recurrent(parts):
@@ -476,14 +501,16 @@ def inverse(parts):
 
 def saddle_free(parts):
     rows = {row["what"]: row for row in parts["second order"] if row["part"] in ("race", "index")}
-    newton, ours, shifted = (rows[f"digits, {name}"] for name in ("Newton", "saddle-free", "shifted"))
+    newton, ours = (rows[f"digits, {name}"] for name in ("Newton", "saddle-free"))
+    rivals = {name: rows[f"digits, {name}"] for name in ("shifted", "L-BFGS", "Adam", "SGD")}
+    as_good = [name for name, row in rivals.items() if row["loss_low"] < ours["loss_high"]]
     points = rows["critical points"]
     return ("loss after saddle-free steps", of_row(ours, "loss"), f"{ours['runs']} runs",
-            f"pure Newton {said(of_row(newton, 'loss'))}, with {newton['negative']:.0f} negative eigenvalues; shifted "
-            f"eigenvalues {said(of_row(shifted, 'loss'))}; index and loss of {points['points']} critical points "
-            f"correlate at {points['spearman']:.2f}",
-            first_true((newton["loss_low"] < ours["loss_high"], NOT), (shifted["loss_low"] < ours["loss_high"], WHERE,
-                       "eigenvalues are not shifted"), (True, HOLDS)))
+            f"pure Newton {said(of_row(newton, 'loss'))}, with {newton['negative']:.0f} negative eigenvalues; "
+            f"{also('loss', rivals)}; index and loss of {points['points']} critical points correlate at "
+            f"{points['spearman']:.2f}",
+            first_true((newton["loss_low"] < ours["loss_high"], NOT),
+                       (as_good, WHERE, "pure Newton is the alternative"), (True, HOLDS)))
 
 
 def anisotropy(parts):
@@ -498,23 +525,27 @@ def anisotropy(parts):
 
 
 def lyapunov_exponents(parts):
-    found = {part: [row for row in parts["lyapunov"] if row["part"] == part]
-             for part in ("full batch", "single samples", "essay's net")}
-    positive = {part: [row["learning_rate"] for row in found[part] if row["positive"] > row["runs"] / 2]
+    found = {part: pick(parts["lyapunov"], part=part) for part in ("full batch", "single samples", "essay's net")}
+    positive = {part: [row for row in found[part] if row["positive"] > row["runs"] / 2]
                 for part in ("full batch", "single samples")}
     copies = found["essay's net"]
     essays = [row for row in copies if row["exponent_low"] > 0.02]
-    sound = [row for row in found["full batch"] if "highest_window" in row]
-    window = max(sound, key=lambda row: row["highest_window"])
-    rates = " or ".join(f"{rate:g}" for rate in positive["full batch"])
-    singles = " and ".join(f"{rate:g}" for rate in positive["single samples"])
-    return ("share of learning rates with one in most runs, full batch",
-            share(len(positive["full batch"]), len(found["full batch"])),
-            f"{len(found['full batch'])} rates, {found['full batch'][0]['runs']} runs each",
-            f"sample by sample at {singles or 'no rate'}; two copies of the essay's net part in {len(essays)} of "
-            f"{len(copies)} settings; windows reach {window['highest_window']:.2g}",
-            first_true((len(positive["full batch"]) == len(found["full batch"]), HOLDS),
-                       (rates, WHERE, f"the rate is {rates}"), (singles or essays, WHERE, "samples come one by one")))
+    window = max((row for row in found["full batch"] if "highest_window" in row), key=lambda row: row["highest_window"])
+    most = max(found["full batch"], key=lambda row: row["exponent"])
+
+    def counts(part):
+        return ", ".join(f"{row['learning_rate']:g} ({row['positive']} of {row['runs']})" for row in found[part]
+                         if row["positive"]) or "no rate"
+
+    where = [f"{part.replace(' ', '-').removesuffix('s')} steps have the rate {any_of(format(row['learning_rate'], 'g') for row in rows)}"
+             for part, rows in positive.items() if rows] + ["the net is the essay's"] * bool(essays)
+    return (f"largest exponent a step, full batch, rate {most['learning_rate']:g}", of_row(most, "exponent"),
+            f"{most['runs']} runs at each of {len(found['full batch'])} rates",
+            f"positive: full batch at {counts('full batch')}, single samples at {counts('single samples')}; two copies "
+            f"of the essay's net part in {len(essays)} of {len(copies)} settings; windows reach "
+            f"{window['highest_window']:.2g}",
+            first_true((all(len(positive[part]) == len(found[part]) for part in positive), HOLDS),
+                       (where, WHERE, ", or ".join(where))))
 
 
 def third_order(parts):
@@ -523,7 +554,7 @@ def third_order(parts):
     saved = experiment.spread(value=column(rows, "fewer_percent"))
     return ("iterations saved by Chebyshev's step, %", saved, f"{len(rows)} problems, {cases} starts",
             f"both end in {ended}; one more product an iteration, near a minimum; seconds are not compared",
-            first_true((saved["value_low"] > 10 and ended > 0.9 * cases, HOLDS)))
+            first_true((saved["value_low"] > 10 and ended > 0.9 * cases, WHERE, "iterations count and not seconds")))
 
 
 def learned_motifs(parts):

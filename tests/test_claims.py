@@ -91,8 +91,10 @@ TRAINED = {"what": "weights", "when": "after", "layer": 1}
     ("gradients of Boltzmann machines are alike", changed("rbm", {}, excess=2.0), claims.HOLDS),
     ("trained weights are not a complex network", changed("weights", {}, over_shuffled=1.0), claims.HOLDS),
     ("trained weights are not a complex network", changed("weights", {}, over_shuffled=2.0), claims.NOT),
-    ("trained weights have heavy tails", changed("tails", TRAINED, skew_low=1.0), claims.NOT),
-    ("trained weights have heavy tails", changed("tails", TRAINED | {"data": "cifar10"}, skew_low=1.0),
+    ("trained weights have heavy tails", changed("tails", TRAINED, skew_low=1.9), claims.NOT),
+    ("trained weights have heavy tails", changed("tails", TRAINED, skew_low=2.1),
+     "holds only where the init is normal(0.01)"),
+    ("trained weights have heavy tails", changed("large init", TRAINED, skew_low=2.1),
      "holds only where the data are mnist"),
     ("gradients have heavy tails", changed("tails", {"what": "gradients"}, skew_low=1.9), claims.NOT),
     ("cached deltas have heavy tails", changed("deltas", {}, skew_within=50.0), claims.HOLDS),
@@ -118,10 +120,12 @@ TRAINED = {"what": "weights", "when": "after", "layer": 1}
     ("the functional inverse is Newton's step", changed("second order", {"part": "inverse"}, error=1e-12,
                                                         error_high=1e-12), claims.HOLDS),
     ("saddle-free steps are needed", changed("second order", {"what": "digits, Newton"}, loss_low=0.01), claims.NOT),
-    ("saddle-free steps are needed", changed("second order", {"what": "digits, shifted"}, loss_low=1.0), claims.HOLDS),
+    ("saddle-free steps are needed", changed("second order", {"part": "race"}, loss_low=1.0), claims.HOLDS),
     ("anisotropy at all scales", changed("spectrum", {}, decades=2.0), claims.NOT),
     ("positive Lyapunov exponents", changed("lyapunov", {}, positive=5), claims.HOLDS),
     ("positive Lyapunov exponents", changed("lyapunov", {}, positive=0, exponent_low=0.0), claims.NOT),
+    ("positive Lyapunov exponents", changed("lyapunov", {"part": "full batch"}, positive=0),
+     "holds only where single-sample steps have the rate 0.8 or 1.4, or the net is the essay's"),
     ("third order is practicable", changed("second order", {"part": "third"}, fewer_percent=5.0), claims.NOT),
     ("third order is practicable", changed("second order", {"part": "third"}, both_ended=1), claims.NOT),
     ("learning shapes the topology", changed("motifs", {"labels": "shuffled"}, raised=15), claims.NOT),
@@ -143,7 +147,7 @@ def test_what_cannot_be_measured_is_said_and_the_rest_stands(parts):
         row.pop("skew_low", None)
     rows = {row["claim"]: row for row in claims.ledger(parts)}
     for claim, why in (("deterioration at learning rate 1.0", "every run is degenerate"),
-                       ("durable across data sets: CIFAR-10", "there is no gradients of cifar10 at 0.1"),
+                       ("durable across data sets: CIFAR-10", "cifar10 is looked at with real data alone"),
                        ("trained weights have heavy tails", "there is no skew_low")):
         assert (rows[claim]["verdict"], rows[claim]["beside"]) == (claims.NOT_MEASURED, why)
     assert rows["a diameter of 4"]["verdict"] == "holds, explained by the degrees"
@@ -153,11 +157,20 @@ def test_what_cannot_be_measured_is_said_and_the_rest_stands(parts):
     assert claims.as_markdown(rows, "made").count(f"| {claims.NOT_MEASURED} |") == lost
 
 
-@pytest.mark.parametrize(("above", "of", "atypical"), [(0, 30, True), (1, 30, False), (0, 50, True), (1, 100, True),
+@pytest.mark.parametrize(("above", "of", "atypical"), [(1, 30, False), (0, 40, True), (1, 100, True),
                                                        (4, 100, False), (50, 100, False), (100, 100, True)])
 def test_an_atypical_number_is_one_of_few(above, of, atypical):
     found = np.concatenate([np.full(above, 2.0), np.zeros(of - above)])
     assert bool(claims.atypical(1.0, found)) is atypical
+
+
+@pytest.mark.parametrize(("claim", "part", "change"), [
+    ("a clustering of 0.279", GRADIENTS, lambda rows: rows[:30]),
+    ("deterioration at learning rate 1.0", GRADIENTS, lambda rows: rows[:1]),
+    ("a Kronecker fractal has a like histogram", "fractal", lambda rows: [row | {"runs": 4} for row in rows])])
+def test_too_few_runs_have_no_verdict(parts, claim, part, change):
+    parts[part] = change(parts[part])
+    assert judged(parts, claim) == claims.NOT_MEASURED
 
 
 def test_shares_have_their_exact_interval():
@@ -189,7 +202,7 @@ def test_a_script_runs_under_the_constants_of_its_part(monkeypatch):
     monkeypatch.setattr(fractal_stats, "main", main)
     number = [part for part, _ in claims.parts_to_run(True)].index("fractal")
     row = claims.part_of(number, True, 5)
-    assert (row["part"], row["seed"], json.loads(row["rows"])) == ("fractal", 5, [{"runs": 3, "a": 1.5}])
+    assert (row["part"], row["seed"], json.loads(row["rows"])) == ("fractal", 5, [{"runs": 5, "a": 1.5}])
     assert [entry["n"] for entry in json.loads(row["data"])] == [3]
     assert seen == {"DATASETS": ("glyphs", "noise"), "SEED": 5}
     assert (before, 0) == (fractal_stats.ORDER, fractal_stats.SEED)
