@@ -537,8 +537,9 @@ def lyapunov_exponents(parts):
         return ", ".join(f"{row['learning_rate']:g} ({row['positive']} of {row['runs']})" for row in found[part]
                          if row["positive"]) or "no rate"
 
-    where = [f"{part.replace(' ', '-').removesuffix('s')} steps have the rate {any_of(format(row['learning_rate'], 'g') for row in rows)}"
-             for part, rows in positive.items() if rows] + ["the net is the essay's"] * bool(essays)
+    where = [f"{part.replace(' ', '-').removesuffix('s')} steps have the rate "
+             + any_of(f"{row['learning_rate']:g}" for row in rows) for part, rows in positive.items() if rows]
+    where += ["the net is the essay's"] if essays else []
     return (f"largest exponent a step, full batch, rate {most['learning_rate']:g}", of_row(most, "exponent"),
             f"{most['runs']} runs at each of {len(found['full batch'])} rates",
             f"positive: full batch at {counts('full batch')}, single samples at {counts('single samples')}; two copies "

@@ -100,11 +100,12 @@ def finding(rows):
 
 
 @plots.styled
-def picture(rows, weights, degrees, shared, title, caption):
+def picture(rows, weights, degrees, shared, title, caption, sides=("inputs", "hidden units")):
     """The figure.
 
     weights, degrees: of the last net, {when: matrix}, {(when, method): {name: list of sides}}; of these what is shown
-    alone is the last. shared: the inputs that hidden units would share nodes with, 0 for none.
+    alone is the last. shared: the inputs that hidden units would share nodes with, 0 for none. sides: what the matrix's
+    rows and columns are.
     """
     last = list(weights)[-1]
     figure, panels = plots.figure([["ratios", "matrix", "degrees"], ["ratios", "strengths", "shared"]], 14,
@@ -112,9 +113,9 @@ def picture(rows, weights, degrees, shared, title, caption):
     largest = np.abs(weights[last])
     order = np.ix_(np.argsort(-largest.sum(axis=1)), np.argsort(-largest.sum(axis=0)))
     plots.draw_matrix(panels["matrix"], largest[order] / largest.max())
-    panels["matrix"].set(title=f"|{last} weights| over the largest", xlabel="hidden units, strongest first",
-                         ylabel="inputs, strongest first")
-    for side, color, label in (("out", plots.BLUE, "inputs"), ("in", plots.RED, "hidden units")):
+    panels["matrix"].set(title=f"|{last} weights| over the largest", xlabel=f"{sides[1]}, strongest first",
+                         ylabel=f"{sides[0]}, strongest first")
+    for side, color, label in (("out", plots.BLUE, sides[0]), ("in", plots.RED, sides[1])):
         drawn = degrees[last, "sample"]
         plots.draw_ccdf(panels["degrees"], [d[side] for d in drawn[comparison.SHUFFLED]], color, None, band=True)
         plots.draw_ccdf(panels["degrees"], [d[side] for d in drawn[comparison.OBSERVED]], color, label)
@@ -122,19 +123,19 @@ def picture(rows, weights, degrees, shared, title, caption):
                           ylabel="share of units with at least this degree", xscale="linear")
     panels["degrees"].legend(fontsize=8, loc="lower left")
     for method, color in zip(METHODS, (plots.INK, plots.RED), strict=True):
-        sides = degrees[last, method][comparison.OBSERVED][0]
-        units = np.sort(np.bincount(sides["out"])[1:])[::-1]  # inputs that share a degree, none left out
+        of_first = degrees[last, method][comparison.OBSERVED][0]
+        units = np.sort(np.bincount(of_first["out"])[1:])[::-1]  # those that share a degree, none left out
         panels["shared"].plot(range(1, np.count_nonzero(units) + 1), units[units > 0], ".-", color=color, lw=0.8,
                               label={"sample": "drawn", "threshold": "largest kept"}[method])
-    panels["shared"].set(title="inputs that share a degree", xlabel="degrees, the commonest first", ylabel="inputs",
-                         yscale="log", xscale="log")
+    panels["shared"].set(title=f"{sides[0]} that share a degree", xlabel="degrees, the commonest first",
+                         ylabel=sides[0], yscale="log", xscale="log")
     panels["shared"].legend(fontsize=8)
     first = slice(0, 200)
     for when, color in zip(weights, (plots.GREY, plots.RED), strict=False):
         panels["strengths"].plot(np.abs(weights[when][first]).max(axis=1), color=color, lw=1, label=when)
     panels["strengths"].axvspan(0, shared, color=plots.PALE, zorder=0)
-    panels["strengths"].set(title="largest |weight| of the first inputs", ylabel="|weight|",
-                            xlabel=f"input (shaded: the first {shared})" if shared else "input")
+    panels["strengths"].set(title=f"largest |weight| of the first {sides[0]}", ylabel="|weight|",
+                            xlabel=sides[0] + (f" (shaded: the first {shared})" if shared else ""))
     panels["strengths"].legend(fontsize=8)
     draw_ratios(panels["ratios"], rows)
     return figure
@@ -181,7 +182,7 @@ def of_file():
                         | row)
     caption = (f"{Path(WEIGHTS).name}, {len(rows) // len(METHODS)} matrices; n = {DRAWS} networks and nulls a line, "
                f"bars the middle 90 %, seed {SEED}.\nOn the right: {rows[-1]['net']}.")
-    return rows, picture(rows, weights, degrees, 0, finding(rows), caption)
+    return rows, picture(rows, weights, degrees, 0, finding(rows), caption, ("rows", "columns"))
 
 
 def of_training():

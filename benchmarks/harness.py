@@ -97,16 +97,9 @@ def report(subject, rows, packages):
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             versions[name] = None
-    record = {"machine": f"{_processor()}, one thread, {platform.platform()}", "versions": versions, "rows": rows}
+    record = {"machine": f"{experiment.processor()}, one thread, {platform.platform()}", "versions": versions,
+              "rows": rows}
     path = ROOT / "benchmarks" / f"{subject}.json"
     with experiment.atomic(path) as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     print(f"\nwrote {path.relative_to(ROOT)}")
-
-
-def _processor():
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

@@ -117,6 +117,11 @@ def run(main, argv=None):
     print(table(rows))
     if record["finding"]:
         print(f"\n{record['finding']}.")
+    lost = facts.get("without_result", ())
+    if lost:
+        count = "1 run has" if len(lost) == 1 else f"{len(lost)} runs have"
+        print(f"\n{count} no result, such as {cell(lost[0]['value'])}, seed {lost[0]['seed']}: "
+              f"{lost[0]['ended']}.")
     print(f"\n{record['seconds']:.1f} s; wrote {', '.join(map(str, paths))}")
     return 0
 
@@ -195,6 +200,13 @@ def number(text):
     return int(text) if text.lstrip("+-").isdecimal() else int(value) if value.is_integer() else value
 
 
+class _Once(argparse.Action):
+    def __call__(self, parser, options, values, flag=None):
+        if getattr(options, self.dest) is not None:
+            parser.error(f"{flag} is there twice: expected one constant, run the script again for another")
+        setattr(options, self.dest, values)
+
+
 def _parser(module, script):
     parser = _Parser(prog=script, usage=f"python {script}.py [flags]", description=module.__doc__,
                      allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -215,7 +227,7 @@ def _parser(module, script):
                            help=f"{help_} [{' '.join(map(str, value)) if several else value}]")
     if not found.keys() & {name.upper() for name in MANY}:  # else it has ensembles of its own
         group = parser.add_argument_group("many runs, into one figure")
-        group.add_argument("--sweep", nargs="+", metavar=("CONSTANT", "VALUE"),
+        group.add_argument("--sweep", nargs="+", metavar=("CONSTANT", "VALUE"), action=_Once,
                            help="run for each of these values of a constant")
         group.add_argument("--seeds", type=number, metavar="INT",
                            help="and for so many seeds, from SEED on; RUNS apart in a script that has RUNS [1]")
@@ -235,7 +247,7 @@ def table(rows, width=None):
     """Rows as aligned text; under a value that has `_low` and `_high`, its interval on a second line.
 
     Wider tables than `width` characters (the terminal's unless given) go on below, with the columns again that name the
-    rows: the first, and those after it that hold words or whole numbers without intervals.
+    rows: the first, and those after it that hold words, whole numbers without intervals, or nothing.
     """
     width = width or shutil.get_terminal_size((140, 0)).columns
     keys = [key for key in dict.fromkeys(key for row in rows for key in row) if not key.endswith(("_low", "_high"))]
@@ -254,7 +266,7 @@ def table(rows, width=None):
 
 
 def _names(row, key):
-    return isinstance(row.get(key), str | int) and key + "_low" not in row
+    return isinstance(row.get(key), str | int | None) and key + "_low" not in row
 
 
 def _column(rows, key):
@@ -356,10 +368,19 @@ def _record(script, settings, finding, rows, seconds):
         "rows": rows,
         "seconds": round(seconds, 3),
         "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
-        "platform": platform.platform(),
+        "platform": f"{processor()}, {platform.platform()}",  # results of chaotic nets depend on both
         "commit": _commit(),
         "data": list(datasets.loaded),
     }
+
+
+def processor():
+    """The processor's name, as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
 
 def _commit():

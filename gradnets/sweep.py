@@ -25,6 +25,7 @@ OUTCOMES = (graphs.DegenerateMatrix, tails.NoTail, curvature.NotFinite, curvatur
 # What a sweep adds to the rows of a script, in capitals as constants are: the script's own columns are not.
 SEEDS, LOST, PLACE = "SEEDS", "WITHOUT_RESULT", "PLACE"
 MOST_PANELS, MOST_LINES, MOST_NAMES = 12, 8, 24
+FILES = ("WEIGHTS", "GRADIENT", "GRAPH")  # constants that name a file of the user's, which a script then looks at
 COLORS = (plots.RED, plots.INK, plots.BLUE, "#b58a2a", "#4d8b57", "#8a5fa8", plots.GREY, "#c77fa0")
 
 
@@ -65,6 +66,10 @@ def run(script, settings, sweep=None, seeds=1, jobs=1, cluster="", store=None):
     """
     if settings.get("LIST"):
         raise ValueError("--list only shows what is in a file: leave it out, or --sweep and --seeds")
+    file = next((settings[name] for name in FILES if settings.get(name)), None)
+    if file and seeds > 1:
+        raise ValueError(f"--seeds is {seeds}: the file {file} is one sample, of which other seeds only draw anew; "
+                         "raise DRAWS, NULLS or REPLICATES")
     constant, values = _swept(sweep, settings) if sweep else (None, [None])
     sown = _seeds(seeds, constant, values, settings)
     others = {name: value for name, value in settings.items() if name not in (constant, "SEED")}
@@ -323,8 +328,9 @@ def finding(label, line, constant, values, seeds):
     """What the sweep does to one row, an item of `lines_of`, as a sentence; seeds, int, is how many were asked for.
 
     A number has changed where its intervals at two values do not overlap. Of two values with seeds of their own,
-    that happens by chance to 1 number in 3 with 2 seeds, 1 in 10 with 3 and 1 in 126 with 5. Of one seed any
-    difference counts. Values with fewer than 2 of several runs have no interval, and are left out.
+    that happens by chance to 1 number in 3 with 2 seeds, 1 in 10 with 3 and 1 in 126 with 5; how many of the numbers
+    that makes over all pairs of values, at most, is said. Of one seed any difference counts. Values with fewer than 2
+    of several runs have no interval, and are left out.
     """
     numbers = {key: curve[label] for key, curve in curves_of({label: line}, values).items()}
     what = f"numbers of {label}" if label else "numbers"
@@ -350,6 +356,9 @@ def finding(label, line, constant, values, seeds):
     few, many = min(map(min, counts)), max(map(max, counts))
     over = (f" beyond the spread over {few if few == many else f'{few} to {many}'} seeds" if seeds > 1 else
             ", of one seed, perhaps by chance")
+    pairs = len(values) * (len(values) - 1) / 2
+    chance = len(counts) * min(1.0, pairs * 2 / math.comb(2 * few, few))
+    over += f" ({chance:.2g} at most by chance)" if seeds > 1 and changed and chance >= 0.1 else ""
     example = f"{', such as' if len(changed) > 1 else ':'} {changed[0]}" if changed else ""
     return f"With {_words(constant)}, {len(changed) or 'none'} of {len(counts)} {what} changed{over}{example}"
 
@@ -380,7 +389,8 @@ def picture(script, rows, constant, facts):
     title = finding(headline, lines[headline], constant, values, len(facts["seeds"]))
     caption = _caption(script, rows, constant, values, facts)
     numbers = dict.fromkeys(key for row in rows for key in row if key + "_low" in row)
-    same = [key for key, found in seen.items() if found and key not in (varied or columns)]
+    same = [key for key, found in curves.items()
+            if seen[key] and key not in columns and len(np.unique(_finite(found))) < 2]
     for why, left_out in ((", the same everywhere", same),
                           ("", [key for key in numbers if key not in (*same, *columns)])):
         if left_out:

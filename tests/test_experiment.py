@@ -293,3 +293,11 @@ def test_a_single_value_in_place_of_several_is_said():
 
 def test_spread_is_always_one_of_the_values():
     assert experiment.spread(x=[3, 1, float("inf"), 2]) == {"x": 2, "x_low": 1, "x_high": float("inf")}
+
+
+def test_names_that_some_rows_lack_stand_in_every_part_of_a_wide_table():
+    rows = [{"part": "overlap", "step": 100, "kept": None, "accuracy": 0.5, "seconds": 1.5},
+            {"part": "recipe", "kept": 10, "accuracy": 0.25, "seconds": 2.5}]
+    for part in experiment.table(rows, width=30).split("\n\n"):
+        assert part.split()[:3] == ["part", "step", "kept"]
+        assert "overlap   100" in part

@@ -86,6 +86,9 @@ def test_networks_are_those_of_the_gallery():
     observed = rows["observed network"]["clustering"]
     shuffled = rows["shuffled entries"]["observed_over_this"]
     assert f"clustering {observed:.3f}, {shuffled:.1f} times that of shuffled entries" in README
+    over_runs = {row["claim"]: row for row in gallery("claims")}["a clustering of 0.279"]
+    assert "over {} {:.3f} ({:.3f} to {:.3f})".format(
+        over_runs["n"].split(",")[0], *(over_runs["value" + end] for end in ("", "_low", "_high"))) in README
     accuracy = gallery("mlp")[-1]["test_accuracy"]
     assert f"test accuracy {accuracy:.3f}" in README
     errors = [gallery("rbm")[k]["test_error"] for k in (-1, 0)]

@@ -147,6 +147,24 @@ def test_a_list_of_what_a_file_holds_is_refused(here):
         sweep.run("toy", here | {"LIST": True}, seeds=2)
 
 
+def test_why_runs_have_no_result_is_printed(here, tmp_path, capsys):
+    import toy
+    experiment.run(toy.main, ["--sweep", "rate", "0.5", "1", "--seeds", "2", "--out", str(tmp_path)])
+    assert "\n1 run has no result, such as 1, seed 1: DegenerateMatrix: all is 0.\n" in capsys.readouterr().out
+
+
+def test_a_file_is_one_sample(here):
+    with pytest.raises(ValueError, match=r"--seeds is 2: the file w.npz is one sample"):
+        sweep.run("toy", here | {"WEIGHTS": "w.npz"}, seeds=2)
+
+
+def test_ranges_part_by_chance_as_often_as_is_said():
+    """Of two values of one law."""
+    drawn = np.random.default_rng(0).normal(size=(20_000, 2, 3))
+    parted = (drawn.min(axis=2).max(axis=1) > drawn.max(axis=2).min(axis=1)).mean()
+    assert parted == pytest.approx(2 / math.comb(6, 3), rel=0.1)
+
+
 def test_several_values_words_and_bools_are_taken_one_by_one(here):
     rows, figure, facts = sweep.run("toy", here, ["sizes", "6", "7"])
     assert [(row["SIZES"], row["network"]) for row in rows] == [(6, "observed"), (6, "null"),
@@ -178,6 +196,7 @@ def test_runs_share_no_seed_with_each_other(here):
     (["--sweep", "sizes", "x"], "--sweep sizes: 'x' is a wrong value, expected a whole number"),
     (["--sweep", "fast", "1"], "'1' is a wrong value, expected yes or no"),
     (["--sweep", "rate", 1, 1.0], "--sweep rate: 1 is there 2 times"),
+    (["--sweep", "rate", 1, "--sweep", "fast", "no"], "--sweep is there twice"),
     (["--seeds", 0], "--seeds is 0: expected a positive whole number"),
     (["--seeds", 1.5], "--seeds is 1.5: expected a positive whole number"),
     (["--seeds", 2, "--jobs", 0], "jobs is 0: expected a positive whole number"),
@@ -294,7 +313,7 @@ def test_values_with_one_run_of_many_are_left_out():
         "With rate, none of 2 numbers changed beyond the spread over 5 seeds")
     rows[2] |= {"SEEDS": 4, "skew_missing": 3}  # of the skew alone, one run
     assert sweep.finding("", rows, "RATE", [1, 2, 3], 5) == (
-        "With rate, 1 of 2 numbers changed beyond the spread over 4 to 5 seeds: "
+        "With rate, 1 of 2 numbers changed beyond the spread over 4 to 5 seeds (0.17 at most by chance): "
         "loss from 2 (1 to 3) at 1 to 9 at 3")
     rows = [row | {"SEEDS": 1} for row in rows]
     assert "nothing can be compared" in sweep.finding("", rows, "RATE", [1, 2, 3], 5)
@@ -317,7 +336,8 @@ def test_where_the_constant_moves_the_names_last_rows_are_compared(values):
     assert len(rows) == 42
     assert list(sweep.lines_of(rows, "STEPS", values)) == ["last step"]
     title = figure.get_suptitle().replace("\n", " ")
-    assert title.startswith("With steps, 1 of 1 numbers of last step changed beyond the spread over 3 seeds: loss from")
+    assert title.startswith("With steps, 1 of 1 numbers of last step changed beyond the spread over 3 seeds (0.1 at "
+                            "most by chance): loss from")
     assert "0.0486 (0.0476 to 0.0496) at 20" in title
     assert "0.00349 (0.00249 to 0.00449) at 400" in title
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["last step"]
