@@ -22,6 +22,9 @@ FEW = {"RUNS": 1, "DRAWS": 2, "REPLICATES": 5, "CRITERIA": "magnitude", "WIDTHS"
 SWEPT = ["--seeds", "2", "--steps", "20"]
 SHORT = {"second_order.py": ["--steps", "5", "--datasets", "glyphs"],
          "lyapunov.py": ["--steps", "100", "--transient", "50", "--window", "25"]}
+FEWER_STEPS = {"show_stats.py": ["--steps", "1000"], "sparse_train.py": ["--steps", "2000", "--learning-rates", "0.08"],
+               "rnn.py": ["--steps", "300"], "weight_network.py": ["--steps", "500"], "mlp.py": ["--steps", "2000"],
+               "rbm.py": ["--steps", "300"], "show_delta_stats.py": ["--steps", "1", "10", "100"]} | SHORT
 COMMANDS = sorted(set(re.findall(r"\.venv/bin/python (\w+\.py[^`\n]*)", README)))
 
 
@@ -41,7 +44,7 @@ def test_command(command, script, tmp_path):
     for constant, few in FEW.items():
         if constant in experiment.constants(ROOT / name):
             flags += ["--" + constant.lower().replace("_", "-"), few]
-    done = script(name, *flags, *(SWEPT if many else SHORT.get(name, ())), "--out", tmp_path)
+    done = script(name, *flags, *(SWEPT if many else FEWER_STEPS.get(name, ())), "--out", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / name.replace(".py", "_sweep.png" if many else ".png")).exists() != ("--list" in flags)
 
