@@ -367,3 +367,10 @@ def test_memory_stays_over_many_runs(tmp_path, many, tried):
     before, after = json.loads(done.stdout)
     assert after <= 1.05 * before
     tried("13 runs in one process", last)
+
+
+def test_published_counts_are_those_of_a_whole_run():
+    tests = Path(__file__).parent
+    published = re.findall(r"[\d,]*\d", (tests / "README.md").read_text().split("## Wrong versions")[0])
+    for what, count in json.loads((tests / "tried.json").read_text()).items():
+        assert count == 1 or f"{count:,}" in published, what
