@@ -351,7 +351,7 @@ def newton_step(gradient, hessian):
     with warnings.catch_warnings():
         warnings.simplefilter("error", linalg.LinAlgWarning)
         try:
-            return -linalg.solve(hessian, gradient, assume_a="sym")
+            return -linalg.solve(np.asarray(hessian, float), np.asarray(gradient, float), assume_a="sym")
         except (linalg.LinAlgError, linalg.LinAlgWarning):
             raise SingularHessian(f"the Hessian of {len(gradient)} parameters is singular to rounding: take a damped, "
                                   "shifted or saddle-free step") from None

@@ -125,11 +125,15 @@ class Recorder:
         arrays = {key: np.ndarray(shape, dtype, stored, begin)
                   for key, (_, dtype, shape, begin) in self._entries.items()}
         steps = sorted({step for step, *_ in self._entries.values()})
-        with experiment.atomic(self.path) as temporary:
-            try:
+        try:
+            with experiment.atomic(self.path) as temporary:
                 save_file(arrays, temporary, {"gradnets": _version(), "steps": json.dumps(steps)})
-            except SafetensorError as error:  # so it calls a full disk
+        except SafetensorError as error:  # so it calls a full disk
+            with experiment.naming(self.path):
                 raise OSError(errno.EIO, str(error)) from error
+        finally:
+            arrays.clear()  # an exception holds frames that have it, and with it the map and the disk's space
+            del stored
 
 
 def _numbers(key, array):

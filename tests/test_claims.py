@@ -253,7 +253,10 @@ def test_the_committed_ledger_is_that_of_its_rows(script, tmp_path):
     done = script("claims.py", "--parts", ROOT / "figures/claims_parts.json", "--out", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     written, kept = (json.loads((folder / "claims.json").read_text()) for folder in (tmp_path, ROOT / "figures"))
-    assert written["rows"] == kept["rows"]
+    for row, other in zip(written["rows"], kept["rows"], strict=True):
+        values = {key for key in row if key.startswith("value")}  # other versions of libraries round otherwise
+        assert [row[key] for key in values] == pytest.approx([other[key] for key in values], rel=1e-9)
+        assert {**row, **dict.fromkeys(values)} == {**other, **dict.fromkeys(values)}
     assert written["data"] == kept["data"]
     assert (tmp_path / "claims.md").read_text() == (ROOT / "figures/claims.md").read_text()
 

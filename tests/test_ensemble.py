@@ -611,7 +611,7 @@ def test_runs_killed_at_random_moments_go_on_where_they_stopped(tmp_path, folder
     for (done, counts), (_, later) in itertools.pairwise(moments):
         assert all(later[seed] == counts[seed] for seed in done)
         assert max(done.values(), default=1) == 1
-    goes_on(folder, store, range(max(stored(store)) + 3))
+    goes_on(folder, store, range(max(stored(store), default=0) + 3))
     tried("6 ensembles killed at a random moment", kills)
 
 

@@ -25,7 +25,7 @@ from gradnets.tensors import Tensor
 
 ROOT = Path(__file__).resolve().parent.parent
 HOSTILE = "2 hostile .npy, .npz and .safetensors files refused in bounded memory"
-SMALL = 3_000_000  # bytes that refusing a file may take at most: so many does parsing 4,000 brackets
+SMALL = 6_000_000  # bytes that refusing a file may take at most: parsing 4,000 brackets does 3, in Python 3.13 4.4 MB
 
 
 @contextlib.contextmanager
@@ -643,7 +643,7 @@ watching, seen = None, []
 def hook(event, arguments):
     if event in ("pickle.find_class", "exec", "os.system", "subprocess.Popen", "import", "socket.connect"):
         seen.append(f"{event} {arguments}"[:200] * (watching is not None))
-    if event == "open" and watching is not None and str(arguments[0]) != watching:
+    if event == "open" and watching is not None and str(arguments[0]) not in (watching, "<string>"):  # it quotes code
         seen.append(f"{event} {arguments}")
 
 paths = sorted(Path(sys.argv[1]).iterdir())
