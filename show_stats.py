@@ -50,8 +50,9 @@ SEED = 0                    # seeds data, weights, samples and bootstrap
 MODELS = {"mlp": mlp, "rbm": rbm}
 WHAT = ("weights", "gradients")
 WHEN = ("before", "after")
-RANDOM = {"weights": "near initialisation", "gradients": "like noise"}  # what "random" means for either
-SAID = {"rank one": "of rank one", "dead": "dead in part"}
+WORDS = {"weights": {"random": "near initialisation"},  # what verdicts mean for either
+         "gradients": {"random": "like noise", "dead": "silent"}}
+SAID = {"rank one": "of rank one", "dead": "dead in part", "silent": "silent in part"}
 
 
 def magnitudes(model, network, dataset, count, seed):
@@ -143,7 +144,7 @@ def of_file(path, what, layer, kernels, panels, replicates, seed):
     matrices = experiment.progress(tensors.matrices(path, layer, kernels), what=f"describing {what}")
     found = layers.table(matrices, replicates, seed)
     for one in found:
-        one.row["verdict"] = one.row["verdict"].replace("random", RANDOM[what])
+        one.row["verdict"] = WORDS[what].get(one.row["verdict"], one.row["verdict"])
     rows = [one.row for one in found]
     law = "initialisation law" if what == "weights" else "law of noise"
     left = f" The {panels} worst; {len(found) - panels} more are in the table." if len(found) > panels else ""

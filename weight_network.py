@@ -168,20 +168,23 @@ def main():
 
 
 def of_file():
-    rows = []
+    rows, zero = [], []
     for name, values in tensors.matrices(WEIGHTS, LAYER, KERNELS):
+        if not values.any():
+            zero.append(name)
+            continue
         weights, degrees = {"stored": values}, {}
-        try:
-            chances = graphs.probabilities(values)
-        except graphs.DegenerateMatrix as error:
-            raise graphs.DegenerateMatrix(f"{WEIGHTS}, {name}: {error}; leave it out with --layer") from None
+        chances = graphs.probabilities(values)
         for method in METHODS:
             kept = comparison.thresholded(chances) if method == "threshold" else chances
             row, degrees["stored", method], _ = compare(kept, DRAWS, SEED)
             rows.append({"net": name, "init": " x ".join(map(str, values.shape)), "when": "stored", "method": method}
                         | row)
+    if not rows:
+        raise graphs.DegenerateMatrix(f"{WEIGHTS}: {', '.join(zero)} is zero everywhere, choose another with --layer")
     caption = (f"{Path(WEIGHTS).name}, {len(rows) // len(METHODS)} matrices; n = {DRAWS} networks and nulls a line, "
-               f"bars the middle 90 %, seed {SEED}.\nOn the right: {rows[-1]['net']}.")
+               f"bars the middle 90 %, seed {SEED}.\nOn the right: {rows[-1]['net']}."
+               + (f" Left out, all zero: {', '.join(zero)}." if zero else ""))
     return rows, picture(rows, weights, degrees, 0, finding(rows), caption, ("rows", "columns"))
 
 

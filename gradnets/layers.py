@@ -11,10 +11,14 @@ The verdicts, in the order of how little of the matrix is in use:
   by mistake.
 - random: in effect, the entries are independent draws of a law that initialisers use (normal, uniform, or normal cut at
   two standard deviations), and no direction is stronger than in such draws. As weights, hardly moved by training; as
-  a gradient, noise.
+  a gradient, noise. Of fewer than 4,500 entries this cannot be told, and is never said.
 - heavy-tailed: the magnitudes fall off slower than exponentially. Usual in trained weights and in gradients, so not
-  bad in itself, but a few entries count for most: look before pruning, rounding or clipping.
+  bad in itself, but a few entries count for most: look before pruning, rounding or clipping. With room for chance in
+  small matrices.
 - plain: none of these.
+
+In gradients of small batches through ReLU units dead and duplicated are usual: a unit that no sample makes active has a
+row of zeros, and one that a single sample does has a row parallel to that of others.
 
 The first that applies is the verdict; the row has the numbers behind all. Only the entries count: what rows and columns
 stand for, and how good the net is, is not asked.
@@ -36,7 +40,7 @@ SHARE = 0.01           # of rows or columns, from which dead or duplicated ones 
 NEAR = 0.01            # KS distance that is none in effect; a test's p at millions of entries finds mere rounding
 SPIKE = 1.05           # largest singular value over what chance makes of it that is none in effect
 FOURTH = 0.05          # and so of the mean fourth power: a few huge entries
-FEWEST = 100           # entries, below which draws cannot be told from anything
+FEWEST = 4500          # entries, below which draws cannot be told from much else: 2 / √n is three times NEAR
 SHORTEST = 8           # entries of a row, below which two may well be parallel by chance
 HEAVY_KURTOSIS = 9.0   # excess kurtosis of magnitudes; an exponential law has 6, a normal one 0.87
 HEAVY_BETA = 0.9       # exponent of their stretched exponential; an exponential law has 1, a normal one 1.4
@@ -155,12 +159,12 @@ def describe(name, values, replicates=100, seed=0):
     the same in every layer, whereas of 58 million entries they refuse any law. The KS distance is taken at 100,000
     quantiles, exact to 1e-5. What counts as random is judged by size, with room for chance: a KS distance of at most
     0.01 + 2 / √(n m), a fourth power within 0.05 + 12 / √(n m) of the law's, and a largest singular value of at most
-    1.05 times the edge of independent draws (Johnstone 2001), four times its scale included. So small matrices pass
-    easily: of 1,000 entries, a KS distance of 0.07. Parallel rows are looked for in a random projection to 16
-    dimensions, in blocks, and checked with all their entries.
+    1.05 times the edge of independent draws (Johnstone 2001), four times its scale included. So small matrices would
+    pass easily, of 1,000 entries at a KS distance of 0.07, and those of fewer than 4,500 are not asked.
+    Parallel rows are looked for in a random projection to 16 dimensions, in blocks, and checked with all their entries.
 
     Memory: one sorted copy beside the matrix, O(n + m), and temporary copies of 4 million entries. A matrix of
-    4096 x 14336 in float32 takes some 10 s and 0.9 GB on one core.
+    4096 x 14336 in float32 takes some 10 s and 0.8 GB on one core.
     """
     return _describe(name, values, replicates, seed)[0]
 
@@ -192,7 +196,7 @@ def _describe(name, values, replicates, seed):
     row["stable_rank"] = max(values.size * (std / top)**2, 1.0)
     for axis, lines, norms, heights in (("rows", values, sums["squares"], sums["row_heights"]),
                                         ("columns", values.T, sums["column_squares"], sums["column_heights"])):
-        dead = heights < DEAD * np.median(heights[heights > 0]) if lines.shape[1] > 1 else np.zeros(len(lines), bool)
+        dead = heights < DEAD * _usual(heights) if lines.shape[1] > 1 else np.zeros(len(lines), bool)
         row[f"dead_{axis}"] = float(dead.mean())
         if lines.shape[1] >= SHORTEST:
             row[f"duplicate_{axis}"] = _parallel(lines, np.sqrt(norms), largest, ~dead, rng) / len(lines)
@@ -218,7 +222,8 @@ def _verdict(row, shape):
     if (row["entries"] >= FEWEST and row["ks"] <= NEAR + 2 * noise and abs(row["fourth"] - 1) <= FOURTH + 12 * noise
             and row["spike"] <= SPIKE * _edge(*shape)):
         return "random"
-    heavy = row["kurtosis"] > HEAVY_KURTOSIS or row.get("beta", 1.0) < HEAVY_BETA
+    heavy = (row["kurtosis"] > HEAVY_KURTOSIS * (1 + 12 * noise)
+             or row.get("beta", 1.0) * (1 + 3 / np.sqrt(row["sampled"])) < HEAVY_BETA)
     return "heavy-tailed" if heavy else "plain"
 
 
@@ -236,7 +241,14 @@ def _why(row):
         return f"kurtosis {row['kurtosis']:.0f}" + (f", beta {row['beta']:.2g}" if "beta" in row else "")
     if row["verdict"] == "rank one":
         return f"spike {row['spike']:.2g}"
-    return f"KS {row['ks']:.2g} from {row['near']}, spike {row['spike']:.2g}"
+    few = "too few to tell an init: " if row["verdict"] == "plain" and row["entries"] < FEWEST else ""
+    return f"{few}KS {row['ks']:.2g} from {row['near']}, spike {row['spike']:.2g}"
+
+
+def _usual(heights):
+    """What the largest entry of a row usually is: the median, or where most rows are next to zero, that of the rest."""
+    median, high = np.quantile(heights[heights > 0], (0.5, 0.98))
+    return high if median < DEAD * high else median
 
 
 # ---- sums, moments, laws ----------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from gradnets import experiment
+from gradnets import experiment, tensors
 
 KINDS = ("gradient", "delta", "weight", "activation")
 
@@ -98,13 +98,16 @@ class Recorder:
         Raises
         ------
         ValueError
-            If this kind, name and step are there already, or the array is not one of real numbers.
+            If this kind, name and step are there already, the array is not one of real numbers, or the name has
+            characters that cannot be printed or more than 300 of them.
         """
+        step = index(step)  # a plain int, as the file's header takes it
         if not self.wants(step):
             return
         if kind not in KINDS:
             raise ValueError(f"kind {kind!r} of {name}: expected one of {', '.join(KINDS)}")
         key = f"{kind}/{name}/{step:06d}"
+        tensors.check_name(self.path, key)  # or it could not be read again
         if key in self._entries:
             raise ValueError(f"{key} was added twice: give each array of a step a name of its own")
         if self._stored.closed:

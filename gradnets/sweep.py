@@ -66,11 +66,12 @@ def run(script, settings, sweep=None, seeds=1, jobs=1, cluster="", store=None):
     """
     if settings.get("LIST"):
         raise ValueError("--list only shows what is in a file: leave it out, or --sweep and --seeds")
-    file = next((settings[name] for name in FILES if settings.get(name)), None)
+    constant, values = _swept(sweep, settings) if sweep else (None, [None])
+    file = next((values[0] if name == constant else settings[name] for name in FILES
+                 if name == constant or settings.get(name)), None)
     if file and seeds > 1:
         raise ValueError(f"--seeds is {seeds}: the file {file} is one sample, of which other seeds only draw anew; "
                          "raise DRAWS, NULLS or REPLICATES")
-    constant, values = _swept(sweep, settings) if sweep else (None, [None])
     sown = _seeds(seeds, constant, values, settings)
     others = {name: value for name, value in settings.items() if name not in (constant, "SEED")}
     pairs = list(itertools.product(values, sown))

@@ -25,6 +25,7 @@ import math
 import re
 import zipfile
 import zlib
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +36,7 @@ from gradnets import datasets
 
 KNOWN = ".npy, .npz, .safetensors or .safetensors.index.json"
 PICKLED = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
+PICKLED_ARCHIVES = (".pt.tar", ".pth.tar")
 BEGINNINGS = {".npy": (b"\x93NUMPY", "a .npy array"),
               ".npz": (b"PK\x03\x04", "a zip archive, such as .npz or PyTorch's .pt")}
 HEADER = 2**14  # bytes that hold any .npy header that numpy agrees to parse, which has 10,000 at most
@@ -183,6 +185,9 @@ def _wanted(path, tensors, layer):
         raise ValueError(f"{path} holds no tensors")
     problems = {tensor.name: problem for tensor in tensors if (problem := _problem(tensor))}
     known = [(tensor.name, name) for tensor in tensors for name in _names(tensor)]
+    twice = [name for name, count in Counter(name for _, name in known).items() if count > 1]
+    if twice:
+        raise ValueError(f"{path} has a matrix and an item of a stack that are both {twice[0]}: rename one")
     wanted = set()
     for word in [layer] if layer in {tensor.name for tensor in tensors} else layer.split(","):
         word = word.strip()
@@ -255,13 +260,9 @@ def _contents(path):
             start = file.read(8)
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror}): expected {KNOWN}") from None
-    if suffix in PICKLED:
-        target = path.with_suffix(".safetensors")
-        raise ValueError(
-            f"{path} is pickled, and reading pickles can run code: if you trust it, convert it once with "
-            f"import torch, safetensors.torch; state = torch.load({str(path)!r}, map_location='cpu', "
-            "weights_only=True); safetensors.torch.save_file({name: value.contiguous().clone() for name, value in "
-            f"state.get('state_dict', state).items() if torch.is_tensor(value)}}, {str(target)!r})")
+    if suffix in PICKLED or path.name.lower().endswith(PICKLED_ARCHIVES):
+        raise ValueError(f"{path} is pickled, and reading pickles can run code: if you trust it, "
+                         + _conversion(path, start))
     if path.name.lower().endswith(".index.json"):
         contents = _shards(path)
     elif suffix in FORMATS:
@@ -273,14 +274,28 @@ def _contents(path):
         raise ValueError(f"{path} has the suffix {path.suffix!r}: expected {KNOWN}")
     names = set()
     for tensor, *_ in contents:
-        _check_name(path, tensor.name)
+        check_name(path, tensor.name)
         if tensor.name in names:
             raise ValueError(f"{path} holds {tensor.name} twice: expected each name once")
         names.add(tensor.name)
     return contents
 
 
-def _check_name(path, name):
+def _conversion(path, start):
+    """How the tensors of a pickled checkpoint, which begins so, are written to a file that is data alone."""
+    if path.suffix.lower() in (".pkl", ".pickle") and not start.startswith(b"PK"):  # PyTorch's are zip archives
+        return ("and it holds a dict of arrays, convert it once with import numpy, pathlib, pickle; "
+                f"numpy.savez({str(path.with_suffix('.npz'))!r}, "
+                f"**pickle.loads(pathlib.Path({str(path)!r}).read_bytes()))")
+    target = path.with_suffix("") if path.suffix.lower() == ".tar" else path
+    return (f"convert it once with import torch, safetensors.torch; s = torch.load({str(path)!r}, 'cpu', "
+            "weights_only=True); s = next((s[k] for k in ('state_dict', 'model_state_dict', 'model') if k in s), s); "
+            "safetensors.torch.save_file({k: v.contiguous().clone() for k, v in s.items() if torch.is_tensor(v)}, "
+            f"{str(target.with_suffix('.safetensors'))!r})")
+
+
+def check_name(path, name):
+    """ValueError for a tensor's name that is no line of at most 300 characters."""
     if not name.isprintable() or len(name) > LONGEST:  # or it would spoil the line and the terminal that show it
         raise ValueError(f"{path} holds the name {name[:40]!a}, of {len(name)} characters: expected at most "
                          f"{LONGEST}, and that they can be printed")
@@ -300,7 +315,7 @@ def _npz(path):
         raise ValueError(f"{path} is no whole .npz archive ({_said(error)}): write or copy it again") from None
     contents = []
     for info in archive.infolist():
-        _check_name(path, info.filename)
+        check_name(path, info.filename)
         where = f"{info.filename} in {path}"
         if not info.filename.endswith(".npy"):
             raise ValueError(f"{where} is no .npy array: expected an archive that numpy.savez wrote")
@@ -379,7 +394,7 @@ def _safetensors_header(path):
         if len(entries) < len(pairs):
             names = [name for name, _ in pairs]
             twice = next(name for name in names if names.count(name) > 1)
-            _check_name(path, twice)
+            check_name(path, twice)
             raise ValueError(f"{path} holds {twice} twice: expected each name once")
         return entries
 
@@ -411,12 +426,12 @@ def _shards(path):
         raise ValueError(f"{path} is no index of a sharded checkpoint ({_said(error)}): expected JSON "
                          "with a weight_map of tensors to files beside it") from None
     for shard in shards:
-        _check_name(path, shard.name)
+        check_name(path, shard.name)
     contents = [one for shard in shards for one in _contents(shard)]
     missing = shard_of.keys() - {tensor.name for tensor, *_ in contents}
     if missing:
         name = min(missing)
-        _check_name(path, name)
+        check_name(path, name)
         raise ValueError(f"{path} says that {shard_of[name]} holds {name}, which it does not: copy both again")
     return contents
 

@@ -410,7 +410,7 @@ WITHOUT = {  # public functions that take no arrays, by what they take
     "a net as it is": "curvature.parameters rbm.filters",
     "a Net and Samples, as sparse makes them": "recurrent.accuracy recurrent.unpack sparse.accuracy sparse.unpack",
     "arrays whose sizes alone count": "sparse.keep_for sparse.parameters",
-    "nothing": "experiment.processor mlp.main rbm.main rnn.main",
+    "nothing": "experiment.processor tensors.check_name mlp.main rbm.main rnn.main",
 }
 
 

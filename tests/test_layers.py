@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gradnets import layers, tails
+import mlp
+from gradnets import datasets, layers, tails
 
 SHAPES = [(10, 12), (30, 10), (784, 30), (4, 300), (300, 300), (64, 576), (1, 500), (500, 1)]
 TRUNCATED = stats.truncnorm(-2, 2)
@@ -185,9 +186,41 @@ def test_a_constant_matrix_says_so(value):
 def test_false_alarms_are_rare(init, monkeypatch):
     monkeypatch.setattr(tails, "describe", lambda values, *_: ({"n": values.size, "verdict": "not looked at"}, None))
     rng = np.random.default_rng(14)
-    words = [row_of(INITIALISED[init](shape, rng))["verdict"] for shape in SHAPES for _ in range(8)]
-    assert set(words) <= {"random", "plain"}
-    assert words.count("random") >= len(words) - 1
+    drawn = [(np.prod(shape), row_of(INITIALISED[init](shape, rng))) for shape in SHAPES for _ in range(8)]
+    assert {row["verdict"] for _, row in drawn} <= {"random", "plain"}
+    large = [row["verdict"] for entries, row in drawn if entries >= layers.FEWEST]
+    assert large.count("random") >= len(large) - 1 >= 16
+    small = [row for entries, row in drawn if entries < layers.FEWEST]
+    assert all(row["why"].startswith("too few to tell an init") for row in small)
+    assert {row["verdict"] for row in small} == {"plain"}
+
+
+def test_a_small_layer_that_training_changed_is_not_called_random():
+    images = datasets.load("glyphs", limit=500)
+    network = mlp.MLP((784, 30, 10), init="normal(0.01)", seed=0)
+    before = network.weights[1].copy()
+    for _ in mlp.train(network, images, 2000, 0.01, seed=0):
+        pass
+    assert np.linalg.norm(network.weights[1] - before) > 5 * np.linalg.norm(before)
+    assert row_of(network.weights[1])["verdict"] != "random"
+
+
+def test_laplace_is_seldom_called_heavy_in_small_matrices():
+    """An exponential law is where heavy begins."""
+    rng = np.random.default_rng(17)
+    words = [row_of(rng.laplace(size=shape))["verdict"] for shape in ((10, 10), (30, 10), (10, 128), (64, 64))
+             for _ in range(20)]
+    assert set(words) <= {"plain", "heavy-tailed"}
+    assert words.count("heavy-tailed") <= 8
+
+
+@pytest.mark.parametrize("share", [0.4, 0.5, 0.6, 0.95])
+@pytest.mark.parametrize("scale", [0, 1e-6])
+def test_most_rows_may_be_dead(share, scale):
+    values = np.random.default_rng(18).normal(size=(200, 100))
+    values[:int(200 * share)] *= scale
+    row = row_of(values)
+    assert (row["verdict"], row["dead_rows"]) == ("dead", share)
 
 
 HEAVY = {"lognormal": lambda shape, rng: rng.lognormal(size=shape) * rng.choice([-1, 1], shape),

@@ -298,3 +298,18 @@ numpy.save("data.npy", numpy.stack([jax.random.normal(key, (32, 30)) for key in 
                                                atol=1e-5)
         first, second = first - 0.1 * gradients[0], second - 0.1 * gradients[1]
     assert len(found) == 4 * len(steps)
+
+
+@pytest.mark.parametrize("of", [np.int64, np.array])
+def test_steps_of_numpy_are_steps(tmp_path, of):
+    with Recorder(tmp_path / "run.safetensors", steps=range(0, 4, 2)) as recorder:
+        for step in range(4):
+            recorder.add(of(step), "gradient", "w", np.ones((2, 2)))
+    assert list(load_file(tmp_path / "run.safetensors")) == ["gradient/w/000000", "gradient/w/000002"]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a" * 300])
+def test_names_that_could_not_be_read_again_are_refused(tmp_path, name):
+    with (pytest.raises(ValueError, match="holds the name"),
+          Recorder(tmp_path / "run.safetensors", steps=[0]) as recorder):
+        recorder.add(0, "gradient", name, np.ones((2, 2)))

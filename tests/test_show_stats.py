@@ -76,9 +76,9 @@ def checkpoint(tmp_path):
     twins[:, 5:10] = -2 * twins[:, 15:20]
     path = tmp_path / "net.safetensors"
     save_file({"a.bias": np.ones(40), "a.weight": heavy, "b.weight": dead, "c.weight": twins,
-               "d.weight": rng.uniform(-0.1, 0.1, (40, 50)).astype(np.float16), "e.weight": np.zeros((4, 5)),
+               "d.weight": rng.uniform(-0.1, 0.1, (80, 70)).astype(np.float16), "e.weight": np.zeros((4, 5)),
                "f.weight": np.outer(rng.normal(size=40), rng.normal(size=30)), "g.weight": heavy.T.copy(),
-               "heads": rng.normal(1, 1, size=(3, 20, 20)), "conv": rng.normal(size=(16, 8, 3, 3))}, path)
+               "heads": rng.normal(1, 1, size=(3, 20, 20)), "conv": rng.normal(size=(64, 8, 3, 3))}, path)
     return path
 
 
@@ -100,13 +100,13 @@ def test_a_checkpoint_from_the_shell(script, checkpoint, tmp_path):
     rows = {row["tensor"]: row for row in record["rows"]}
     assert (rows["b.weight"]["dead_rows"], rows["c.weight"]["duplicate_columns"]) == (0.2, 0.2)
     assert rows["g.weight"]["copy_of"] == "a.weight"
-    assert (rows["d.weight"]["near"], rows["conv"]["shape"]) == ("uniform", "16 x 72")
+    assert (rows["d.weight"]["near"], rows["conv"]["shape"]) == ("uniform", "64 x 72")
 
 
 def test_gradients_have_words_of_their_own_and_a_panel_each(tmp_path, monkeypatch):
     rng = np.random.default_rng(1)
     path = tmp_path / "gradient.npz"
-    np.savez(path, noise=rng.normal(size=(50, 40)), outer=np.outer(rng.normal(size=30), rng.normal(size=20)),
+    np.savez(path, noise=rng.normal(size=(90, 60)), outer=np.outer(rng.normal(size=30), rng.normal(size=20)),
              none=np.zeros((5, 5)), bias=np.zeros(5))
     for name, value in {"GRADIENT": str(path), "REPLICATES": 3, "PANELS": 2}.items():
         monkeypatch.setattr(show_stats, name, value)

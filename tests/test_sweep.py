@@ -156,6 +156,8 @@ def test_why_runs_have_no_result_is_printed(here, tmp_path, capsys):
 def test_a_file_is_one_sample(here):
     with pytest.raises(ValueError, match=r"--seeds is 2: the file w.npz is one sample"):
         sweep.run("toy", here | {"WEIGHTS": "w.npz"}, seeds=2)
+    with pytest.raises(ValueError, match=r"--seeds is 2: the file w.npz is one sample"):
+        sweep.run("toy", here | {"WEIGHTS": ""}, ["weights", "w.npz", "other.npz"], seeds=2)
 
 
 def test_ranges_part_by_chance_as_often_as_is_said():
