@@ -54,6 +54,8 @@ figures: $(READY) ## redraw the gallery from real data (GRADNETS_DATA, or a down
 	@$(PY) lyapunov.py --dataset mnist --out figures
 	@$(PY) motif_stats.py --out figures
 	@$(PY) show_stats.py --datasets mnist cifar10 noise noise-constant --out figures
+	@$(PY) figures/layers/model.py
+	@$(PY) show_stats.py --weights out/model.safetensors --out figures/layers
 	@$(PY) show_delta_stats.py --dataset mnist --out figures
 	@$(PY) fractal_stats.py --datasets mnist noise --out figures
 	@$(PY) minibatch_network.py --model rbm --dataset mnist --batch-sizes 1 4 16 64 256 --draws 3 --out figures/rbm
