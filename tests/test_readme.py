@@ -151,6 +151,11 @@ def test_weights_and_minibatches_are_those_of_the_gallery():
     assert "skew of the entries rises from {:.1f} to {:.1f}".format(*skews) in README
 
 
+def test_the_model_with_planted_faults_is_that_of_its_figure():
+    record = json.loads((ROOT / "figures/layers/show_stats.json").read_text())
+    assert f"planted faults: {record['finding'].removeprefix('26 matrices: ')}." in README
+
+
 def test_large_matrices_are_those_measured():
     rows = {row["what"]: row["value"] for row in json.loads((ROOT / "benchmarks/large.json").read_text())["rows"]}
     tail, one, merged = ([rows[f"{what}, {unit}"] for unit in ("seconds", "GB")] for what in (
