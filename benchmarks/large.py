@@ -71,20 +71,20 @@ JOBS = {
 }
 
 
-def alone(job, rows, columns, entries):
+def alone(job, rows, columns, entries, seed):
     """The seconds of one job: what a process of its own does."""
     JOBS[job](matrix((100, 100), entries))
-    given = matrix((rows, columns), entries)
+    given = matrix((rows, columns), entries, seed)
     start = time.process_time()
     JOBS[job](given)
     return time.process_time() - start
 
 
 def measure(job, shape, entries="lognormal", rounds=ROUNDS):
-    """Median seconds and largest peak of memory, in GB, of processes of their own."""
+    """Median seconds, largest peak of memory in GB, and longest seconds, of as many matrices, each in a process."""
     seconds, gigabytes = [], []
-    for _ in range(rounds):
-        command = [sys.executable, __file__, job, *map(str, shape), entries]
+    for seed in range(rounds):
+        command = [sys.executable, __file__, job, *map(str, shape), entries, str(seed)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE)
         said = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)  # this child's usage, not that of all children so far
@@ -94,17 +94,17 @@ def measure(job, shape, entries="lognormal", rounds=ROUNDS):
             raise RuntimeError(f"{job} of {shape} ended with status {process.returncode}")
         seconds.append(json.loads(said))
         gigabytes.append(usage.ru_maxrss * 1024 / 1e9)
-    return statistics.median(seconds), max(gigabytes)
+    return statistics.median(seconds), max(gigabytes), max(seconds)
 
 
 def growth(job):
-    """Seconds and gigabytes against entries: a dict of lists of one length, the goal's size last but one."""
+    """Seconds, median and longest, and gigabytes against entries: lists of one length, the goal's size last but one."""
     shape, largest = (SQUARE, LARGEST["merged"]) if job == "merged" else (LAYER, LARGEST["bipartite"])
     shapes = [tuple(side >> k for side in shape) for k in range(HALVINGS, -1, -1)]
     costs = [measure(job, one) for one in shapes] + [measure(job, largest, rounds=1)]
-    seconds, gigabytes = zip(*costs, strict=True)
-    return {"entries": [int(np.prod(one)) for one in [*shapes, largest]], "seconds": list(seconds),
-            "gigabytes": list(gigabytes)}
+    seconds, gigabytes, longest = map(list, zip(*costs, strict=True))
+    return {"entries": [int(np.prod(one)) for one in [*shapes, largest]], "seconds": seconds, "gigabytes": gigabytes,
+            "longest": longest}
 
 
 def size(shape):
@@ -112,30 +112,32 @@ def size(shape):
 
 
 def cost_at(cost, k):
-    return cost["seconds"][k], cost["gigabytes"][k]
+    return cost["seconds"][k], cost["gigabytes"][k], cost["longest"][k]
 
 
 def pair(what, cost, **behind):
     """Two rows, each with its goal."""
-    return [harness.figure(f"{what}, seconds", cost[0], SECONDS, **behind),
+    return [harness.figure(f"{what}, seconds", cost[0], SECONDS, longest=cost[2], **behind),
             harness.figure(f"{what}, GB", cost[1], GIGABYTES)]
 
 
 @plots.styled
 def picture(grown):
     at_goal = {job: cost_at(cost, -2) for job, cost in grown.items()}
-    slower, larger = np.max([at_goal["bipartite"], at_goal["merged"]], axis=0)
+    slower, larger, _ = np.max([at_goal["bipartite"], at_goal["merged"]], axis=0)
     title = (f"59 million entries: tails in {at_goal['tails'][0]:.0f} s and {at_goal['tails'][1]:.1f} GB, "
              f"a network with every metric in {slower:.1f} s and {larger:.1f} GB")
     caption = ("float32 matrices, lognormal entries times lognormal scales, on one thread; medians of "
-               f"n = {ROUNDS} processes of their own, n = 1 for the largest. Tails: every comparison and "
-               f"{REPLICATES} bootstrap replicates; sampling: chances and one network; bipartite (2 : 7) and merged "
+               f"n = {ROUNDS} matrices, each in a process of its own, n = 1 for the largest; bars to the longest.\n"
+               f"Tails: every comparison and {REPLICATES} bootstrap replicates; sampling: chances and one network; bipartite (2 : 7) and merged "
                "(square): that and every metric.")
     figure, panels = plots.figure([["seconds", "gigabytes"]], 10, 4.6, title, caption)
     for key, unit, goal in (("seconds", "s", SECONDS), ("gigabytes", "GB", GIGABYTES)):
         panel = panels[key]
         for job, cost in grown.items():
             panel.plot(cost["entries"], cost[key], "o-", color=COLORS[job], ms=3.5, lw=1.5, label=job)
+            if key == "seconds":
+                panel.vlines(cost["entries"], cost[key], cost["longest"], color=COLORS[job], lw=4, alpha=0.3)
         entries = np.array(grown["tails"]["entries"], dtype=float)
         at = np.prod(LAYER)
         panel.plot(at, goal, "v", color=plots.RED, ms=7)
@@ -165,9 +167,9 @@ def main():
         rows += pair(f"{named[job]}, {size(SQUARE if job == 'merged' else LAYER)}", cost_at(cost, -2), **behind)
         if job in LARGEST:  # the goals are those of a quarter of the entries
             rows += pair(f"{named[job]}, {size(LARGEST[job])}", cost_at(cost, -1))
-    seconds, gigabytes = measure("pass", LAYER)
+    seconds, gigabytes, _ = measure("pass", LAYER)
     than = "over those of its largest magnitude and a copy"
-    times, room = cost_at(grown["sampling"], -2)
+    times, room, _ = cost_at(grown["sampling"], -2)
     rows += [harness.figure(f"sampling, {size(LAYER)}, seconds {than}", times / seconds, 10),
              harness.figure(f"sampling, {size(LAYER)}, GB {than}", room / gigabytes, 1.25)]
     rows += pair(f"tails of float16, {size(LAYER)}", measure("tails", LAYER, "float16", rounds=1))
@@ -183,6 +185,6 @@ def main():
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        print(json.dumps(alone(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])))
+        print(json.dumps(alone(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5]))))
     else:
         main()
