@@ -129,8 +129,8 @@ def picture(grown):
              f"a network with every metric in {slower:.1f} s and {larger:.1f} GB")
     caption = ("float32 matrices, lognormal entries times lognormal scales, on one thread; medians of "
                f"n = {ROUNDS} matrices, each in a process of its own, n = 1 for the largest; bars to the longest.\n"
-               f"Tails: every comparison and {REPLICATES} bootstrap replicates; sampling: chances and one network; bipartite (2 : 7) and merged "
-               "(square): that and every metric.")
+               f"Tails: every comparison and {REPLICATES} bootstrap replicates; sampling: chances and one network; "
+               "bipartite (2 : 7) and merged (square): that and every metric.")
     figure, panels = plots.figure([["seconds", "gigabytes"]], 10, 4.6, title, caption)
     for key, unit, goal in (("seconds", "s", SECONDS), ("gigabytes", "GB", GIGABYTES)):
         panel = panels[key]
