@@ -370,15 +370,14 @@ def heavy_weights(parts):
     small, large = show_stats.INIT, SCRIPTS["large init"][2]["INIT"]
     wide = pick(parts["large init"], layer=1, what="weights", when="after")[0]
     heavy = [data for data, row in images.items() if row["skew_low"] > HEAVY]
+    where = [f"the data are {any_of(heavy)}"] * (len(heavy) < len(images))
+    where += [f"the init is {small}"] * (wide["skew_low"] <= HEAVY)
     (data, row), *others = images.items()
     return (f"skew of |weights| on {data}, from {small}", of_row(row, "skew"), f"{row['runs']} runs",
             "; ".join(filter(None, [EXPONENTIAL, f"untrained {said(of_row(untrained, 'skew'))}",
                                     also("skew", dict(others)),
                                     f"{wide['data']} from {large} {said(of_row(wide, 'skew'))}"])),
-            first_true((len(heavy) == len(images) and wide["skew_low"] > HEAVY, HOLDS),
-                       (heavy and wide["skew_low"] > HEAVY, WHERE, f"the data are {any_of(heavy)}"),
-                       (len(heavy) == len(images), WHERE, f"the init is {small}"),
-                       (heavy, WHERE, f"the data are {any_of(heavy)} and the init is {small}")))
+            first_true((not heavy, NOT), (where, WHERE, " and ".join(where)), (True, HOLDS)))
 
 
 def heavy_gradients(parts):

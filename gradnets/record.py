@@ -132,8 +132,7 @@ class Recorder:
             with experiment.atomic(self.path) as temporary:
                 save_file(arrays, temporary, {"gradnets": _version(), "steps": json.dumps(steps)})
         except SafetensorError as error:  # so it calls a full disk
-            with experiment.naming(self.path):
-                raise OSError(errno.EIO, str(error)) from error
+            raise OSError(errno.EIO, str(error), str(self.path)) from error
         finally:
             arrays.clear()  # an exception holds frames that have it, and with it the map and the disk's space
             del stored

@@ -35,8 +35,7 @@ from safetensors import SafetensorError, safe_open
 from gradnets import datasets
 
 KNOWN = ".npy, .npz, .safetensors or .safetensors.index.json"
-PICKLED = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
-PICKLED_ARCHIVES = (".pt.tar", ".pth.tar")
+PICKLED = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".pt.tar", ".pth.tar")
 BEGINNINGS = {".npy": (b"\x93NUMPY", "a .npy array"),
               ".npz": (b"PK\x03\x04", "a zip archive, such as .npz or PyTorch's .pt")}
 HEADER = 2**14  # bytes that hold any .npy header that numpy agrees to parse, which has 10,000 at most
@@ -260,7 +259,7 @@ def _contents(path):
             start = file.read(8)
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror}): expected {KNOWN}") from None
-    if suffix in PICKLED or path.name.lower().endswith(PICKLED_ARCHIVES):
+    if path.name.lower().endswith(PICKLED):
         raise ValueError(f"{path} is pickled, and reading pickles can run code: if you trust it, "
                          + _conversion(path, start))
     if path.name.lower().endswith(".index.json"):

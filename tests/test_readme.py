@@ -28,6 +28,12 @@ FEWER_STEPS = {"show_stats.py": ["--steps", "1000"], "sparse_train.py": ["--step
 COMMANDS = sorted(set(re.findall(r"\.venv/bin/python (\w+\.py[^`\n]*)", README)))
 
 
+def few(name):
+    """The flags of FEW that a script has."""
+    return [word for constant, value in FEW.items() if constant in experiment.constants(ROOT / name)
+            for word in ("--" + constant.lower().replace("_", "-"), str(value))]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command(command, script, tmp_path):
     for data in ("mnist", "cifar10"):
@@ -41,10 +47,7 @@ def test_command(command, script, tmp_path):
         command = re.sub(rf"{word}\b", f" {path}", command)
     name, *flags = shlex.split(command.replace(" out/", f" {tmp_path}/"))
     many = "--seeds" in flags
-    for constant, few in FEW.items():
-        if constant in experiment.constants(ROOT / name):
-            flags += ["--" + constant.lower().replace("_", "-"), few]
-    done = script(name, *flags, *(SWEPT if many else FEWER_STEPS.get(name, ())), "--out", tmp_path)
+    done = script(name, *flags, *few(name), *(SWEPT if many else FEWER_STEPS.get(name, ())), "--out", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / name.replace(".py", "_sweep.png" if many else ".png")).exists() != ("--list" in flags)
 

@@ -23,7 +23,7 @@ import pytest
 from conftest import ROOT
 from matplotlib.figure import Figure
 from safetensors.numpy import load_file
-from test_readme import FEW, SHORT
+from test_readme import SHORT, few
 
 import mlp
 from gradnets import datasets, ensemble, experiment, graphs, metrics, sparse
@@ -272,10 +272,7 @@ socket.socket.connect = socket.socket.connect_ex = connect
 
 def small_run(name, out, environment, before=()):
     """The rows and arrays of a script, without what a clock says."""
-    flags = [*shlex.split(BUILT_IN[name]), *SHORT.get(name, ())]
-    for constant, few in FEW.items():
-        if name != "claims.py" and constant in experiment.constants(ROOT / name):
-            flags += ["--" + constant.lower().replace("_", "-"), str(few)]
+    flags = [*shlex.split(BUILT_IN[name]), *SHORT.get(name, ()), *(few(name) if name != "claims.py" else ())]
     done = subprocess.run([*before, sys.executable, str(ROOT / name), *flags, "--out", str(out)], timeout=1800,
                           capture_output=True, text=True, cwd=out, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
