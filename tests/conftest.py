@@ -1,42 +1,30 @@
-"""What several test files share: the real data, where there is any, and running a script as a user would."""
+"""Fixtures of all test files, and the option --long."""
 import collections
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from helpers import ROOT, real
 
-import grad_network
-from gradnets import datasets, graphs
-
-ROOT = Path(__file__).resolve().parent.parent
-REAL = {"mnist": "mnist", "cifar10": "cifar-10-batches-py"}  # data set: its folder
+import essay
 
 
-def real(name, **how):
-    """A real data set, or a skip that says why."""
-    folder = os.environ.get("GRADNETS_DATA", "")
-    if not (Path(folder) / REAL[name]).is_dir():
-        pytest.skip(f"no {REAL[name]} in GRADNETS_DATA ({folder or 'not set'})")
-    return datasets.load(name, **how)
-
-
-def chances_of(dataset, steps):
-    """The essay's sampling probabilities: its net's gradient, normalised with the bias row, then without it."""
-    gradient, _ = grad_network.last_gradient(dataset, dataset.inputs.shape[1], steps, 0.1, 1, seed=0)
-    return graphs.probabilities(gradient)[:-1]
+def sampling_probabilities(dataset, steps):
+    """Return the essay's sampling probabilities after a short training run."""
+    gradient, _ = essay.gradient(dataset, dataset.inputs.shape[1], steps, 0.1, 1, seed=0)
+    return essay.sampling_probabilities(gradient, dataset.inputs.shape[1])
 
 
 @pytest.fixture(scope="session")
-def mnist_chances():
-    return chances_of(real("mnist", limit=500), 30)
+def mnist_probabilities():
+    return sampling_probabilities(real("mnist", limit=500), 30)
 
 
 @pytest.fixture(scope="session")
-def cifar10_chances():
-    return chances_of(real("cifar10", limit=50), 3)
+def cifar10_probabilities():
+    return sampling_probabilities(real("cifar10", limit=50), 3)
 
 
 @pytest.fixture
@@ -51,30 +39,30 @@ def script():
 # ---- faults and hostile input: how many are tried ---------------------------------------------------------
 
 def pytest_addoption(parser):
-    parser.addoption("--long", action="store_true", help="all faults and hostile inputs, not a sample of each")
+    parser.addoption("--long", action="store_true", help="all faults and hostile inputs, instead of a sample of each")
 
 
 @pytest.fixture
 def many(request):
-    """many(sample, all): how many cases to try, as `make test` or `make test-long` asks."""
+    """many(sample, full): the number of cases to try in `make test`, or in `make test-long`."""
     return lambda sample, full: full if request.config.getoption("--long") else sample
 
 
 @pytest.fixture
 def tried(record_property):
-    """tried(what, count): so many faults, inputs or cases of a row of tests/README.md were tried, and none was lost."""
-    return lambda what, count: record_property(f"tried: {what}", count)
+    """tried(label, count): count the faults or inputs of one row of tests/README.md that a test has survived."""
+    return lambda label, count: record_property(f"tried: {label}", count)
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """What was tried, of tests that passed; with --long also as tests/tried.json, from which tests/README.md is."""
-    found = collections.Counter()
+    """With --long, print what passed tests have tried, and write it to tests/tried.json for tests/README.md."""
+    counts = collections.Counter()
     for report in terminalreporter.stats.get("passed", []):
         for name, value in report.user_properties:
             if name.startswith("tried: "):
-                found[name.removeprefix("tried: ")] += value
-    if found and config.getoption("--long"):
-        for what, count in sorted(found.items()):
-            terminalreporter.write_line(f"tried {count:7,} {what}")
+                counts[name.removeprefix("tried: ")] += value
+    if counts and config.getoption("--long"):
+        for label, count in sorted(counts.items()):
+            terminalreporter.write_line(f"tried {count:7,} {label}")
         if not terminalreporter.stats.get("failed") and not terminalreporter.stats.get("error"):
-            (Path(__file__).parent / "tried.json").write_text(json.dumps(dict(sorted(found.items())), indent=1) + "\n")
+            (Path(__file__).parent / "tried.json").write_text(json.dumps(dict(sorted(counts.items())), indent=1) + "\n")

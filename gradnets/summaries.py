@@ -1,0 +1,41 @@
+"""Medians and intervals, by the one definition that tables, figures and tests share."""
+import numpy as np
+
+from gradnets import checks
+
+INTERVAL = (0.05, 0.5, 0.95)  # quantiles: lower end, median, upper end
+
+
+def quantiles(values, axis=None):
+    """Return the lower end of the middle 90 %, the median and the upper end, each one of the values.
+
+    Quantiles are those of the empirical distribution function, without interpolation, so that infinite values are
+    allowed: of an even number of values the median is the lower of the two in the middle, and below 20 values the
+    interval is the range. The result has shape (3,), or (3, ...) along `axis`.
+    """
+    return np.quantile(values, INTERVAL, axis=axis, method="inverted_cdf")
+
+
+def median_intervals(**samples):
+    """Return the median and the middle 90 % of each sample, as rows hold them: name, name_low, name_high."""
+    row = {}
+    for name, values in samples.items():
+        low, median, high = quantiles(values).tolist()
+        row |= {name: median, f"{name}_low": low, f"{name}_high": high}
+    return row
+
+
+def moments(values):
+    """Return the skew and the excess kurtosis of finite real numbers, by population moments; NaN if all are equal."""
+    values = checks.real_array("values", values)
+    _, exponent = np.frexp(max(float(values.max()), -float(values.min())))  # a power of two rounds nothing, and
+    away = np.ldexp(values.astype(np.float64, copy=False), -exponent)       # sums of the largest floats stay finite
+    away -= away.mean()
+    away /= max(away.max(), -away.min(), np.finfo(float).tiny)  # powers of tiny numbers would underflow
+    square = away * away
+    variance = square.mean()
+    if variance == 0:
+        return float("nan"), float("nan")
+    away *= square
+    square *= square
+    return float(away.mean() / variance**1.5), float(square.mean() / variance**2 - 3)
