@@ -1,7 +1,10 @@
 """An observed network beside its nulls: drawn side by side, measured, summed up in rows, and a verdict in words."""
 import numpy as np
 
-from gradnets import arrays, experiment, graphs, metrics, nulls
+from gradnets import checks, summaries
+from gradnets.errors import UserError
+from gradnets.networks import graphs, metrics, nulls
+from gradnets.progress import progress
 
 OBSERVED, SHUFFLED, DEGREES = "observed network", "shuffled entries", "directed configuration"
 UNDIRECTED = ("undirected configuration", "Erdős-Rényi")  # nulls of the merged network, where no side is left
@@ -26,9 +29,9 @@ def thresholded(chances, cut=0.0):
     ValueError
         As `graphs.threshold`, and for entries outside [0, 1].
     """
-    chances = arrays.real("chances", chances, axes=2)
+    chances = checks.real_array("chances", chances, axes=2)
     if chances.min() < 0 or chances.max() > 1:
-        raise ValueError(f"chances run from {chances.min():.6g} to {chances.max():.6g}: expected them in [0, 1], as "
+        raise UserError(f"chances run from {chances.min():.6g} to {chances.max():.6g}: expected them in [0, 1], as "
                          "graphs.probabilities gives them")
     if cut > 0:
         kept = graphs.threshold(chances, cut=cut)
@@ -66,7 +69,7 @@ def networks(chances, layers, draws, seed):
         return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, k)))  # apart from weights and data
 
     kinds = {}
-    for k in experiment.progress(range(draws), total=draws, what="drawing"):
+    for k in progress(range(draws), total=draws, label="drawing"):
         for name, adjacency in _draw(chances, layers, stream(k)):
             kinds.setdefault(name, []).append(_measure(name, adjacency, layers))
     return kinds, graphs.sample(chances, stream(0))
@@ -129,9 +132,9 @@ def multiplicity(degrees):
     ValueError
         For what are no whole numbers, or negative.
     """
-    degrees = arrays.whole("degrees", degrees)
+    degrees = checks.integer_array("degrees", degrees)
     if degrees.min(initial=0) < 0:
-        raise ValueError(f"a degree of {degrees.min()}: expected whole numbers, 0 or greater")
+        raise UserError(f"a degree of {degrees.min()}: expected whole numbers, 0 or greater")
     _, units = np.unique(degrees[degrees > 0], return_counts=True)  # how many units have each degree
     return len(units), int(units.max(initial=0))
 
@@ -166,7 +169,7 @@ def _measure(name, adjacency, layers):
         return numbers, None
     degrees = {"out": adjacency.sum(axis=1), "in": adjacency.sum(axis=0)}
     for side, values in degrees.items():
-        numbers[f"{side}_skew"], numbers[f"{side}_kurtosis"] = metrics.moments(values)
+        numbers[f"{side}_skew"], numbers[f"{side}_kurtosis"] = summaries.moments(values)
     numbers["out_degrees"], numbers["units_of_commonest"] = multiplicity(degrees["out"])
     return numbers, degrees
 
@@ -178,4 +181,4 @@ def _row(name, draws, observed):
         if key == "clustering":
             columns["observed_over_this"] = [ratio(numbers[key], null[key])
                                              for (numbers, _), (null, _) in zip(observed, draws, strict=True)]
-    return {"network": name, "draws": len(draws)} | experiment.spread(**columns)
+    return {"network": name, "draws": len(draws)} | summaries.median_intervals(**columns)

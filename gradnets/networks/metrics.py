@@ -11,8 +11,8 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from gradnets import arrays
-from gradnets.graphs import as_links
+from gradnets import checks, summaries
+from gradnets.errors import UserError
 
 SOURCES = 4096  # nodes that a walk sets out from at a time
 
@@ -87,7 +87,11 @@ def measure(adjacency):
     Time O(n m / 64) a unit of the diameter, with m links, at worst; memory n² / 4 + 1024 n + 8 m bytes at most beside
     the input.
     """
-    packed = pack(adjacency)
+    return measure_packed(pack(adjacency))
+
+
+def measure_packed(packed):
+    """Measure a network that `pack` has packed, as `measure` does."""
     return NetworkStats(**_statistics(packed.starts, packed.neighbors, triangles(packed)))
 
 
@@ -114,7 +118,7 @@ def measure_bipartite(adjacency):
     Time as of `measure` with n + m nodes, and O(n m min(n, m) / 64) for the four-cycles; memory 1.25 n m + 1024 (n + m)
     bytes and 50 a link at most beside the input.
     """
-    adjacency = as_links(adjacency)
+    adjacency = checks.bool_matrix("adjacency", adjacency)
     rows, columns = adjacency.shape
     sides = _bits(adjacency), _bits(adjacency.T)
     degrees = np.concatenate([_degrees(bits) for bits in sides])
@@ -130,16 +134,16 @@ def measure_bipartite(adjacency):
 
 def pack(adjacency):
     """The packed form of a bool array (n, n); raises what `measure` raises."""
-    adjacency = as_links(adjacency)
+    adjacency = checks.bool_matrix("adjacency", adjacency)
     if adjacency.shape[0] != adjacency.shape[1]:
-        raise ValueError(f"an adjacency matrix must be square, this one is {adjacency.shape}: merge its layers "
+        raise UserError(f"an adjacency matrix must be square, this one is {adjacency.shape}: merge its layers "
                          "or use measure_bipartite")
     bits = _bits(adjacency)
     degrees = _degrees(bits)
     starts = np.concatenate(([0], np.cumsum(degrees)))
     neighbors, mirrored = _list_neighbors(bits, bits, starts)
     if not mirrored or adjacency.diagonal().any():
-        raise ValueError("an adjacency matrix must be symmetric with an empty diagonal: merge its layers first")
+        raise UserError("an adjacency matrix must be symmetric with an empty diagonal: merge its layers first")
     return Packed(bits, starts, neighbors)
 
 
@@ -166,10 +170,10 @@ def summarize_distances(counts):
 
     ValueError for what are no such counts: whole numbers, none negative, and pairs at the largest distance.
     """
-    counts = arrays.whole("counts", counts, axes=1)
+    counts = checks.integer_array("counts", counts, axes=1)
     most = np.iinfo(np.int64).max // max(len(counts), 1)**2  # so that no sum below overflows
     if not (counts.size and counts.min() >= 0 and counts[-1] > 0 and counts.max() <= most):
-        raise ValueError(f"counts of {counts.size} distances, from {counts.min(initial=0)} to {counts.max(initial=0)}: "
+        raise UserError(f"counts of {counts.size} distances, from {counts.min(initial=0)} to {counts.max(initial=0)}: "
                          "expected those of metrics.distances")
     if len(counts) == 1:
         return 0, 0.0, 0.0
@@ -179,25 +183,6 @@ def summarize_distances(counts):
     h = int(np.searchsorted(reached, 0.9))
     effective = h - 1 + (0.9 - reached[h - 1]) / (reached[h] - reached[h - 1])
     return len(counts) - 1, average, float(effective)
-
-
-def moments(degrees):
-    """Skew and excess kurtosis of degrees, by population moments; NaN where all degrees are equal.
-
-    ValueError unless they are finite real numbers, one at least; other numbers than degrees are as welcome.
-    """
-    degrees = arrays.real("degrees", degrees)
-    _, exponent = np.frexp(max(float(degrees.max()), -float(degrees.min())))  # a power of two rounds nothing, and
-    away = np.ldexp(degrees.astype(np.float64, copy=False), -exponent)        # sums of the largest floats stay finite
-    away -= away.mean()
-    away /= max(away.max(), -away.min(), np.finfo(float).tiny)  # powers of tiny numbers would underflow
-    square = away * away
-    variance = square.mean()
-    if variance == 0:
-        return float("nan"), float("nan")
-    away *= square
-    square *= square
-    return float(away.mean() / variance**1.5), float(square.mean() / variance**2 - 3)
 
 
 def _distances(starts, neighbors):
@@ -211,7 +196,7 @@ def _statistics(starts, neighbors, closed):
     counts, components = _distances(starts, neighbors)
     diameter, average, effective = summarize_distances(counts)
     wedges = degrees * (degrees - 1) // 2
-    skew, kurtosis = moments(degrees)
+    skew, kurtosis = summaries.moments(degrees)
     return {
         "nodes": len(degrees),
         "edges": len(neighbors) // 2,

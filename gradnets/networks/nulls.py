@@ -7,7 +7,9 @@ beyond it would be structure.
 import numpy as np
 from numba import njit
 
-from gradnets import arrays, graphs, metrics
+from gradnets import checks
+from gradnets.errors import UserError
+from gradnets.networks import graphs, metrics
 
 SWITCHES = 10  # tried per link, as igraph's rewiring does by default
 
@@ -91,7 +93,7 @@ def directed_configuration(adjacency, rng):
     Ten switches a link are tried, as in `undirected_configuration`. Entry (i, i) is a link like any other here,
     since unit i of one layer is another unit than unit i of the other.
     """
-    drawn = np.array(graphs.as_links(adjacency))
+    drawn = np.array(checks.bool_matrix("adjacency", adjacency))
     rows, columns = np.nonzero(adjacency)
     _switch_directed(drawn, rows, columns, np.random.default_rng(rng))
     return drawn
@@ -114,7 +116,7 @@ def shuffled_entries(adjacency, rng):
     Given the number of links, all places are equally likely once the entries' order is random, so the matrix of
     numbers need not be shuffled, only the links.
     """
-    adjacency = graphs.as_links(adjacency)
+    adjacency = checks.bool_matrix("adjacency", adjacency)
     drawn = np.zeros(adjacency.size, dtype=bool)
     links = np.count_nonzero(adjacency)
     drawn[_choice(adjacency.size, links, np.random.default_rng(rng))] = True
@@ -139,9 +141,9 @@ def rank_one(probabilities):
     ValueError
         If it holds what is no probability, or is no outer product, as the mean gradient of several samples is none.
     """
-    probabilities = graphs.as_floats(np.asarray(probabilities))
+    probabilities = checks.as_floats(np.asarray(probabilities))
     if probabilities.ndim != 2 or not (probabilities.min(initial=0) >= 0 and probabilities.max(initial=0) <= 1):
-        raise ValueError(f"expected a matrix of probabilities, got shape {probabilities.shape}, entries from "
+        raise UserError(f"expected a matrix of probabilities, got shape {probabilities.shape}, entries from "
                          f"{probabilities.min(initial=0):.6g} to {probabilities.max(initial=0):.6g}")
     if not probabilities.any():
         raise graphs.DegenerateMatrix("a matrix that is zero everywhere has no factors")
@@ -150,7 +152,7 @@ def rank_one(probabilities):
     rounding = 1e-9 if probabilities.dtype == np.float64 else 1e-5
     if not all(np.allclose(row[k:k + 64, None] * column, probabilities[k:k + 64], rtol=rounding, atol=1e-12)
                for k in range(0, len(row), 64)):  # some rows at a time: their products are no second matrix
-        raise ValueError(f"the {probabilities.shape[0]} x {probabilities.shape[1]} matrix is no outer product: the "
+        raise UserError(f"the {probabilities.shape[0]} x {probabilities.shape[1]} matrix is no outer product: the "
                          "closed forms hold for the gradient of a single sample")
     return row, column
 
@@ -227,11 +229,11 @@ def _choice(places, links, rng):
 
 
 def _factors(row, column):
-    row, column = (arrays.real("factors", factor).astype(float) for factor in (row, column))
+    row, column = (checks.real_array("factors", factor).astype(float) for factor in (row, column))
     if row.ndim != 1 or row.shape != column.shape:
-        raise ValueError(f"expected two vectors of one length, got shapes {row.shape} and {column.shape}")
+        raise UserError(f"expected two vectors of one length, got shapes {row.shape} and {column.shape}")
     if not (row.min() >= 0 and column.min() >= 0 and row.max() * column.max() <= 1 + 1e-12):
-        raise ValueError("row[i] column[j] must be a probability for every i and j: expected entries that are not "
+        raise UserError("row[i] column[j] must be a probability for every i and j: expected entries that are not "
                          f"negative and products up to 1, the largest is {row.max() * column.max():.6g}")
     return row, column
 

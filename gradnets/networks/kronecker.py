@@ -16,7 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, special
 
-from gradnets import arrays, metrics
+from gradnets import checks, summaries
+from gradnets.errors import UserError
+from gradnets.networks import metrics
 
 HIGHEST_ORDER = 10_000            # beyond it exact numbers take long
 LARGEST_MATRIX = 2**28            # entries: 2 GB
@@ -98,11 +100,11 @@ def power(seed, order):
     seed, factors = _checked(seed, order)
     side = len(seed) ** factors
     if side**2 > LARGEST_MATRIX:
-        raise ValueError(f"the power of order {order} would have {len(seed)}^{factors} rows and as many columns, but "
+        raise UserError(f"the power of order {order} would have {len(seed)}^{factors} rows and as many columns, but "
                          f"{LARGEST_MATRIX:,} entries are the most: lower the order, or take fractals.levels, which "
                          "needs no matrix")
     if math.log(seed.max()) * factors > math.log(np.finfo(float).max):
-        raise ValueError(f"the largest entry of the power of order {order} would be {seed.max():.6g}^{factors}, beyond "
+        raise UserError(f"the largest entry of the power of order {order} would be {seed.max():.6g}^{factors}, beyond "
                          "all floats: lower the order, or divide the seed by its largest entry")
     matrix = seed
     for _ in range(order):
@@ -139,7 +141,7 @@ def levels(seed, order):
     distinct, positive = len(values), int(times.sum())
     how_many = math.comb(factors + distinct - 1, distinct - 1)
     if how_many * (factors * math.log2(positive + 1) + LEVEL) > LARGEST_COUNTS:
-        raise ValueError(f"the power of order {order} of a seed with {distinct} distinct positive values has up to "
+        raise UserError(f"the power of order {order} of a seed with {distinct} distinct positive values has up to "
                          f"{_rounded(how_many)} levels, which take too much memory: lower the order, or "
                          "take a seed with fewer distinct values")
     logs = np.log(values)
@@ -191,7 +193,7 @@ def moments(seed, order):
         skew = math.sqrt(_ratio(third**2, second**3)) * (1 if third > 0 else -1)
         kurtosis = _ratio(fourth - 3 * second**2, second**2)
     positive = seed[seed > 0]
-    log_skew, log_kurtosis = metrics.moments(np.log(positive / positive.max()))  # equal entries: exactly 0
+    log_skew, log_kurtosis = summaries.moments(np.log(positive / positive.max()))  # equal entries: exactly 0
     return Moments(skew, kurtosis, log_skew / math.sqrt(factors), log_kurtosis / factors)
 
 
@@ -236,12 +238,12 @@ def expected_counts(seed, order):
     """
     seed, factors = _checked(seed, order)
     if seed.max() > 1 or not np.array_equal(seed, seed.T):
-        raise ValueError(f"the seed {seed.tolist()} is no symmetric matrix of probabilities: expected equal entries "
+        raise UserError(f"the seed {seed.tolist()} is no symmetric matrix of probabilities: expected equal entries "
                          "across the diagonal, each in [0, 1]")
     with np.errstate(over="ignore", invalid="ignore"):
         counts = Counts(*_expected(seed, factors).tolist())
     if not np.isfinite(counts).all():
-        raise ValueError(f"the counts of order {order} are too large for floats: lower the order")
+        raise UserError(f"the counts of order {order} are too large for floats: lower the order")
     return counts
 
 
@@ -278,7 +280,7 @@ def fit_seed(adjacency):
     observed = observed_counts(adjacency)
     missing = [name for name, count in observed._asdict().items() if count == 0]
     if missing:
-        raise ValueError(f"the network of {len(adjacency)} nodes and {observed.edges} links has no {missing[0]}: a fit "
+        raise UserError(f"the network of {len(adjacency)} nodes and {observed.edges} links has no {missing[0]}: a fit "
                          "by moments needs at least one link, wedge, tripin and triangle")
     factors = math.ceil(math.log2(len(adjacency)))
 
@@ -348,7 +350,7 @@ def standardise(values, weights):
     values, weights = _weighted(values, weights)
     counted = values[weights > 0]
     if counted.min() == counted.max():
-        raise ValueError(f"all {counted.size} values with a weight are {counted[0]:.6g}: a distribution without spread "
+        raise UserError(f"all {counted.size} values with a weight are {counted[0]:.6g}: a distribution without spread "
                          "cannot be standardised")
     values, weights = _of_ordinary_size(values), _of_ordinary_size(weights)
     away = _of_ordinary_size(values - np.average(values, weights=weights))
@@ -361,13 +363,13 @@ def _checked(seed, order):
     """The seed as float64 (s, s), and the number of factors."""
     seed = np.asarray(seed)
     if seed.ndim != 2 or seed.shape[0] != seed.shape[1] or len(seed) < 2 or seed.dtype.kind not in "fiu":
-        raise ValueError(f"the seed is {seed.dtype} of shape {seed.shape}: expected a square matrix of real numbers, "
+        raise UserError(f"the seed is {seed.dtype} of shape {seed.shape}: expected a square matrix of real numbers, "
                          "at least 2 x 2")
     seed = seed.astype(np.float64)
     if not np.isfinite(seed).all() or seed.min() < 0 or seed.max() == 0:
-        raise ValueError(f"the seed is {seed.tolist()}: expected finite numbers, none negative and not all 0")
+        raise UserError(f"the seed is {seed.tolist()}: expected finite numbers, none negative and not all 0")
     if isinstance(order, bool) or not isinstance(order, int | np.integer) or not 0 <= order <= HIGHEST_ORDER:
-        raise ValueError(f"order is {order!r}: expected a whole number from 0 to {HIGHEST_ORDER:,}")
+        raise UserError(f"order is {order!r}: expected a whole number from 0 to {HIGHEST_ORDER:,}")
     return seed, int(order) + 1
 
 
@@ -412,13 +414,13 @@ def _distribution(values, weights, standardised):
 
 def _weighted(values, weights):
     """Both as float64, checked."""
-    values, weights = (arrays.real(what, array).astype(float) for what, array in
+    values, weights = (checks.real_array(what, array).astype(float) for what, array in
                        (("values", values), ("weights", weights)))
     if values.ndim != 1 or values.shape != weights.shape:
-        raise ValueError(f"expected as many weights as values, at least one, got shapes {values.shape} and "
+        raise UserError(f"expected as many weights as values, at least one, got shapes {values.shape} and "
                          f"{weights.shape}")
     if not (weights.min() >= 0 and weights.any()):
-        raise ValueError("expected finite values and weights, no weight negative and not all 0; the weights run from "
+        raise UserError("expected finite values and weights, no weight negative and not all 0; the weights run from "
                          f"{weights.min():.6g} to {weights.max():.6g}")
     return values, weights
 

@@ -3,14 +3,16 @@
 Matrices of float16 and float32 are worked on in float32, which is exact but for the division by the largest entry,
 and takes half the memory; all others in float64.
 """
-import networkx as nx
 import numpy as np
 from numba import njit
+
+from gradnets import checks
+from gradnets.errors import NoResult, UserError
 
 LAYERS = ("merged", "bipartite")
 
 
-class DegenerateMatrix(ValueError):
+class DegenerateMatrix(NoResult):
     """A matrix that cannot be normalised: empty, not finite, or zero everywhere."""
 
 
@@ -64,7 +66,7 @@ def sample(probabilities, rng):
     adjacency = np.zeros(probabilities.shape, dtype=bool)
     if not _sample(probabilities, np.random.default_rng(rng), adjacency):
         wrong = probabilities[~((probabilities >= 0) & (probabilities <= 1))]
-        raise ValueError(f"{wrong.size} of the probabilities lie outside [0, 1], the first is {wrong[0]:.6g}: "
+        raise UserError(f"{wrong.size} of the probabilities lie outside [0, 1], the first is {wrong[0]:.6g}: "
                          "pass the matrix through graphs.probabilities first")
     return adjacency
 
@@ -93,15 +95,15 @@ def threshold(matrix, *, edges=None, cut=None):
         zero; if `cut` is negative or NaN.
     """
     if (edges is None) == (cut is None):
-        raise ValueError("threshold needs exactly one of edges=COUNT and cut=VALUE")
+        raise UserError("threshold needs exactly one of edges=COUNT and cut=VALUE")
     magnitudes, _ = _magnitudes(matrix)
     if cut is not None:
         if not cut >= 0:
-            raise ValueError(f"cut is {cut!r}: expected a number that is not negative")
+            raise UserError(f"cut is {cut!r}: expected a number that is not negative")
         return magnitudes > np.float64(cut)  # not rounded to float32 where the entries are
     available = np.count_nonzero(magnitudes)
     if not (isinstance(edges, int | np.integer) and 0 < edges <= available):
-        raise ValueError(f"edges is {edges!r}: expected a whole number from 1 to {available}, the entries of the "
+        raise UserError(f"edges is {edges!r}: expected a whole number from 1 to {available}, the entries of the "
                          f"{_size(magnitudes)} matrix that are not zero")
     flat = magnitudes.ravel()
     border = np.partition(flat, flat.size - edges)[flat.size - edges]
@@ -127,9 +129,9 @@ def merge_layers(adjacency):
     ValueError
         If it is no matrix of bools, or not square: then the layers can only stay apart.
     """
-    adjacency = as_links(adjacency)
+    adjacency = checks.bool_matrix("adjacency", adjacency)
     if adjacency.shape[0] != adjacency.shape[1]:
-        raise ValueError(f"merging layers needs as many sending as receiving units, got {_size(adjacency)}: choose "
+        raise UserError(f"merging layers needs as many sending as receiving units, got {_size(adjacency)}: choose "
                          "as many hidden units as inputs, or keep the layers apart (bipartite)")
     merged = adjacency | adjacency.T
     np.fill_diagonal(merged, False)
@@ -152,40 +154,22 @@ def to_networkx(adjacency, layers="merged"):
     ValueError
         For another name, and for a matrix that is not square where layers are merged.
     """
+    import networkx as nx  # here, since only exports need it
+
     graph = nx.Graph()
     if layers == "merged":
         merged = merge_layers(adjacency)
         graph.add_nodes_from(range(len(merged)))
         graph.add_edges_from(np.argwhere(np.triu(merged)).tolist())
     elif layers == "bipartite":
-        adjacency = as_links(adjacency)
+        adjacency = checks.bool_matrix("adjacency", adjacency)
         senders, receivers = adjacency.shape
         graph.add_nodes_from(range(senders), bipartite=0)
         graph.add_nodes_from(range(senders, senders + receivers), bipartite=1)
         graph.add_edges_from((i, senders + j) for i, j in np.argwhere(adjacency).tolist())
     else:
-        raise ValueError(f"unknown layers {layers!r}: expected one of {', '.join(LAYERS)}")
+        raise UserError(f"unknown layers {layers!r}: expected one of {', '.join(LAYERS)}")
     return graph
-
-
-def as_links(adjacency):
-    """The same as a bool array (n, m); ValueError if it is not a matrix of bools with at least one entry."""
-    adjacency = np.asarray(adjacency)
-    if adjacency.ndim != 2 or adjacency.dtype != bool or adjacency.size == 0:
-        raise ValueError(f"expected a matrix of bools with at least one entry, got {adjacency.dtype} of shape "
-                         f"{adjacency.shape}: sample or threshold a matrix of numbers first")
-    return adjacency
-
-
-def as_floats(values):
-    """The same numbers, float16 and float32 as float32, all others as float64; no copy where none is needed.
-
-    ValueError for an array that is not of real numbers; NaN and infinity stay.
-    """
-    if values.dtype.kind not in "fiub":
-        raise ValueError(f"expected real numbers, got {values.dtype} of shape {values.shape}")
-    single = values.dtype.kind == "f" and values.dtype.itemsize <= 4
-    return values.astype(np.float32 if single else np.float64, copy=False)
 
 
 def _real_matrix(matrix):
@@ -193,7 +177,7 @@ def _real_matrix(matrix):
     if matrix.ndim != 2 or matrix.size == 0 or matrix.dtype.kind not in "fiub":
         raise DegenerateMatrix(f"expected a matrix of real numbers with at least one entry, got {matrix.dtype} of "
                                f"shape {matrix.shape}")
-    return as_floats(matrix)
+    return checks.as_floats(matrix)
 
 
 def _magnitudes(matrix):
