@@ -10,12 +10,14 @@ Run as a script it trains one net, prints its accuracy, and saves the weights an
 
 Figure: loss and accuracy on training and test images against steps. Takes 2 s for 20,000 steps.
 """
-import re
 from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+
+from gradnets import checks, streams
+from gradnets.errors import UserError
 
 DATASET = "glyphs"          # glyphs, noise, mnist, cifar10, cifar100, tree or clusters
 HIDDEN_UNITS = (30,)        # units of each hidden layer; several numbers make a deeper net
@@ -45,7 +47,6 @@ ACTIVATIONS = {
 LOSSES = ("squared", "cross-entropy")
 # What the number after a name is when it is left out; None where no number may follow.
 SLOPES = {"tanh": None, "relu": None, "leaky": 0.01}
-SCALES = {"uniform": 0.25, "normal": 0.1, "glorot": None, "glorot-normal": None, "orthogonal": 1.0}
 
 
 class MLP:
@@ -89,23 +90,23 @@ class MLP:
                  biases=True, targets=(0.0, 1.0)):
         self.sizes = _sizes(sizes)
         layers = len(self.sizes) - 1
-        self.activation, self.slope = _named_number("activation", activation, SLOPES)
+        self.activation, self.slope = streams.name_and_number("activation", activation, SLOPES)
         if self.slope is not None and self.slope >= 1:
-            raise ValueError(f"activation {activation!r}: expected a slope between 0 and 1")
+            raise UserError(f"activation {activation!r}: expected a slope between 0 and 1")
         if loss not in LOSSES:
-            raise ValueError(f"unknown loss {loss!r}: expected one of {', '.join(LOSSES)}")
+            raise UserError(f"unknown loss {loss!r}: expected one of {', '.join(LOSSES)}")
         self.loss_name = loss
         wrong, right = targets if loss == "squared" else (0.0, 1.0)
         self.targets = np.full((self.sizes[-1],) * 2, float(wrong))
         np.fill_diagonal(self.targets, right)
         biased = [bool(biases)] * layers if np.ndim(biases) == 0 else list(biases)
         if len(biased) != layers:
-            raise ValueError(f"biases names {len(biased)} layers, but sizes {self.sizes} make {layers}")
-        rng = generator(seed, child=0)
+            raise UserError(f"biases names {len(biased)} layers, but sizes {self.sizes} make {layers}")
+        rng = streams.generator(seed, streams.WEIGHTS)
         self.weights, self.biases = [], []
         for shape, has_bias in zip(pairwise(self.sizes), biased, strict=True):
-            self.weights.append(draw_weights(init, shape, rng))
-            self.biases.append(_draw_bias(init, shape[1], rng) if has_bias else None)
+            self.weights.append(streams.initial_weights(init, shape, rng))
+            self.biases.append(streams.initial_bias(init, shape[1], rng) if has_bias else None)
 
     def forward(self, inputs):
         """Activations of every layer, inputs first: list of (batch, n_l) from inputs (batch, n_0)."""
@@ -146,7 +147,7 @@ def accuracy(network, dataset, chunk=2000):
 
     ValueError for a dataset that does not fit the network. A net whose outputs are NaN is taken to say 0.
     """
-    check_data(dataset)
+    checks.labelled_data(dataset)
     _check_fit(network, dataset)
     right = 0
     for start in range(0, len(dataset.labels), chunk):
@@ -220,7 +221,8 @@ def train(network, dataset, steps, learning_rate, batch_size=1, seed=0, momentum
     A net that diverges goes on with infinities and NaN, as its numbers are: look at `step.loss`.
     """
     _check_training(network, dataset, steps, learning_rate, batch_size, momentum, nesterov)
-    return _steps(network, dataset, steps, learning_rate, batch_size, generator(seed, child=1), momentum, nesterov)
+    rng = streams.generator(seed, streams.SAMPLES)
+    return _steps(network, dataset, steps, learning_rate, batch_size, rng, momentum, nesterov)
 
 
 def _steps(network, dataset, steps, learning_rate, batch_size, rng, momentum, nesterov):
@@ -309,61 +311,9 @@ def _parameters(weights, biases):
 
 def _sizes(sizes):
     sizes = tuple(sizes)
-    if len(sizes) < 2 or not all(isinstance(n, int | np.integer) and n > 0 for n in sizes):
-        raise ValueError(f"layer sizes {sizes}: expected at least two positive whole numbers, inputs first")
+    if len(sizes) < 2 or not all(checks.is_integer(n) and n > 0 for n in sizes):
+        raise UserError(f"layer sizes {sizes}: expected at least two positive whole numbers, inputs first")
     return tuple(map(int, sizes))
-
-
-def _named_number(what, text, defaults):
-    """("uniform", 0.25) from "uniform(0.25)", "uniform:0.25" or, by its default, from "uniform"."""
-    match = re.fullmatch(r"([a-z-]+)(?:\(([^()]+)\)|:([^()]+))?", str(text))
-    name, number = (match[1], match[2] or match[3]) if match else (None, None)
-    if name not in defaults:
-        raise ValueError(f"unknown {what} {text!r}: expected one of {', '.join(defaults)}")
-    if number is None:
-        return name, defaults[name]
-    if defaults[name] is None:
-        raise ValueError(f"{what} {text!r}: {name} takes no number, write {name}")
-    try:
-        value = float(number)
-    except ValueError:
-        value = np.nan
-    if not 1e-100 < value < 1e100:
-        raise ValueError(f"{what} {text!r}: expected a positive number of ordinary size after the name, as in "
-                         f"{name}({defaults[name]})")
-    return name, value
-
-
-def generator(seed, child):
-    """A generator as it is, or that of one child of a number: 0 weights, 1 samples (and elsewhere 2 links, 3 data)."""
-    if isinstance(seed, np.random.Generator):
-        return seed
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed is {seed!r}: expected a whole number, 0 or greater, or a numpy Generator")
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(child,)))
-
-
-def draw_weights(init, shape, rng):
-    """Initial weights: float64 of that shape, by a law that `MLP` names; ValueError for another."""
-    law, scale = _named_number("init", init, SCALES)
-    if law == "uniform":
-        return rng.uniform(-scale, scale, shape)
-    if law == "normal":
-        return rng.normal(0.0, scale, shape)
-    if law == "glorot":
-        limit = np.sqrt(6.0 / sum(shape))
-        return rng.uniform(-limit, limit, shape)
-    if law == "glorot-normal":
-        return rng.normal(0.0, np.sqrt(2.0 / sum(shape)), shape)
-    tall = rng.normal(size=(max(shape), min(shape)))
-    q, r = np.linalg.qr(tall)
-    q *= np.sign(np.diag(r))  # else QR's sign convention would bias the draw
-    return scale * np.ascontiguousarray(q if shape[0] >= shape[1] else q.T)
-
-
-def _draw_bias(init, size, rng):
-    law, _ = _named_number("init", init, SCALES)
-    return draw_weights(init, (size,), rng) if law in ("uniform", "normal") else np.zeros(size)
 
 
 def _softmax(total):
@@ -371,48 +321,20 @@ def _softmax(total):
     return total / total.sum(axis=1, keepdims=True)
 
 
-def check_schedule(steps, learning_rate, batch_size):
-    """ValueError for what cannot be a length of training, a rate or a batch."""
-    for name, value in (("steps", steps), ("batch_size", batch_size)):
-        if not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"{name} is {value!r}: expected a positive whole number")
-    if not (np.isfinite(learning_rate) and learning_rate >= 0):
-        raise ValueError(f"learning_rate is {learning_rate!r}: expected a finite number, not negative")
-
-
 def _check_training(network, dataset, steps, learning_rate, batch_size, momentum, nesterov):
-    check_schedule(steps, learning_rate, batch_size)
+    checks.training_schedule(steps, learning_rate, batch_size)
     if not 0 <= momentum < 1:
-        raise ValueError(f"momentum is {momentum!r}: expected a number in [0, 1)")
+        raise UserError(f"momentum is {momentum!r}: expected a number in [0, 1)")
     if nesterov and momentum == 0:
-        raise ValueError("nesterov looks ahead along the momentum, and momentum is 0: set it, or leave nesterov out")
-    check_data(dataset)
+        raise UserError("nesterov looks ahead along the momentum, and momentum is 0: set it, or leave nesterov out")
+    checks.labelled_data(dataset)
     _check_fit(network, dataset)
-
-
-def check_data(dataset):
-    """ValueError unless inputs are a matrix of finite real numbers, with one label each from 0 to classes - 1."""
-    inputs, labels = dataset.inputs, dataset.labels
-    if inputs.ndim != 2 or inputs.dtype.kind not in "fiub":
-        raise ValueError(f"inputs of {dataset.name} are {inputs.dtype} of shape {inputs.shape}: expected a matrix of "
-                         "real numbers")
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise ValueError(f"labels of {dataset.name} are {labels.dtype} of shape {labels.shape}: expected one whole "
-                         "number an item")
-    if len(inputs) == 0 or len(labels) != len(inputs):
-        raise ValueError(f"{dataset.name} has {len(inputs)} items and {len(labels)} labels: expected one each")
-    if not (np.isfinite(inputs.min()) and np.isfinite(inputs.max())):
-        raise ValueError(f"{dataset.name} has inputs from {inputs.min():.6g} to {inputs.max():.6g}: expected finite "
-                         "numbers")
-    if labels.min() < 0 or labels.max() >= dataset.classes:
-        raise ValueError(f"labels of {dataset.name} run from {labels.min()} to {labels.max()}: expected 0 to "
-                         f"{dataset.classes - 1}")
 
 
 def _check_fit(network, dataset):
     features = dataset.inputs.shape[1]
     if features != network.sizes[0] or dataset.classes > network.sizes[-1]:
-        raise ValueError(f"{dataset.name} has {features} features and {dataset.classes} classes, the network "
+        raise UserError(f"{dataset.name} has {features} features and {dataset.classes} classes, the network "
                          f"{network.sizes[0]} inputs and {network.sizes[-1]} outputs: make them match")
 
 
@@ -422,7 +344,7 @@ def learning_curve(network, training, test, steps, records, **how):
     """Train, and note about `records` times, the end included, the recent loss and the accuracy on both sets."""
     from gradnets import experiment
 
-    check_data(training)
+    checks.labelled_data(training)
     few = replace(training, inputs=training.inputs[:len(test.labels)], labels=training.labels[:len(test.labels)])
     every = -(-steps // records)
     rows, losses = [], []

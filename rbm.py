@@ -23,7 +23,8 @@ from functools import cached_property
 
 import numpy as np
 
-import mlp
+from gradnets import checks, streams
+from gradnets.errors import UserError
 
 DATASET = "glyphs"          # pixels in [0, 1]: glyphs, noise, noise-constant, mnist, cifar10 or cifar100
 IMAGES = 10_000             # at most so many training images, from the first on
@@ -72,8 +73,8 @@ class RBM:
     """
 
     def __init__(self, visible, hidden, init="normal(0.01)", seed=0):
-        _check_counts(visible=visible, hidden=hidden)
-        self.weights = mlp.draw_weights(init, (visible, hidden), mlp.generator(seed, child=0))
+        checks.positive_integers(visible=visible, hidden=hidden)
+        self.weights = streams.initial_weights(init, (visible, hidden), streams.generator(seed, streams.WEIGHTS))
         self.visible_biases, self.hidden_biases = np.zeros(visible), np.zeros(hidden)
 
     @quiet
@@ -204,14 +205,14 @@ def train(machine, dataset, steps, learning_rate, batch_size=1, seed=0, k=1, per
     products at once, and with persistent chains one more for the error. A machine that diverges saturates: its error
     stays below 1 until the weights overflow, and then it goes on with NaN, as its numbers are.
     """
-    mlp.check_schedule(steps, learning_rate, batch_size)
+    checks.training_schedule(steps, learning_rate, batch_size)
     if chains is not None and not persistent:
-        raise ValueError(f"chains is {chains!r}, but only persistent chains have a number of their own: set "
+        raise UserError(f"chains is {chains!r}, but only persistent chains have a number of their own: set "
                          "persistent, or leave chains out")
     chains = batch_size if chains is None else chains
-    _check_counts(k=k, chains=chains)
+    checks.positive_integers(k=k, chains=chains)
     _check_images(machine, dataset.inputs, dataset.name)
-    rng = mlp.generator(seed, child=1)
+    rng = streams.generator(seed, streams.SAMPLES)
     return _steps(machine, dataset.inputs, steps, learning_rate, batch_size, rng, k, persistent, chains, mean_field)
 
 
@@ -259,25 +260,19 @@ def _gradient(step, scale=1.0, out=None):
     return np.matmul(visible.T, hidden, out=out)
 
 
-def _check_counts(**counts):
-    for name, value in counts.items():
-        if not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"{name} is {value!r}: expected a positive whole number")
-
-
 def _check_images(machine, inputs, name):
     if inputs.ndim != 2 or inputs.dtype.kind not in "fiub":
-        raise ValueError(f"inputs of {name} are {inputs.dtype} of shape {inputs.shape}: expected a matrix of real "
+        raise UserError(f"inputs of {name} are {inputs.dtype} of shape {inputs.shape}: expected a matrix of real "
                          "numbers")
     items, features = inputs.shape
     if items == 0:
-        raise ValueError(f"{name} has 0 items: expected at least one")
+        raise UserError(f"{name} has 0 items: expected at least one")
     if features != len(machine.weights):
-        raise ValueError(f"{name} has {features} features, the machine {len(machine.weights)} visible units: make them "
+        raise UserError(f"{name} has {features} features, the machine {len(machine.weights)} visible units: make them "
                          "match")
     low, high = inputs.min(), inputs.max()
     if not (low >= 0 and high <= 1):  # not a number fails too
-        raise ValueError(f"values of {name} run from {low:g} to {high:g}: expected probabilities, within "
+        raise UserError(f"values of {name} run from {low:g} to {high:g}: expected probabilities, within "
                          "[0, 1]; choose a data set of images")
 
 
@@ -322,7 +317,7 @@ def tile(pictures, columns, blank):
     pictures = [np.asarray(picture) for picture in pictures]
     kinds = {(picture.dtype.kind in "fiub", picture.shape) for picture in pictures}
     if len(kinds) != 1 or not all(real and len(shape) in (2, 3) and 0 not in shape for real, shape in kinds):
-        raise ValueError(f"{len(pictures)} pictures of shapes {sorted({p.shape for p in pictures})}, "
+        raise UserError(f"{len(pictures)} pictures of shapes {sorted({p.shape for p in pictures})}, "
                          f"{', '.join(sorted({str(p.dtype) for p in pictures}))}: expected real numbers, one shape")
     height, width, *colours = np.shape(pictures[0])
     lines = -(-len(pictures) // columns)

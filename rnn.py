@@ -17,7 +17,8 @@ from functools import cached_property
 
 import numpy as np
 
-import mlp
+from gradnets import checks, streams
+from gradnets.errors import UserError
 
 DATASET = "glyphs"          # glyphs, noise, mnist, cifar10, cifar100, tree or clusters
 ROW = 28                    # features read a time step; it must divide their number
@@ -61,13 +62,11 @@ class RNN:
     """
 
     def __init__(self, inputs, hidden, classes, init="glorot", seed=0, recurrent_init="orthogonal(1)"):
-        for name, size in (("inputs", inputs), ("hidden", hidden), ("classes", classes)):
-            if not isinstance(size, int | np.integer) or size < 1:
-                raise ValueError(f"{name} is {size!r}: expected a positive whole number")
-        rng = mlp.generator(seed, child=0)
-        self.input_weights = mlp.draw_weights(init, (inputs, hidden), rng)
-        self.recurrent_weights = mlp.draw_weights(recurrent_init, (hidden, hidden), rng)
-        self.output_weights = mlp.draw_weights(init, (hidden, classes), rng)
+        checks.positive_integers(inputs=inputs, hidden=hidden, classes=classes)
+        rng = streams.generator(seed, streams.WEIGHTS)
+        self.input_weights = streams.initial_weights(init, (inputs, hidden), rng)
+        self.recurrent_weights = streams.initial_weights(recurrent_init, (hidden, hidden), rng)
+        self.output_weights = streams.initial_weights(init, (hidden, classes), rng)
         self.hidden_bias, self.output_bias = np.zeros(hidden), np.zeros(classes)
 
     @property
@@ -131,10 +130,10 @@ def sequences(inputs, row):
     ValueError if row does not divide the features, or images are no matrix of real numbers.
     """
     if inputs.ndim != 2 or inputs.dtype.kind not in "fiub":
-        raise ValueError(f"inputs are {inputs.dtype} of shape {inputs.shape}: expected a matrix of real numbers")
+        raise UserError(f"inputs are {inputs.dtype} of shape {inputs.shape}: expected a matrix of real numbers")
     features = inputs.shape[1]
     if not isinstance(row, int | np.integer) or row < 1 or features % row:
-        raise ValueError(f"row is {row!r}: expected a whole number that divides the {features} features")
+        raise UserError(f"row is {row!r}: expected a whole number that divides the {features} features")
     return inputs.reshape(len(inputs), features // row, row)
 
 
@@ -227,19 +226,20 @@ def train(network, dataset, steps, learning_rate, batch_size=1, seed=0, clip=1.0
     -----
     A net that diverges goes on with infinities and NaN, as its numbers are: look at `step.loss`.
     """
-    mlp.check_schedule(steps, learning_rate, batch_size)
+    checks.training_schedule(steps, learning_rate, batch_size)
     if clip is not None and not clip > 0:
-        raise ValueError(f"clip is {clip!r}: expected a positive number, or None")
+        raise UserError(f"clip is {clip!r}: expected a positive number, or None")
     _check_data(network, dataset)
     items = sequences(dataset.inputs, len(network.input_weights))
-    return _steps(network, items, dataset.labels, steps, learning_rate, batch_size, mlp.generator(seed, child=1), clip)
+    rng = streams.generator(seed, streams.SAMPLES)
+    return _steps(network, items, dataset.labels, steps, learning_rate, batch_size, rng, clip)
 
 
 def _check_data(network, dataset):
-    mlp.check_data(dataset)
+    checks.labelled_data(dataset)
     classes = len(network.output_bias)
     if dataset.labels.max() >= classes:
-        raise ValueError(f"labels of {dataset.name} run from {dataset.labels.min()} to {dataset.labels.max()}: the "
+        raise UserError(f"labels of {dataset.name} run from {dataset.labels.min()} to {dataset.labels.max()}: the "
                          f"network has {classes} outputs, expected 0 to {classes - 1}")
 
 
@@ -349,7 +349,7 @@ def main():
 
     experiment.check_positive(HIDDEN_UNITS=HIDDEN_UNITS)
     if not CLIP >= 0:
-        raise ValueError(f"CLIP is {CLIP!r}: expected a positive number, or 0 to clip nothing")
+        raise UserError(f"CLIP is {CLIP!r}: expected a positive number, or 0 to clip nothing")
     clip = CLIP or None
     training, test = (datasets.load(DATASET, split, seed=SEED) for split in ("train", "test"))
     few = replace(test, inputs=test.inputs[:500], labels=test.labels[:500])

@@ -105,3 +105,30 @@ def choice(name, value, allowed):
         raise UserError(f"{name} is {value!r}: expected {', '.join(map(str, list(allowed)[:-1]))}"
                         f"{' or ' if len(allowed) > 1 else ''}{list(allowed)[-1]}")
     return value
+
+
+# ---- what is trained --------------------------------------------------------------------------------------
+
+
+def training_schedule(steps, learning_rate, batch_size):
+    """Raise UserError unless steps and batch size are positive integers, and the learning rate is finite and >= 0."""
+    positive_integers(steps=steps, batch_size=batch_size)
+    if not (np.isfinite(learning_rate) and learning_rate >= 0):
+        raise UserError(f"learning_rate is {learning_rate!r}: expected a finite number, not negative")
+
+
+def labelled_data(dataset):
+    """Raise UserError unless inputs are finite real numbers (n, d), n > 0, and labels (n,) integers below `classes`."""
+    name, inputs, labels = dataset.name, dataset.inputs, dataset.labels
+    if inputs.ndim != 2 or inputs.dtype.kind not in "fiub":
+        raise UserError(f"inputs of {name} are {inputs.dtype} of shape {inputs.shape}: expected a matrix of real "
+                        "numbers")
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise UserError(f"labels of {name} are {labels.dtype} of shape {labels.shape}: expected one integer per item")
+    if len(inputs) == 0 or len(labels) != len(inputs):
+        raise UserError(f"{name} has {len(inputs)} items and {len(labels)} labels: expected one label per item")
+    if not (np.isfinite(inputs.min()) and np.isfinite(inputs.max())):
+        raise UserError(f"{name} has inputs from {inputs.min():.6g} to {inputs.max():.6g}: expected finite numbers")
+    if labels.min() < 0 or labels.max() >= dataset.classes:
+        raise UserError(f"labels of {name} run from {labels.min()} to {labels.max()}: expected 0 to "
+                        f"{dataset.classes - 1}")
