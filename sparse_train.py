@@ -25,7 +25,7 @@ import numpy as np
 
 import mlp
 import rnn
-from gradnets import datasets, experiment, plots, recurrent, sparse
+from gradnets import datasets, experiment, plots, sparse
 
 MODEL = "mlp"               # mlp: a perceptron; rnn: a recurrent net that reads images row by row
 DATASET = "glyphs"          # glyphs, noise, mnist, cifar10, cifar100, tree or clusters
@@ -243,10 +243,10 @@ def recurrent_rows(dataset, parts, hidden, rates, runs, steps, schedule, burn_in
         keep, criterion, block = kinds[kind]
         net = rnn.RNN(row, hidden, dataset.classes, seed=seed + run)
         recipe = sparse.Recipe(steps, rate, keep, criterion, schedule, burn_in, prunings, block=block, seed=seed + run)
-        return recurrent.run(recipe, net.weights, net.biases, samples)
+        return sparse.recurrent.run(recipe, net.weights, net.biases, samples)
 
     def score(trained, on):
-        return recurrent.accuracy(recurrent.pack(trained.weights, trained.biases, trained.masks), on)
+        return sparse.recurrent.accuracy(sparse.recurrent.pack(trained.weights, trained.biases, trained.masks), on)
 
     rows, functions = [], {}
     order = np.arange(TIMED)
@@ -255,8 +255,8 @@ def recurrent_rows(dataset, parts, hidden, rates, runs, steps, schedule, burn_in
         scores = {rate: score(trained, validation) for rate, trained in tried.items()}
         rate = max(scores, key=scores.get)
         nets = [tried[rate], *(train_one(kind, rate, run) for run in range(1, runs))]
-        packed = recurrent.pack(nets[0].weights, nets[0].biases, nets[0].masks)
-        functions[kind] = lambda packed=packed: recurrent.train_epoch(packed, samples, order, 0.0)
+        packed = sparse.recurrent.pack(nets[0].weights, nets[0].biases, nets[0].masks)
+        functions[kind] = lambda packed=packed: sparse.recurrent.train_epoch(packed, samples, order, 0.0)
         rows.append({"part": "recurrent", "what": kind, "learning_rate": rate}
                     | experiment.spread(accuracy=[score(net, test) for net in nets],
                                         parameters=[sparse.parameters(net.masks, net.biases) for net in nets]))

@@ -23,7 +23,7 @@ from scipy import sparse as scipy_sparse
 import mlp
 import rnn
 import sparse_train
-from gradnets import datasets, recurrent, sparse
+from gradnets import datasets, sparse
 
 SEEDS = range(5)
 # Samples, parameters, goal, hidden units (relu), learning rate.
@@ -195,11 +195,11 @@ def recurrent_nets(training, test):
         for keep, found in accuracies.items():
             net = rnn.RNN(28, 128, 10, seed=seed)
             plan = sparse.Recipe(60_000, 0.1, keep, "magnitude", "gradual", 5000, 20, block=sparse.WIDTH, seed=seed)
-            trained = recurrent.run(plan, net.weights, net.biases, samples)
-            packed[keep] = recurrent.pack(trained.weights, trained.biases, trained.masks)
-            found.append(recurrent.accuracy(packed[keep], held_out))
+            trained = sparse.recurrent.run(plan, net.weights, net.biases, samples)
+            packed[keep] = sparse.recurrent.pack(trained.weights, trained.biases, trained.masks)
+            found.append(sparse.recurrent.accuracy(packed[keep], held_out))
     order = np.arange(500)
-    seconds = harness.medians({keep: (lambda net=net: recurrent.train_epoch(net, samples, order, 0.0), 1)
+    seconds = harness.medians({keep: (lambda net=net: sparse.recurrent.train_epoch(net, samples, order, 0.0), 1)
                                for keep, net in packed.items()}, 7)
     dense, blocks = (float(np.mean(found)) for found in accuracies.values())
     return [harness.figure("recurrent net, H=128, a quarter in blocks, 60k samples: points of accuracy lost",

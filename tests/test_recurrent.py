@@ -6,7 +6,7 @@ import pytest
 
 import mlp
 import rnn
-from gradnets import datasets, recurrent, sparse
+from gradnets import datasets, sparse
 
 ROW, TIME = 5, 6
 TOLERANCE = {np.float64: {"rtol": 1e-12, "atol": 1e-13}, np.float32: {"rtol": 2e-4, "atol": 2e-5}}
@@ -61,13 +61,13 @@ def compare(found, network, dtype):
 @pytest.mark.parametrize("clip", [None, 0.5])
 def test_all_alive_it_trains_as_numpy_does(layout, dtype, clip):
     data, network = toy(), net()
-    packed = recurrent.pack(network.weights, network.biases, None, layout, dtype)
+    packed = sparse.recurrent.pack(network.weights, network.biases, None, layout, dtype)
     for _ in rnn.train(network, data, 40, 0.1, seed=7, clip=clip):
         pass
     rng = mlp.generator(7, child=1)
     order = [rng.integers(30, size=1)[0] for _ in range(40)]
-    recurrent.train_epoch(packed, sparse.pack_samples(data.inputs, data.labels, dtype), order, 0.1, clip=clip)
-    compare(recurrent.unpack(packed), network, dtype)
+    sparse.recurrent.train_epoch(packed, sparse.pack_samples(data.inputs, data.labels, dtype), order, 0.1, clip=clip)
+    compare(sparse.recurrent.unpack(packed), network, dtype)
 
 
 @pytest.mark.parametrize("layout", [*sparse.LAYOUTS, ("blocks", "sparse", "dense"), ("sparse", "blocks", "blocks")])
@@ -77,26 +77,26 @@ def test_masked_it_trains_as_numpy_does_with_masks(layout, dtype, hidden, classe
     data, network = toy(classes), net(hidden, classes)
     masks = some(network)
     order, rates = np.random.default_rng(3).integers(30, size=50), 0.2 + (0.05 - 0.2) * np.arange(50) / 50
-    packed = recurrent.pack(network.weights, network.biases, masks, layout, dtype)
+    packed = sparse.recurrent.pack(network.weights, network.biases, masks, layout, dtype)
     samples = sparse.pack_samples(data.inputs, data.labels, dtype)
-    right = recurrent.train_epoch(packed, samples, order, 0.2, 0.05, clip=1.0)
+    right = sparse.recurrent.train_epoch(packed, samples, order, 0.2, 0.05, clip=1.0)
     assert right == in_numpy(network, data, order, masks, rates, 1.0)
-    found = recurrent.unpack(packed)
+    found = sparse.recurrent.unpack(packed)
     compare(found, network, dtype)
     for weights, mask in zip(found[0], masks, strict=True):
         np.testing.assert_array_equal(weights != 0, mask)  # the dead stay dead, and only they
-    assert recurrent.accuracy(packed, samples) == pytest.approx(rnn.accuracy(network, data))
+    assert sparse.recurrent.accuracy(packed, samples) == pytest.approx(rnn.accuracy(network, data))
 
 
 def test_a_step_that_is_not_clipped_is_the_plain_gradient():
     data, network = toy(), net()
-    plain, wide, tight = (recurrent.pack(network.weights, network.biases, dtype=np.float64) for _ in range(3))
+    plain, wide, tight = (sparse.recurrent.pack(network.weights, network.biases, dtype=np.float64) for _ in range(3))
     samples = sparse.pack_samples(data.inputs, data.labels, np.float64)
     for packed, clip in ((plain, None), (wide, 1e6), (tight, 1e-3)):
-        recurrent.train_epoch(packed, samples, [4], 1.0, clip=clip)
-    compare(recurrent.unpack(wide), SimpleNamespace(weights=recurrent.unpack(plain)[0],
-                                                    biases=recurrent.unpack(plain)[1]), np.float64)
-    moved = [after - before for found, start in zip(recurrent.unpack(tight), (network.weights, network.biases),
+        sparse.recurrent.train_epoch(packed, samples, [4], 1.0, clip=clip)
+    compare(sparse.recurrent.unpack(wide), SimpleNamespace(weights=sparse.recurrent.unpack(plain)[0],
+                                                    biases=sparse.recurrent.unpack(plain)[1]), np.float64)
+    moved = [after - before for found, start in zip(sparse.recurrent.unpack(tight), (network.weights, network.biases),
                                                     strict=True) for after, before in zip(found, start, strict=True)]
     assert np.sqrt(sum((m * m).sum() for m in moved)) == pytest.approx(1e-3, rel=1e-9)
 
@@ -105,7 +105,7 @@ def test_a_step_that_is_not_clipped_is_the_plain_gradient():
 def test_what_is_packed_is_unpacked(layout):
     network = net()
     masks = some(network)
-    weights, biases = recurrent.unpack(recurrent.pack(network.weights, network.biases, masks, layout, np.float64))
+    weights, biases = sparse.recurrent.unpack(sparse.recurrent.pack(network.weights, network.biases, masks, layout, np.float64))
     for ours, theirs, mask in zip(weights, network.weights, masks, strict=True):
         np.testing.assert_array_equal(ours, theirs * mask)
     for ours, theirs in zip(biases, network.biases, strict=True):
@@ -117,13 +117,13 @@ def test_what_is_packed_is_unpacked(layout):
 def test_auto_packs_recurrent_weights_by_what_is_left(keep, block, kind):
     network = net(hidden=64)
     masks = some(network, keep, block)
-    assert recurrent.pack(network.weights, network.biases, masks).layers[1].kind == kind
+    assert sparse.recurrent.pack(network.weights, network.biases, masks).layers[1].kind == kind
 
 
 def test_vectors_begin_at_cache_lines():
     network = net(hidden=64)
     for layout in sparse.LAYOUTS:
-        for layer in recurrent.pack(network.weights, network.biases, some(network), layout).layers:
+        for layer in sparse.recurrent.pack(network.weights, network.biases, some(network), layout).layers:
             assert layer.values.ctypes.data % 64 == 0
 
 
@@ -132,20 +132,20 @@ def test_glyphs_are_learnt_with_a_quarter_of_the_blocks():
     network = rnn.RNN(28, 64, 10, seed=0)
     samples = sparse.pack_samples(data.inputs, data.labels)
     recipe = sparse.Recipe(8000, 0.1, 0.25, block=16)
-    trained = recurrent.run(recipe, network.weights, network.biases, samples)
-    packed = recurrent.pack(trained.weights, trained.biases, trained.masks)
-    assert recurrent.accuracy(packed, samples) > 0.9
+    trained = sparse.recurrent.run(recipe, network.weights, network.biases, samples)
+    packed = sparse.recurrent.pack(trained.weights, trained.biases, trained.masks)
+    assert sparse.recurrent.accuracy(packed, samples) > 0.9
     assert packed.layers[1].kind == sparse.BLOCKS
 
 
 @pytest.mark.parametrize("block", [1, 16])
-@pytest.mark.parametrize("criterion", recurrent.CRITERIA)
+@pytest.mark.parametrize("criterion", sparse.recurrent.CRITERIA)
 def test_a_run_keeps_the_share_it_was_told_to(block, criterion):
     data, network = toy(), net(hidden=32)
     start = [w.copy() for w in network.weights]
     samples = sparse.pack_samples(data.inputs, data.labels)
     recipe = sparse.Recipe(200, 0.05, 0.25, criterion, burn_in=20, prunings=4, block=block)
-    one, again = (recurrent.run(recipe, network.weights, network.biases, samples) for _ in range(2))
+    one, again = (sparse.recurrent.run(recipe, network.weights, network.biases, samples) for _ in range(2))
     assert [np.count_nonzero(mask) for mask in one.masks] == [5 * 32, 32 * 32 / 4, 32 * 3]
     for a, b, mask, before, unchanged in zip(one.weights, again.weights, one.masks, start, network.weights,
                                              strict=True):
@@ -161,7 +161,7 @@ def test_magnitude_keeps_the_largest_recurrent_weights_and_all_others():
     data, network = toy(), net()
     samples = sparse.pack_samples(data.inputs, data.labels, np.float64)
     recipe = sparse.Recipe(10, 0.0, 0.1, schedule="one-shot", burn_in=5)
-    trained = recurrent.run(recipe, network.weights, network.biases, samples)
+    trained = sparse.recurrent.run(recipe, network.weights, network.biases, samples)
     before = network.weights[1]
     threshold = np.sort(np.abs(before).ravel())[-(before.size // 10)]
     np.testing.assert_array_equal(trained.weights[1], np.where(np.abs(before) >= threshold, before, 0))
@@ -172,7 +172,7 @@ def test_magnitude_keeps_the_largest_recurrent_weights_and_all_others():
 def test_a_run_that_prunes_nothing_is_one_epoch_with_a_falling_rate():
     data, network = toy(), net()
     samples = sparse.pack_samples(data.inputs, data.labels, np.float64)
-    falling = recurrent.run(sparse.Recipe(60, 0.2, seed=4), network.weights, network.biases, samples)
+    falling = sparse.recurrent.run(sparse.Recipe(60, 0.2, seed=4), network.weights, network.biases, samples)
     order = np.random.default_rng(np.random.SeedSequence(4, spawn_key=(5,)).spawn(1)[0]).integers(30, size=60)
     in_numpy(network, data, order, [np.ones(w.shape) for w in network.weights], 0.2 - 0.2 * np.arange(60) / 60, 1.0)
     compare((falling.weights, falling.biases), network, np.float64)
@@ -180,7 +180,7 @@ def test_a_run_that_prunes_nothing_is_one_epoch_with_a_falling_rate():
 
 def arguments():
     network, data = net(), toy()
-    return recurrent.pack(network.weights, network.biases), sparse.pack_samples(data.inputs, data.labels)
+    return sparse.recurrent.pack(network.weights, network.biases), sparse.pack_samples(data.inputs, data.labels)
 
 
 @pytest.mark.parametrize(("change", "words"), [
@@ -196,14 +196,14 @@ def arguments():
 def test_an_epoch_refuses_what_does_not_fit(change, words):
     packed, samples = arguments()
     with pytest.raises(ValueError, match=words):
-        recurrent.train_epoch(**{"net": packed, "samples": samples, "order": [0, 1], "learning_rate": 0.1} | change)
+        sparse.recurrent.train_epoch(**{"net": packed, "samples": samples, "order": [0, 1], "learning_rate": 0.1} | change)
 
 
 def test_the_largest_of_outputs_below_zero_is_recognised():
     data, network = toy(), net()
     network.output_bias -= 100.0
-    packed = recurrent.pack(network.weights, network.biases)
-    found = recurrent.accuracy(packed, sparse.pack_samples(data.inputs, data.labels))
+    packed = sparse.recurrent.pack(network.weights, network.biases)
+    found = sparse.recurrent.accuracy(packed, sparse.pack_samples(data.inputs, data.labels))
     assert found == pytest.approx(rnn.accuracy(network, data))
     assert found > 0
 
@@ -211,23 +211,23 @@ def test_the_largest_of_outputs_below_zero_is_recognised():
 def test_accuracy_refuses_what_does_not_fit():
     packed, samples = arguments()
     with pytest.raises(ValueError, match="labels run to"):
-        recurrent.accuracy(packed, samples._replace(labels=samples.labels + 5))
+        sparse.recurrent.accuracy(packed, samples._replace(labels=samples.labels + 5))
     with pytest.raises(ValueError, match="there are 0 samples"):
-        recurrent.accuracy(packed, sparse.pack_samples(np.zeros((0, 30)), np.zeros(0, int)))
+        sparse.recurrent.accuracy(packed, sparse.pack_samples(np.zeros((0, 30)), np.zeros(0, int)))
 
 
 def test_a_net_has_three_layers_that_fit():
     network = net()
     with pytest.raises(ValueError, match="expected input, square recurrent and output weights"):
-        recurrent.pack(network.weights[:2], network.biases)
+        sparse.recurrent.pack(network.weights[:2], network.biases)
     with pytest.raises(ValueError, match="expected input, square recurrent and output weights"):
-        recurrent.pack([network.weights[0], network.weights[2], network.weights[2]], network.biases)
+        sparse.recurrent.pack([network.weights[0], network.weights[2], network.weights[2]], network.biases)
     with pytest.raises(ValueError, match="unknown layout"):
-        recurrent.pack(network.weights, network.biases, layout="diagonal")
+        sparse.recurrent.pack(network.weights, network.biases, layout="diagonal")
 
 
 @pytest.mark.parametrize("change", [{"criterion": "snip"}, {"batch_size": 2}])
 def test_runs_refuse_recipes_that_are_not_for_recurrent_nets(change):
     network = net()
     with pytest.raises(ValueError, match="a recurrent net is pruned by magnitude or random"):
-        recurrent.run(sparse.Recipe(10, 0.1, **change), network.weights, network.biases, arguments()[1])
+        sparse.recurrent.run(sparse.Recipe(10, 0.1, **change), network.weights, network.biases, arguments()[1])

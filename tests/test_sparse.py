@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gradnets import sparse
+from gradnets.sparse import training
 
 LAYOUTS = ("dense", "sparse", "blocks", "mixed", "auto")
 DTYPES = (np.float32, np.float64)
@@ -295,7 +296,7 @@ def test_tanh_equals_numpys(dtype):
     x = np.concatenate([np.linspace(-50, 50, 20001), np.geomspace(1e-12, 1e30, 500), -np.geomspace(1e-12, 1e30, 500),
                         [0.0, -0.0]]).astype(dtype)
     got = x.copy()
-    sparse._activate(got, len(got), dtype(1), sparse.EXP[np.dtype(dtype)])
+    training._activate(got, len(got), dtype(1), training.EXP[np.dtype(dtype)])
     np.testing.assert_allclose(got, np.tanh(x.astype(float)), rtol=0, atol=4 * np.finfo(dtype).eps)
     assert np.abs(got).max() <= 1
 
@@ -305,7 +306,7 @@ def test_activation_touches_as_many_as_it_is_told_and_keeps_slopes(dtype):
     x = np.array([-2, -0.5, 0, 0.5, 3, -7], dtype)
     for slope, expected in ((0.0, [0, 0, 0, 0.5, 3, -7]), (0.25, [-0.5, -0.125, 0, 0.5, 3, -7])):
         got = x.copy()
-        sparse._activate(got, 5, dtype(slope), sparse.EXP[np.dtype(dtype)])
+        training._activate(got, 5, dtype(slope), training.EXP[np.dtype(dtype)])
         np.testing.assert_array_equal(got, np.array(expected, dtype))
 
 
@@ -314,7 +315,7 @@ def test_softmax_takes_numpys_exponentials(dtype):
     """The last of the probabilities is its label's; the ratio of the others to the first is their exponential."""
     out = np.append(np.linspace(0, -80, 4001), -80).astype(dtype)
     delta, scalars = np.zeros_like(out), np.array([1, 0, 1], dtype)
-    right = sparse._output_delta(out, delta, len(out), len(out) - 1, scalars, True, sparse.EXP[np.dtype(dtype)])
+    right = training._output_delta(out, delta, len(out), len(out) - 1, scalars, True, training.EXP[np.dtype(dtype)])
     assert not right
     np.testing.assert_allclose(delta[:-1] / delta[0], np.exp(out[:-1].astype(float)), rtol=16 * np.finfo(dtype).eps)
     np.testing.assert_allclose(delta[0], 1 / np.exp(out.astype(float)).sum(), rtol=1e-5)
@@ -323,7 +324,7 @@ def test_softmax_takes_numpys_exponentials(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_softmax_of_far_logits_is_their_winner(dtype):
     out, delta = np.array([-1e30, 3e4, 0, 2.9e4], dtype), np.zeros(4, dtype)
-    assert sparse._output_delta(out, delta, 4, 1, np.array([1, 0, 1], dtype), True, sparse.EXP[np.dtype(dtype)])
+    assert training._output_delta(out, delta, 4, 1, np.array([1, 0, 1], dtype), True, training.EXP[np.dtype(dtype)])
     np.testing.assert_allclose(delta, 0, atol=1e-30)
 
 
@@ -730,7 +731,7 @@ def test_a_run_that_keeps_all_is_one_epoch(batch_size, decay):
         asked.append(order)
         return train(net, samples, order, *rest)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sparse, "train_epoch", watch)
+        patch.setattr(training, "train_epoch", watch)
         found = sparse.run(recipe(batch_size=batch_size, decay=decay), weights, biases, samples)
     order = np.concatenate(asked)
     assert len(order) == STEPS
@@ -801,7 +802,7 @@ def watched(patch, events, criterion="magnitude", **settings):
         events.append((seen[0], "regrow", share, before, rest, new))
         return new
     for name, function in (("train_epoch", train), ("prune", prune), ("regrow", regrow)):
-        patch.setattr(sparse, name, function)
+        patch.setattr(training, name, function)
     weights, biases, samples = problem()
     return weights, biases, sparse.run(recipe(criterion=criterion, **settings), weights, biases, samples), samples
 
@@ -934,14 +935,14 @@ def test_a_run_that_diverges_at_its_end_does_not_return_nan():
 
 def interrupt(patch, name, k):
     """Let sparse.<name> raise KeyboardInterrupt at its k-th call."""
-    calls, function = [0], getattr(sparse, name)
+    calls, function = [0], getattr(training, name)
 
     def broken(*given, **more):
         calls[0] += 1
         if calls[0] == k:
             raise KeyboardInterrupt
         return function(*given, **more)
-    patch.setattr(sparse, name, broken)
+    patch.setattr(training, name, broken)
 
 
 @pytest.mark.parametrize("settings", [
@@ -1054,13 +1055,13 @@ def test_any_flipped_bit_is_found_or_does_no_harm(tmp_path):
     """One bit in each of many places: an error that names the file, or the state as it was saved."""
     weights, biases, masks, *_ = toy((4, 3, 3))
     path = tmp_path / "run.npz"
-    sparse._save(path, "this run", 60, weights, biases, masks)
+    training._save(path, "this run", 60, weights, biases, masks)
     good = path.read_bytes()
     errors = []
     for place, bit in sorted({(k, bit) for k in range(len(good)) for bit in (0, k % 8)}):
         path.write_bytes(good[:place] + bytes([good[place] ^ 1 << bit]) + good[place + 1:])
         try:
-            done, *state = sparse._load(path, "this run", biases)
+            done, *state = training._load(path, "this run", biases)
         except ValueError as error:
             errors.append(str(error))
             continue

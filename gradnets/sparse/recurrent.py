@@ -17,8 +17,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
-from gradnets import sparse
-from gradnets.sparse import DENSE, SPARSE, WIDTH, _add_16, _dot_16
+from gradnets.sparse import training as sparse
+from gradnets.sparse.training import DENSE, SPARSE, WIDTH, _add_16, _dot_16
 
 CRITERIA = ("magnitude", "random")
 # Nanoseconds a recurrent weight and time step that a layout takes, measured at 128 hidden units.

@@ -25,7 +25,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
-from gradnets import experiment, graphs
+from gradnets import checks, files
+from gradnets.errors import NoResult
 
 WIDTH = 16                                # weights in a block, neighbours along a row
 DENSE, SPARSE, BLOCKS = range(3)
@@ -36,6 +37,10 @@ CRITERIA = ("magnitude", "moved", "snip", "random", "set", "rigl")
 SCHEDULES = ("one-shot", "halvings", "gradual")
 REGROWN = 0.3                             # share of the kept weights that SET and RigL replace each time, at first
 SCORED = 1000                             # samples whose gradient SNIP and RigL look at
+
+
+class Diverged(NoResult):
+    """Weights that training has driven to NaN or infinity."""
 
 
 class Layer(NamedTuple):
@@ -193,7 +198,7 @@ def cost(mask, layout, transposed=False):
 
     ValueError for what is no matrix of bools.
     """
-    mask = graphs.as_links(mask)
+    mask = checks.bool_matrix("mask", mask)
     if layout == "dense":
         return COSTS["dense" if mask.all() else "masked"] * mask.size
     if layout == "sparse":
@@ -256,7 +261,7 @@ def _check_net(weights, biases, masks, layouts, dtype=np.float64):
                              "layer before")
         wrong = sum(np.count_nonzero(~(np.abs(array) <= largest)) for array in (w, bias) if array is not None)
         if wrong:
-            raise graphs.DegenerateMatrix(f"layer {index + 1} has {wrong} weights that are NaN or infinite: lower the "
+            raise Diverged(f"layer {index + 1} has {wrong} weights that are NaN or infinite: lower the "
                                           "learning rate")
         if not mask.any():
             raise ValueError(f"layer {index + 1} of shape {w.shape} has no live weight left: keep more")
@@ -780,7 +785,7 @@ def _save(path, identity, done, weights, biases, masks):
     for index, (w, bias, mask) in enumerate(zip(weights, biases, masks, strict=True)):
         arrays |= {f"weights_{index}": w, f"mask_{index}": mask}
         arrays |= {} if bias is None else {f"bias_{index}": bias}
-    with experiment.atomic(path) as temporary, open(temporary, "wb") as file:  # a name would be given an ending
+    with files.atomic(path) as temporary, open(temporary, "wb") as file:  # a name would be given an ending
         np.savez(file, **arrays)
 
 
