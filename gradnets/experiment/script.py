@@ -1,0 +1,87 @@
+"""Run a script from the shell."""
+import sys
+import time
+from pathlib import Path
+
+from gradnets import files
+from gradnets.errors import UserError, one_line
+from gradnets.experiment import flags
+from gradnets.experiment.settings import path_of, settings
+
+
+def run(main, argv=None):
+    """Run a script's `main` with the settings of the command line, then print and save its Result.
+
+    With --sweep or --seeds `main` runs many times, and the results are <script>_sweep.png and <script>_sweep.json.
+
+    Parameters
+    ----------
+    main : function of frozen settings that returns a Result
+    argv : list of str, optional
+        The words of the command line; those of the process unless given.
+
+    Returns
+    -------
+    int
+        0. A user's mistake (UserError, OSError, MemoryError) ends the process with one line on standard error and exit
+        status 2, and Ctrl-C with exit status 130. Any other exception is a fault of the code and passes through.
+
+    Notes
+    -----
+    BLAS is held to one thread: small nets run faster so, and the same seed gives the same rows whatever the number of
+    cores.
+    """
+    path = path_of(main)
+    parser = flags.parser(path, sys.modules[main.__module__].__doc__)
+    options = vars(parser.parse_args(argv))
+    out, traceback = Path(options.pop("out")), options.pop("traceback")
+    many = {name: options.pop(name) for name in flags.MANY if name in options}
+    many = {name: value for name, value in many.items() if value is not None}
+    if many and not many.keys() & {"sweep", "seeds"}:
+        parser.error(f"--{min(many)} without --sweep or --seeds: it is for many runs")
+    chosen = settings(main, **{name.lower(): value for name, value in options.items()})
+    try:
+        files.make_writable_folder(out)
+        _run(main, path.stem, chosen, many, out)
+    except (UserError, OSError, MemoryError) as error:
+        if traceback:
+            raise
+        print(f"{path.stem}: {one_line(error)}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        kept = f", finished runs are in {many['store']}" if many.get("store") else ""
+        print(f"{path.stem}: interrupted, nothing written{kept}", file=sys.stderr)
+        raise SystemExit(130) from None
+    return 0
+
+
+def _run(main, script, chosen, many, out):
+    from dataclasses import asdict
+
+    from threadpoolctl import threadpool_limits
+
+    from gradnets.experiment import records, tables
+
+    stem, facts, start = script, {}, time.perf_counter()
+    with threadpool_limits(limits=1):
+        if many:
+            from gradnets.experiment import sweep
+            result, facts = sweep.run(script, asdict(chosen), **many)
+            stem = f"{script}_sweep"
+        else:
+            result = main(chosen)
+    table = tables.table(result.rows, result.names, result.columns)
+    if result.figure is None:
+        print(table)
+        return
+    record = records.record(script, asdict(chosen), result, time.perf_counter() - start) | facts
+    paths = records.save(out, stem, result, record)
+    print(table)
+    if record["finding"]:
+        print(f"\n{record['finding']}.")
+    lost = facts.get("without_result", ())
+    if lost:
+        count = "1 run has" if len(lost) == 1 else f"{len(lost)} runs have"
+        print(f"\n{count} no result, such as {tables.cell(lost[0]['value'])}, seed {lost[0]['seed']}: "
+              f"{lost[0]['ended']}.")
+    print(f"\n{record['seconds']:.1f} s; wrote {', '.join(map(str, paths))}")
