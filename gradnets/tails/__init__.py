@@ -1,0 +1,9 @@
+"""Heavy tails: power-law fits, comparison with other laws, a bootstrap test, and a description of any sample."""
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
+    "bootstrap": ["bootstrap_p"],
+    "description": ["describe", "over_runs"],
+    "laws": ["LAWS", "best", "compare", "survival", "verdict"],
+    "power_law": ["CANDIDATES", "EXHAUSTIVE", "FEWEST", "NoTail", "Stability", "TailFit", "fit", "stability"],
+})

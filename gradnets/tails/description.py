@@ -1,0 +1,75 @@
+"""Describe the tail of a sample in one row, and sum up the rows of several runs."""
+from collections import Counter
+
+import numpy as np
+
+from gradnets import summaries
+from gradnets.tails import bootstrap, laws, power_law
+
+
+def describe(values, replicates=200, seed=0):
+    """Describe the tail and the body of a set of magnitudes.
+
+    Parameters
+    ----------
+    values : real array, any shape, not negative
+    replicates : int, positive
+        Number of bootstrap replicates.
+    seed : int, not negative, or numpy.random.Generator
+
+    Returns
+    -------
+    row : dict
+        `n` and `zeros`, the number of all values and of zeros; `skew` and excess `kurtosis` of the positive values.
+        Of the tail of `fit`: `xmin`; `tail`, its share of the positive values; `alpha`; `alpha_error`; the ratio of
+        `compare` under the name of each alternative; `p` of `bootstrap_p`; `verdict` in words; and
+        `power_law_ruled_out`, by p below 0.1 or by a decided ratio. Of the largest 90 % of the positive values, where
+        the body counts as well: `top_90_percent`, the verdict on them; and `beta`, the exponent of their stretched
+        exponential (an exponential law has 1, heavier tails less, magnitudes of a normal law 1.4). Values without a
+        tail have `n`, `zeros` and a verdict that says why.
+    law : (float, str, dict) or None
+        xmin, name and parameters of the best law of the tail, as `survival` takes them.
+    """
+    values = np.asarray(values)
+    row = {"n": values.size, "zeros": values.size - np.count_nonzero(values)}
+    try:
+        positive, zeros = power_law.positive_values(values)
+        fit = power_law.fit_sorted(positive, np.log(positive), zeros)
+        tail_rows = laws.compare_sorted(positive, fit.xmin)
+        body_rows = laws.compare_sorted(positive, np.quantile(positive, 0.1))
+    except power_law.NoTail as error:
+        return row | {"verdict": f"no tail: {error}"}, None
+    p = bootstrap.p_of_fit(np.log(positive), fit, replicates, seed)
+    del positive
+    skew, kurtosis = summaries.moments(values[values > 0].astype(np.float64, copy=False))
+    row |= {"skew": skew, "kurtosis": kurtosis, "xmin": fit.xmin, "tail": fit.n_tail / (fit.n - fit.zeros),
+            "alpha": fit.alpha, "alpha_error": fit.sigma,
+            **{tail_row["alternative"]: tail_row["ratio"] for tail_row in tail_rows}, "p": p}
+    row["verdict"] = laws.verdict(tail_rows)
+    if row["verdict"] == "power law" and row["p"] < 0.1:  # the best of these laws, and still the bootstrap rules it out
+        row["verdict"] = "none of these laws"
+    row["power_law_ruled_out"] = row["p"] < 0.1 or row["verdict"].endswith("not a power law")
+    row["top_90_percent"] = laws.verdict(body_rows)
+    row["beta"] = next(body_row["parameters"]["beta"] for body_row in body_rows
+                       if body_row["alternative"] == "stretched_exponential")
+    best = laws.best(tail_rows) or {"alternative": "power_law", "parameters": {"alpha": fit.alpha}}
+    return row, (fit.xmin, best["alternative"], best["parameters"])
+
+
+def over_runs(rows):
+    """Sum up rows of `describe` in one row.
+
+    Numbers become medians with their middle 90 %, words the commonest words with their count, and bools the number of
+    rows in which they are true. `runs` is the number of rows.
+    """
+    summary = {"runs": len(rows)}
+    for key in dict.fromkeys(key for row in rows for key in row):
+        values = [row[key] for row in rows if key in row]
+        if isinstance(values[0], str):
+            words, count = Counter(values).most_common(1)[0]
+            summary[key] = f"{words}: {count} of {len(rows)}"
+        elif isinstance(values[0], bool):
+            summary[key] = sum(values)
+        else:
+            summary |= summaries.median_intervals(**{key: values})
+    return summary

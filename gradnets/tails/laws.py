@@ -1,0 +1,256 @@
+"""Compare a power law with other laws that are fitted to the same tail.
+
+The laws, the likelihood ratios and their p are those of the library powerlaw. Its optimizers pass over all values at
+each step and take a minute for half a million values; here the laws are fitted from a few sums of the values, with no
+limit on the exponent.
+"""
+import numpy as np
+from scipy import optimize, special
+
+from gradnets import checks
+from gradnets.errors import UserError
+from gradnets.tails import _kernels
+from gradnets.tails.power_law import FEWEST, NoTail, positive_values
+
+
+def compare(values, xmin):
+    """Compare a power law with the other laws, all fitted to the values from xmin on.
+
+    Parameters
+    ----------
+    values : real array, any shape, not negative
+    xmin : float, positive
+        Usually the xmin of `fit`.
+
+    Returns
+    -------
+    list of dict
+        One row for each alternative: `alternative`; `ratio`, the normalized log-likelihood ratio, negative where the
+        alternative fits better; `p`, the probability of a ratio so far from 0 if both laws fit equally well (Vuong
+        1989; for the truncated power law, which contains the plain one, by the chi-squared law of nested models);
+        `aic`, Akaike's criterion minus the criterion of the power law, negative where the alternative is the better
+        description; `parameters` of the alternative, named as in powerlaw, for values in units of xmin.
+
+    Raises
+    ------
+    NoTail
+        As `fit` does, for the values from xmin on.
+
+    Notes
+    -----
+    At most six float64 arrays of the tail's size exist at a time.
+    """
+    return compare_sorted(positive_values(values)[0], xmin)
+
+
+def compare_sorted(positive, xmin):
+    """Return `compare` of sorted positive values, float64."""
+    if not xmin > 0:
+        raise NoTail(f"xmin is {xmin:.6g}: expected a positive number")
+    tail = positive[np.searchsorted(positive, xmin):]
+    distinct = _kernels.count_distinct(tail, FEWEST)
+    if distinct < FEWEST:
+        raise NoTail(f"{distinct} distinct values from xmin = {xmin:.6g} on: expected at least {FEWEST}; choose a "
+                     "positive, smaller xmin")
+    tail = tail / xmin  # likelihood ratios do not depend on the unit, and tiny gradients would underflow
+    logs = np.log(tail)
+    steepness = 1 / logs.mean()  # alpha - 1
+    power_law = np.log(steepness) - (1 + steepness) * logs
+    rows = []
+    for name, fit_law in LAWS.items():
+        parameters, likelihoods = fit_law(tail, logs)
+        ratio, p = vuong(power_law, likelihoods, nested=name == "truncated_power_law")
+        likelihoods -= power_law
+        aic = 2 * (len(parameters) - 1) - 2 * likelihoods.sum()
+        rows.append({"alternative": name, "ratio": float(ratio), "p": float(p), "aic": float(aic),
+                     "parameters": parameters})
+    return rows
+
+
+def vuong(power_law, alternative, nested):
+    """Return the normalized log-likelihood ratio and its p, as powerlaw.loglikelihood_ratio does.
+
+    Both arguments are log-likelihoods of the values, float64 (n,); infinite entries of `alternative` are overwritten.
+    """
+    alternative[alternative == -np.inf] = LOG_OF_ZERO
+    n = float(len(power_law))
+    ratio, squares = map(np.float64, _kernels.ratio_sums(power_law, alternative, power_law.mean() - alternative.mean()))
+    variance = squares / n
+    p = 1 - special.chdtr(1, abs(2 * ratio)) if nested else special.erfc(abs(ratio) / np.sqrt(2 * n * variance))
+    return ratio / np.sqrt(n * variance), p
+
+
+def best(rows):
+    """Return the row of `compare` whose law has the smallest Akaike criterion, or None if the power law has it."""
+    row = min(rows, key=lambda row: row["aic"])
+    return row if row["aic"] < 0 else None
+
+
+def verdict(rows, level=0.05):
+    """Say in words what a comparison found.
+
+    Parameters
+    ----------
+    rows : list of dict
+        As `compare` returns them.
+    level : float
+        A ratio is decided if its p lies below this level.
+
+    Returns
+    -------
+    str
+        The best law by Akaike's criterion if its ratio against the power law is decided; otherwise that the data do
+        not decide between this law and a power law, or that the power law is the best.
+    """
+    first = best(rows)
+    if first is None:
+        return "power law"
+    name = first["alternative"].replace("_", " ")
+    if first["p"] < level:
+        return f"{name}, not a power law"
+    return f"power law or {name}, undecided"
+
+
+def survival(law, parameters, x):
+    """Return the probability that a value of a law, cut off below xmin = 1, is at least x.
+
+    Parameters
+    ----------
+    law : str
+        "power_law" or one of the alternatives of `compare`.
+    parameters : dict
+        The `parameters` of the alternative; {"alpha": ...} for the power law.
+    x : float array, each at least 1
+        In units of xmin.
+
+    Returns
+    -------
+    float64 array of the shape of x
+
+    Raises
+    ------
+    UserError
+        For an unknown law, and for x that is not finite or below 1.
+    """
+    x = checks.real_array("x", x).astype(float)
+    if x.min() < 1 - 1e-9:  # a value divided by its own xmin may be a rounding below 1
+        raise UserError(f"the smallest x is {x.min():.6g}: expected values of the tail, at least 1 in units of xmin")
+    checks.choice("law", law, ("power_law", *LAWS))
+    if law == "power_law":
+        return x ** (1 - parameters["alpha"])
+    if law == "exponential":
+        return np.exp(-parameters["Lambda"] * (x - 1))
+    if law == "lognormal":
+        mu, sigma = parameters["mu"], parameters["sigma"]
+        return np.exp(special.log_ndtr((mu - np.log(x)) / sigma) - special.log_ndtr(mu / sigma))
+    if law == "stretched_exponential":
+        rate, beta = parameters["Lambda"], parameters["beta"]
+        return np.exp(-rate**beta * np.expm1(beta * np.log(x)))
+    alpha, rate = parameters["alpha"], parameters["Lambda"]
+    logs = [log_exponential_integral(alpha, rate * value) for value in x.ravel()]
+    # In one exponential, since x ** (1 - alpha) alone overflows for a steep tail.
+    return np.exp((1 - alpha) * np.log(x) + np.reshape(logs, x.shape) - log_exponential_integral(alpha, rate))
+
+
+# ---- maximum likelihood above xmin = 1: the parameters of each law, and the log-likelihood of each value ----
+#      Arrays are reused where possible: for tens of millions of values a new array costs more than the arithmetic.
+
+def _exponential(x, logs):
+    rate = 1 / (x.mean() - 1)
+    likelihoods = x - 1
+    likelihoods *= -rate
+    likelihoods += np.log(rate)
+    return {"Lambda": float(rate)}, likelihoods
+
+
+def _lognormal(x, logs):
+    """Fit a lognormal law, cut off below 1, from the mean and the mean square of the logarithms."""
+    likelihoods = logs**2
+    mean, mean_square = logs.mean(), likelihoods.mean()
+
+    def loss(parameters):
+        mu, sigma = parameters[0], np.exp(parameters[1])
+        return np.log(sigma) + (mean_square - 2 * mu * mean + mu**2) / (2 * sigma**2) + special.log_ndtr(mu / sigma)
+
+    mu, log_sigma = _minimum(loss, (mean, np.log(logs.std())))
+    sigma = float(np.exp(log_sigma))
+    cut = special.log_ndtr(mu / sigma) + log_sigma + 0.5 * np.log(2 * np.pi)
+    np.subtract(logs, mu, out=likelihoods)
+    likelihoods *= likelihoods
+    likelihoods /= -2 * sigma**2
+    likelihoods -= logs
+    likelihoods -= cut
+    return {"mu": mu, "sigma": sigma}, likelihoods
+
+
+def _stretched_exponential(x, logs):
+    """Fit p(x) ~ x^(β - 1) exp(-(Λ x)^β). At a given β the best Λ^β is 1 / mean(x^β - 1), so only β is searched."""
+    mean, powers = logs.mean(), np.empty_like(logs)
+
+    def loss(log_beta):
+        beta = np.exp(log_beta)
+        np.expm1(np.multiply(beta, logs, out=powers), out=powers)
+        return -log_beta + np.log(powers.mean()) - (beta - 1) * mean
+
+    beta = float(np.exp(optimize.minimize_scalar(loss, bounds=np.log((0.02, 20.0)), method="bounded").x))
+    np.expm1(np.multiply(beta, logs, out=powers), out=powers)
+    scale = 1 / powers.mean()  # Λ^β
+    powers *= scale
+    likelihoods = (beta - 1) * logs
+    likelihoods += np.log(beta * scale)
+    likelihoods -= powers
+    return {"Lambda": float(scale ** (1 / beta)), "beta": beta}, likelihoods
+
+
+def _truncated_power_law(x, logs):
+    """Fit p(x) ~ x^-α exp(-Λ x), whose integral from 1 on is the exponential integral E_α(Λ)."""
+    log_mean, mean = logs.mean(), x.mean()
+
+    def loss(parameters):
+        alpha, rate = parameters[0], np.exp(parameters[1])
+        return alpha * log_mean + rate * mean + log_exponential_integral(alpha, rate)
+
+    starts = [(1 + 1 / log_mean, np.log(1e-3 / mean)), (1 + 1 / log_mean, np.log(1 / mean)), (0.0, -np.log(mean - 1))]
+    alpha, log_rate = min((_minimum(loss, start) for start in starts), key=loss)
+    rate = float(np.exp(log_rate))
+    return {"alpha": alpha, "Lambda": rate}, -alpha * logs - rate * x - log_exponential_integral(alpha, rate)
+
+
+def log_exponential_integral(order, x):
+    """Return log E_order(x), for x > 0 and any real order.
+
+    With t = e^u, E = ∫ t^-order exp(-x t) dt from 1 on is exp(-x) ∫ exp(f(u)) du from 0 on. f is concave: one peak,
+    and a bound on each side beyond which nothing counts. Between the bounds Gauss's rule is exact to rounding, also
+    where the usual series lose all their digits to cancellation.
+    """
+    def f(u):
+        return (1 - order) * u - x * np.expm1(u)
+
+    def bound(direction, limit):
+        """Return where f has fallen by 50 from its peak, or the limit."""
+        inside, step = 0.0, 1e-9
+        while f(peak + direction * step) > f(peak) - 50 and step < limit:
+            inside, step = step, 2 * step
+        outside = min(step, limit)
+        for _ in range(20):  # halve the bracket: a rough bound is enough
+            middle = (inside + outside) / 2
+            inside, outside = (middle, outside) if f(peak + direction * middle) > f(peak) - 50 else (inside, middle)
+        return peak + direction * outside
+
+    with np.errstate(over="ignore"):
+        peak = max(0.0, np.log((1 - order) / x)) if order < 1 else 0.0
+        low, high = bound(-1, peak), bound(1, np.inf)
+        half = (high - low) / 2
+        area = half * (WEIGHTS @ np.exp(f(low + half * (1 + NODES)) - f(peak)))
+    return f(peak) - x + np.log(area)
+
+
+def _minimum(loss, start):
+    options = {"xatol": 1e-6, "fatol": 1e-12, "maxiter": 2000}
+    return tuple(map(float, optimize.minimize(loss, start, method="Nelder-Mead", options=options).x))
+
+
+LOG_OF_ZERO = np.log(1e-307)  # stands for the logarithm of 0 in Vuong's test, as in powerlaw
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(200)
+LAWS = {"exponential": _exponential, "lognormal": _lognormal, "stretched_exponential": _stretched_exponential,
+        "truncated_power_law": _truncated_power_law}
