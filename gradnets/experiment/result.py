@@ -28,6 +28,8 @@ class Result:
     files : dict
         Further files by the end of their name: {".npz": dict of arrays, ".graphml": networkx.Graph, ".csv": str,
         "_parts.json": dict}.
+    suggestion : str
+        What to try next, printed as the last line; how to see the spread over seeds unless given.
     data : list of dict
         What was read: name, source and SHA-256, such as `dataset.provenance`.
     """
@@ -40,6 +42,7 @@ class Result:
     figures: dict = field(default_factory=dict)
     files: dict = field(default_factory=dict)
     data: list = field(default_factory=list)
+    suggestion: str = ""
 
     def __post_init__(self):
         name, count = Counter(name_of(row, self.names) for row in self.rows).most_common(1)[0] if self.rows else ((), 0)

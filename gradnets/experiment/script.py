@@ -85,3 +85,5 @@ def _run(main, script, chosen, many, out):
         print(f"\n{count} no result, such as {tables.cell(lost[0]['value'])}, seed {lost[0]['seed']}: "
               f"{lost[0]['ended']}.")
     print(f"\n{record['seconds']:.1f} s; wrote {', '.join(map(str, paths))}")
+    repeat = "" if many or not hasattr(chosen, "seed") else "--seeds 5 shows the spread over seeds, "
+    print(f"Try next: {result.suggestion or f'{repeat}--help lists all settings'}.")

@@ -6,7 +6,6 @@ readers look for them: one line each, the comment behind it being the help text.
 import ast
 import dataclasses
 import difflib
-import functools
 import importlib.util
 import io
 import sys
@@ -19,7 +18,6 @@ ROOT = Path(__file__).resolve().parents[2]  # the repository's folder
 LINE = "# ---- not flags"                   # what stands below this line of a script is no setting
 
 
-@functools.cache
 def constants(path):
     """Return the constants of a script that are settings: {NAME: (value, comment)}, in the file's order.
 

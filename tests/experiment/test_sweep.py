@@ -1,15 +1,18 @@
-"""Sweeps: numbers are those of main run by hand; the same in two processes; a store runs only what is new."""
+"""Sweeps: numbers equal those of main run by hand; two processes give the same; a store runs only what is new."""
 import json
 import math
 import os
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 import grad_network
 import mlp
-from gradnets import curvature, experiment, graphs, motifs, sweep, tails
+from gradnets import curvature, experiment, motifs, networks, tails
+from gradnets.errors import UserError
+from gradnets.experiment import sweep, sweep_figure, sweep_rows
 
 TOY = '''"""Does a small script sweep?"""
 import os
@@ -19,39 +22,46 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from gradnets import curvature, datasets, experiment, graphs
+from gradnets import datasets, experiment
+from gradnets.errors import NoResult, UserError
 
 RATE = 0.5            # a number
 SIZES = (4, 5)        # several numbers
 NAME = "plain"        # a word
 FAST = False          # yes or no
-RUNS = 1              # seeded SEED, SEED + 1, ...
-MARKS = ""            # a folder with a file for each run
-SEED = 0              # seeds all
+RUNS = 1              # number of seeds of each run
+MARKS = ""            # folder that gets a file for each run
+SEED = 0              # seed of everything
 
 
-def main():
-    if MARKS:
-        (Path(MARKS) / f"{RATE}-{SEED}-{os.getpid()}-{uuid.uuid4().hex}").touch()
-    if RATE == 9:
-        raise ValueError("RATE is 9:\\nchoose less")
-    if RATE == 8:
+class AllZero(NoResult):
+    pass
+
+
+def main(settings):
+    rate, seed = settings.rate, settings.seed
+    if settings.marks:
+        (Path(settings.marks) / f"{rate}-{seed}-{os.getpid()}-{uuid.uuid4().hex}").touch()
+    if rate == 9:
+        raise UserError("rate is 9:\\nchoose less")
+    if rate == 8:
         datasets.load("nowhere")
-    if RATE == 6:
-        np.linalg.inv(np.zeros((2, 2)))
-    if RATE == 7:
+    if rate == 7:
         raise ZeroDivisionError("a fault of the code")
-    if RATE == 1 and SEED % 2:
-        raise graphs.DegenerateMatrix("all is 0")
-    if RATE == 2:
-        raise curvature.NotFinite("it diverged")
-    draw = np.random.default_rng(SEED).random()
-    if NAME == "words":
-        return [{"verdict": "good"}], Figure()
-    rows = [{"network": name, "size": size, "nodes": 7, "loss": np.float64(k + RATE * draw), "loss_low": 0.0,
-             "loss_high": 1.0, "skew": np.nan if SEED == 2 and k else draw, "none": None, "fast": FAST}
-            for k, name in enumerate(("observed", "null")) for size in SIZES]
-    return rows + [{"network": "once", "limit": float("inf"), "array": np.ones(3)}][:SEED], Figure()
+    if rate == 6:
+        np.linalg.inv(np.zeros((2, 2)))
+    if rate == 1 and seed % 2:
+        raise AllZero("all is 0")
+    if rate == 2:
+        raise NoResult("it diverged")
+    draw = np.random.default_rng(seed).random()
+    if settings.name == "words":
+        return experiment.Result([{"verdict": "good"}], names=("verdict",), figure=Figure())
+    rows = [{"network": name, "size": size, "nodes": 7, "loss": np.float64(k + rate * draw), "loss_low": 0.0,
+             "loss_high": 1.0, "skew": np.nan if seed == 2 and k else draw, "none": None, "fast": settings.fast}
+            for k, name in enumerate(("observed", "null")) for size in settings.sizes]
+    rows += [{"network": "once", "limit": float("inf"), "array": np.ones(3)}][:seed]
+    return experiment.Result(rows, names=("network", "size"), figure=Figure())
 
 
 if __name__ == "__main__":
@@ -61,10 +71,10 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """The small script as a module that can be imported in this process, and its constants."""
+    """Make the small script a module that can be imported, and return its settings."""
     (tmp_path / "toy.py").write_text(TOY)
     monkeypatch.syspath_prepend(tmp_path)
-    yield {name: value for name, (value, _) in experiment.constants(tmp_path / "toy.py").items()}
+    yield asdict(experiment.settings("toy"))
     sys.modules.pop("toy", None)
 
 
@@ -75,7 +85,8 @@ def quantiles(values):
 
 
 def test_rows_are_medians_and_intervals_over_the_seeds(here):
-    rows, figure, facts = sweep.run("toy", here, ["rate", "0.25", "1"], seeds=3)
+    result, facts = sweep.run("toy", here, ["rate", "0.25", "1"], seeds=3)
+    rows, figure = result.rows, result.figure
     draws = [np.random.default_rng(seed).random() for seed in range(3)]
     first, last = rows[0], [row for row in rows if row["RATE"] == 1][-1]
     assert (first["RATE"], first["network"], first["size"], first["SEEDS"], first["WITHOUT_RESULT"]) == (
@@ -91,18 +102,18 @@ def test_rows_are_medians_and_intervals_over_the_seeds(here):
     assert not any("none" in row or "array" in row or "array_missing" in row for row in rows)
     assert facts["seeds"] == [0, 1, 2]
     assert facts["sweep"] == {"constant": "rate", "values": [0.25, 1.0]}
-    assert facts["without_result"] == [{"value": 1.0, "seed": 1, "ended": "DegenerateMatrix: all is 0"}]
+    assert facts["without_result"] == [{"value": 1.0, "seed": 1, "ended": "AllZero: all is 0"}]
     assert [panel.get_title("left") for panel in figure.axes] == ["loss", "skew"]
     caption = figure.texts[1].get_text().replace("\n", " ")
     assert "n = 3 seeds, 0 to 2" in caption
-    assert "Without a result: 1 of 3 at 1 (DegenerateMatrix)." in caption
+    assert "Without a result: 1 of 3 at 1 (AllZero)." in caption
     assert "the same everywhere: nodes, fast, limit" in caption
 
 
 def test_one_and_two_processes_give_the_same_numbers_and_a_store_runs_only_what_is_new(here, tmp_path):
-    marks, how = tmp_path / "marks", {"jobs": 2, "store": tmp_path / "store.jsonl"}
+    marks, how = tmp_path / "marks", {"jobs": 2, "store": tmp_path / "store.db"}
     marks.mkdir()
-    here |= {"MARKS": str(marks)}
+    here |= {"marks": str(marks)}
 
     def runs():
         found = [path.name.split("-") for path in marks.iterdir()]
@@ -110,7 +121,7 @@ def test_one_and_two_processes_give_the_same_numbers_and_a_store_runs_only_what_
             path.unlink()
         return sorted((rate, seed) for rate, seed, *_ in found), {process for *_, process, _ in found}
 
-    alone, _, facts = sweep.run("toy", here, ["rate", "0.25", "1", "2"], seeds=4)
+    alone, facts = sweep.run("toy", here, ["rate", "0.25", "1", "2"], seeds=4)
     assert runs()[1] == {str(os.getpid())}
     sweep.run("toy", here, ["rate", "0.25", "1"], seeds=2, **how)
     found, processes = runs()
@@ -121,14 +132,15 @@ def test_one_and_two_processes_give_the_same_numbers_and_a_store_runs_only_what_
                          *(("2.0", str(seed)) for seed in range(4))]
     again = sweep.run("toy", here, ["rate", "0.25", "1", "2"], seeds=4, **how)
     assert runs()[0] == []
-    assert json.dumps(again[0]) == json.dumps(alone)  # a number's every digit
-    assert again[2] == facts
-    assert sorted(map(json.dumps, wider[0])) == sorted(map(json.dumps, alone))
-    assert [(row["SEEDS"], row["WITHOUT_RESULT"]) for row in alone if row["RATE"] == 2] == [(0, 4)]
+    assert json.dumps(again[0].rows) == json.dumps(alone.rows)  # every digit of a number
+    assert again[1] == facts
+    assert sorted(map(json.dumps, wider[0].rows)) == sorted(map(json.dumps, alone.rows))
+    assert [(row["SEEDS"], row["WITHOUT_RESULT"]) for row in alone.rows if row["RATE"] == 2] == [(0, 4)]
 
 
 def test_seeds_alone_have_one_row_a_row_of_the_script(here):
-    rows, figure, facts = sweep.run("toy", here, seeds=3)
+    result, facts = sweep.run("toy", here, seeds=3)
+    rows, figure = result.rows, result.figure
     assert [(row["network"], row.get("size")) for row in rows] == [
         ("observed", 4), ("observed", 5), ("null", 4), ("null", 5), ("once", None)]
     assert facts["sweep"] is None
@@ -143,21 +155,21 @@ def test_seeds_alone_have_one_row_a_row_of_the_script(here):
 
 
 def test_a_list_of_what_a_file_holds_is_refused(here):
-    with pytest.raises(ValueError, match="--list only shows what is in a file"):
-        sweep.run("toy", here | {"LIST": True}, seeds=2)
+    with pytest.raises(ValueError, match="--list only shows the contents of a file"):
+        sweep.run("toy", here | {"list": True}, seeds=2)
 
 
 def test_why_runs_have_no_result_is_printed(here, tmp_path, capsys):
     import toy
     experiment.run(toy.main, ["--sweep", "rate", "0.5", "1", "--seeds", "2", "--out", str(tmp_path)])
-    assert "\n1 run has no result, such as 1, seed 1: DegenerateMatrix: all is 0.\n" in capsys.readouterr().out
+    assert "\n1 run has no result, such as 1, seed 1: AllZero: all is 0.\n" in capsys.readouterr().out
 
 
 def test_a_file_is_one_sample(here):
     with pytest.raises(ValueError, match=r"--seeds is 2: the file w.npz is one sample"):
-        sweep.run("toy", here | {"WEIGHTS": "w.npz"}, seeds=2)
+        sweep.run("toy", here | {"weights": "w.npz"}, seeds=2)
     with pytest.raises(ValueError, match=r"--seeds is 2: the file w.npz is one sample"):
-        sweep.run("toy", here | {"WEIGHTS": ""}, ["weights", "w.npz", "other.npz"], seeds=2)
+        sweep.run("toy", here | {"weights": ""}, ["weights", "w.npz", "other.npz"], seeds=2)
 
 
 def test_ranges_part_by_chance_as_often_as_is_said():
@@ -168,48 +180,48 @@ def test_ranges_part_by_chance_as_often_as_is_said():
 
 
 def test_several_values_words_and_bools_are_taken_one_by_one(here):
-    rows, figure, facts = sweep.run("toy", here, ["sizes", "6", "7"])
+    result, facts = sweep.run("toy", here, ["sizes", "6", "7"])
+    rows, figure = result.rows, result.figure
     assert [(row["SIZES"], row["network"]) for row in rows] == [(6, "observed"), (6, "null"),
                                                                 (7, "observed"), (7, "null")]
     assert rows[0]["size"] == 6
     assert "size" not in [panel.get_title("left") for panel in figure.axes]  # it only repeats the value
     assert facts["settings"]["sizes"] == [6, 7]
-    rows, *_ = sweep.run("toy", here, ["fast", "yes", "no"])
-    assert [row["FAST"] for row in rows if row["network"] == "null"] == [True, True, False, False]
+    result, _ = sweep.run("toy", here, ["fast", "yes", "no"])
+    assert [row["FAST"] for row in result.rows if row["network"] == "null"] == [True, True, False, False]
 
 
 def test_runs_share_no_seed_with_each_other(here):
     said = "Each seed's number is one of {} runs, mostly a median: single runs differ more."
-    for settings, asked, seeds, runs in ((here | {"RUNS": 5, "SEED": 3}, None, [3, 8, 13], "5"),
+    for settings, asked, seeds, runs in ((here | {"runs": 5, "seed": 3}, None, [3, 8, 13], "5"),
                                          (here, ["runs", "2", "4"], [0, 4], "2 4")):
-        _, figure, facts = sweep.run("toy", settings, asked, seeds=len(seeds))
+        result, facts = sweep.run("toy", settings, asked, seeds=len(seeds))
         assert facts["seeds"] == seeds
-        assert said.format(runs) in figure.texts[1].get_text().replace("\n", " ")
-    assert "single runs" not in sweep.run("toy", here, seeds=2)[1].texts[1].get_text()
+        assert said.format(runs) in result.figure.texts[1].get_text().replace("\n", " ")
+    assert "single runs" not in sweep.run("toy", here, seeds=2)[0].figure.texts[1].get_text()
 
 
 @pytest.mark.parametrize(("flags", "words"), [
-    (["--sweep", "raet", 1], "--sweep raet: no such constant, did you mean rate?"),
+    (["--sweep", "raet", 1], "--sweep raet: no such setting, did you mean rate?"),
     (["--sweep", "qqqqq", 1], "--sweep qqqqq: expected one of rate, sizes, name, fast, runs, marks"),
-    (["--sweep", "seed", 1], "--sweep seed: expected another constant; take --seeds"),
+    (["--sweep", "seed", 1], "--sweep seed: expected another setting; --seeds takes"),
     (["--sweep", "rate"], "--sweep rate: expected values behind it"),
     (["--sweep", "rate", "much"], "--sweep rate: 'much' is a wrong value, expected a number"),
     (["--sweep", "rate", "inf"], "'inf' is a wrong value"),
-    (["--sweep", "sizes", "x"], "--sweep sizes: 'x' is a wrong value, expected a whole number"),
+    (["--sweep", "sizes", "x"], "--sweep sizes: 'x' is a wrong value, expected an integer"),
     (["--sweep", "fast", "1"], "'1' is a wrong value, expected yes or no"),
     (["--sweep", "rate", 1, 1.0], "--sweep rate: 1 is there 2 times"),
-    (["--sweep", "rate", 1, "--sweep", "fast", "no"], "--sweep is there twice"),
-    (["--seeds", 0], "--seeds is 0: expected a positive whole number"),
-    (["--seeds", 1.5], "--seeds is 1.5: expected a positive whole number"),
-    (["--seeds", 2, "--jobs", 0], "jobs is 0: expected a positive whole number"),
+    (["--sweep", "rate", 1, "--sweep", "fast", "no"], "--sweep is given twice"),
+    (["--seeds", 0], "--seeds is 0: expected a positive integer"),
+    (["--seeds", 1.5], "--seeds is 1.5: expected a positive integer"),
+    (["--seeds", 2, "--jobs", 0], "jobs is 0: expected a positive integer"),
     (["--seeds", 2, "--cluster", "here"], "cluster is 'here'"),
     (["--jobs", 2], "--jobs without --sweep or --seeds"),
     (["--store", "s"], "--store without --sweep or --seeds"),
-    (["--sweep", "rate", 0.5, 9], "RATE is 9: choose less (RATE 9, SEED 0)"),
+    (["--sweep", "rate", 0.5, 9], "rate is 9: choose less (rate 9, seed 0)"),
     (["--sweep", "rate", 8], "data set 'nowhere'"),
-    (["--sweep", "rate", 2], "none of 1 runs has a result, the first: NotFinite: it diverged"),
+    (["--sweep", "rate", 2], "none of 1 runs has a result, the first: NoResult: it diverged"),
     (["--seeds", 2, "--name", "words"], "no row of this script has a number"),
-    (["--sweep", "rate", 0.5, 6], "Singular matrix (RATE 6, SEED 0)"),  # a child of ValueError that is no outcome
 ])
 def test_mistakes_are_one_line(here, tmp_path, capsys, flags, words):
     import toy
@@ -221,49 +233,41 @@ def test_mistakes_are_one_line(here, tmp_path, capsys, flags, words):
     assert said.count("\n") == 1, said
     assert words in said
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
-    assert (toy.RATE, toy.SEED, experiment.hidden) == (0.5, 0, False)
 
 
-def test_an_error_of_the_code_keeps_its_kind(here):
-    with pytest.raises(ZeroDivisionError, match="a fault of the code"):
-        sweep.run("toy", here, ["rate", "7"])
+@pytest.mark.parametrize(("rate", "fault"), [("7", ZeroDivisionError), ("6", np.linalg.LinAlgError)])
+def test_a_fault_of_the_code_keeps_its_kind(here, rate, fault):
+    with pytest.raises(fault):
+        sweep.run("toy", here, ["rate", rate])
 
 
 def test_a_script_without_seed_is_run_once(here):
-    without = {name: value for name, value in here.items() if name != "SEED"}
+    without = {name: value for name, value in here.items() if name != "seed"}
     with pytest.raises(ValueError, match="has no SEED"):
         sweep.run("toy", without, seeds=2)
-    assert sweep.run("toy", without, ["rate", "0.5"])[2]["seeds"] == [None]
+    assert sweep.run("toy", without, ["rate", "0.5"])[1]["seeds"] == [None]
 
 
-def test_rows_are_named_by_what_all_seeds_share():
-    def run(chosen, links):
-        return [{"part": "a", "chosen": chosen, "share": 0.5, "links": links, "links_low": 1},
-                {"part": "a", "chosen": 3, "share": 0.7, "links": 1, "links_low": 1},
-                {"part": "a", "chosen": 3, "share": 0.7, "links": 2, "links_low": 1}]
-    assert sweep.names_of([[run(1, 5), run(2, 6)]]) == ["share"]
-    found = sweep.summary(None, [None], [[run(1, 5), run(2, 6)]], 2)
-    assert [(row["share"], row.get("PLACE"), row["links"]) for row in found] == [
-        (0.5, None, 5), (0.7, 1, 1), (0.7, 2, 2)]
-    assert sweep.names_of([[[{"step": 0, "loss": 1.0}, {"step": 5, "loss": 0.5}]]]) == ["step"]
-
-
-def test_every_outcome_of_the_project_is_counted_and_no_other_error(here, monkeypatch):
+def test_every_error_without_a_result_is_counted_and_no_other_error(here, monkeypatch):
     import toy
-    for outcome in (graphs.DegenerateMatrix, tails.NoTail, curvature.NotFinite, curvature.SingularHessian,
+
+    def main_that_raises(error):
+        def main(settings):
+            if settings.seed == 1:
+                raise error
+            return experiment.Result([{"network": "observed", "loss": 1.0}], ("network",))
+        return main
+    for outcome in (networks.DegenerateMatrix, tails.NoTail, curvature.NotFinite, curvature.SingularHessian,
                     curvature.IndefiniteHessian, curvature.NotInvertible):
-        def main(outcome=outcome):
-            if toy.SEED == 1:
-                raise outcome("so it ended")
-            return [{"loss": 1.0}], None
-        monkeypatch.setattr(toy, "main", main)
-        *_, facts = sweep.run("toy", here, seeds=2)
+        monkeypatch.setattr(toy, "main", main_that_raises(outcome("so it ended")))
+        _, facts = sweep.run("toy", here, seeds=2)
         assert facts["without_result"] == [{"value": None, "seed": 1, "ended": f"{outcome.__name__}: so it ended"}]
-    for fault in (np.linalg.LinAlgError, np.exceptions.AxisError, json.JSONDecodeError("so", "", 0), motifs.NotLayered):
-        def main(fault=fault):
-            raise fault("so it ended") if isinstance(fault, type) else fault
-        monkeypatch.setattr(toy, "main", main)
-        with pytest.raises(ValueError, match=r"so.*\(SEED 0\)"):
+    monkeypatch.setattr(toy, "main", main_that_raises(motifs.NotLayered("so it ended")))
+    with pytest.raises(UserError, match=r"so it ended \(seed 1\)"):
+        sweep.run("toy", here, seeds=2)
+    for fault in (np.linalg.LinAlgError("so"), ValueError("so"), json.JSONDecodeError("so", "", 0)):
+        monkeypatch.setattr(toy, "main", main_that_raises(fault))
+        with pytest.raises(type(fault), match="so"):
             sweep.run("toy", here, seeds=2)
 
 
@@ -280,63 +284,63 @@ FLAT, MOVED = [(1, 2, 3), (1, 2.5, 3)], [(1, 1.5, 2), (10, 11, 12)]
 
 
 def test_a_number_has_changed_where_two_of_its_intervals_do_not_overlap():
-    assert sweep.finding("observed", line(loss=FLAT, path_length=MOVED), "RATE", [0.1, 1], 5) == (
+    assert sweep_figure.finding("observed", line(loss=FLAT, path_length=MOVED), "rate", [0.1, 1], 5) == (
         "With rate, 1 of 2 numbers of observed changed beyond the spread over 5 seeds: "
         "path length from 1.5 (1 to 2) at 0.1 to 11 (10 to 12) at 1")
-    assert sweep.finding("", line(loss=MOVED, path_length=MOVED), "RATE", [0.1, 1], 5) == (
+    assert sweep_figure.finding("", line(loss=MOVED, path_length=MOVED), "rate", [0.1, 1], 5) == (
         "With rate, 2 of 2 numbers changed beyond the spread over 5 seeds, such as "
         "loss from 1.5 (1 to 2) at 0.1 to 11 (10 to 12) at 1")
-    assert sweep.finding("", line(loss=FLAT), "RATE", [0.1, 1], 5) == (
+    assert sweep_figure.finding("", line(loss=FLAT), "rate", [0.1, 1], 5) == (
         "With rate, none of 1 numbers changed beyond the spread over 5 seeds")
     touching = line(loss=[(1, 2, 3), (3, 4, 5), (2, 3, 4)])
-    assert "none of 1 numbers" in sweep.finding("", touching, "RATE", [1, 2, 3], 5)
+    assert "none of 1 numbers" in sweep_figure.finding("", touching, "rate", [1, 2, 3], 5)
 
 
 def test_a_change_without_spread_is_one_and_a_repeated_setting_is_none():
     steady = line(diameter=[(4, 4, 4), (6, 6, 6)], nodes=[(7, 7, 7), (7, 7, 7)], rate=[(0.1,) * 3, (1, 1, 1)])
-    assert sweep.finding("", steady, "RATE", [0.1, 1], 5) == (
+    assert sweep_figure.finding("", steady, "rate", [0.1, 1], 5) == (
         "With rate, 1 of 2 numbers changed beyond the spread over 5 seeds: "
         "diameter from 4 at 0.1 to 6 at 1, each without spread")
-    assert list(sweep.curves_of({"": steady}, [0.1, 1])) == ["diameter", "nodes"]
+    assert list(sweep_figure.curves_of({"": steady}, [0.1, 1])) == ["diameter", "nodes"]
     ones = line(found=[(1, 1, 1), (0, 0, 0)])
-    assert list(sweep.curves_of({"": ones}, [True, False])) == ["found"]
+    assert list(sweep_figure.curves_of({"": ones}, [True, False])) == ["found"]
 
 
 def test_of_one_seed_a_difference_may_be_chance():
     alone = [row | {"SEEDS": 1} for row in line(diameter=[(4, 4, 4), (6, 6, 6)])]
-    assert sweep.finding("", alone, "RATE", [0.1, 1], 1) == (
+    assert sweep_figure.finding("", alone, "rate", [0.1, 1], 1) == (
         "With rate, 1 of 1 numbers changed, of one seed, perhaps by chance: diameter from 4 at 0.1 to 6 at 1")
 
 
 def test_values_with_one_run_of_many_are_left_out():
     rows = line(loss=[*FLAT, (9, 9, 9)], skew=[*FLAT, (9, 9, 9)])
     rows[2] |= {"SEEDS": 1}
-    assert sweep.finding("", rows, "RATE", [1, 2, 3], 5) == (
+    assert sweep_figure.finding("", rows, "rate", [1, 2, 3], 5) == (
         "With rate, none of 2 numbers changed beyond the spread over 5 seeds")
     rows[2] |= {"SEEDS": 4, "skew_missing": 3}  # of the skew alone, one run
-    assert sweep.finding("", rows, "RATE", [1, 2, 3], 5) == (
+    assert sweep_figure.finding("", rows, "rate", [1, 2, 3], 5) == (
         "With rate, 1 of 2 numbers changed beyond the spread over 4 to 5 seeds (0.17 at most by chance): "
         "loss from 2 (1 to 3) at 1 to 9 at 3")
     rows = [row | {"SEEDS": 1} for row in rows]
-    assert "nothing can be compared" in sweep.finding("", rows, "RATE", [1, 2, 3], 5)
+    assert "nothing can be compared" in sweep_figure.finding("", rows, "rate", [1, 2, 3], 5)
 
 
-def drawn(groups, values, constant="RATE"):
-    """The rows and the figure of a sweep that found these rows, for each value those of each seed."""
-    seeds = max(map(len, groups))
-    rows = sweep.summary(constant, values, groups, seeds)
-    facts = {"settings": {constant.lower(): values}, "sweep": {"constant": constant.lower(), "values": values},
+def drawn(groups, values, setting="rate"):
+    """Return the rows and the figure of a sweep from the rows of each value and seed; the first column names a row."""
+    seeds, names = max(map(len, groups)), tuple(groups[0][0][0])[:1]
+    rows = sweep_rows.summarize(setting, values, groups, names, seeds)
+    facts = {"settings": {setting: values}, "sweep": {"constant": setting, "values": values},
              "seeds": [*range(seeds)], "without_result": []}
-    return rows, sweep.picture("toy", rows, constant, facts)
+    return rows, sweep_figure.draw("toy", rows, names, facts, [])[0]
 
 
 @pytest.mark.parametrize("values", [[20, 400], [400, 20]])
 def test_where_the_constant_moves_the_names_last_rows_are_compared(values):
     def run(steps, seed):
         return [{"step": step, "loss": 1 / (1 + step) + 0.001 * seed} for step in range(0, steps + 1, steps // 20)]
-    rows, figure = drawn([[run(steps, seed) for seed in range(3)] for steps in values], values, "STEPS")
+    rows, figure = drawn([[run(steps, seed) for seed in range(3)] for steps in values], values, "steps")
     assert len(rows) == 42
-    assert list(sweep.lines_of(rows, "STEPS", values)) == ["last step"]
+    assert list(sweep_figure.comparable_lines(rows, ("step",), "steps", values)) == ["last step"]
     title = figure.get_suptitle().replace("\n", " ")
     assert title.startswith("With steps, 1 of 1 numbers of last step changed beyond the spread over 3 seeds (0.1 at "
                             "most by chance): loss from")
@@ -350,11 +354,11 @@ def test_rows_that_one_value_lacks_are_no_curves():
     def run(value, seed):
         return [{"network": name, "loss": value + 0.1 * seed} for name in ("observed", "null", "closed form")[:value]]
     rows, figure = drawn([[run(value, seed) for seed in range(3)] for value in (2, 3)], [2, 3])
-    assert list(sweep.lines_of(rows, "RATE", [2, 3])) == ["observed", "null"]
+    assert list(sweep.lines_of(rows, "rate", [2, 3])) == ["observed", "null"]
     assert "Shown: 2 of 3 rows." in figure.texts[1].get_text().replace("\n", " ")
     rows, figure = drawn([[[{"network": name, "loss": seed} for name in (word, "null " + word)] for seed in range(3)]
                           for word in "ab"], [2, 3])
-    assert list(sweep.lines_of(rows, "RATE", [2, 3])) == ["a", "null a", "b", "null b"]
+    assert list(sweep.lines_of(rows, "rate", [2, 3])) == ["a", "null a", "b", "null b"]
     assert figure.get_suptitle().replace("\n", " ") == (
         "With rate, nothing can be compared: too few runs have the same numbers of a at two values")
 
@@ -385,29 +389,25 @@ def test_at_most_twelve_panels_and_eight_lines():
 
 # ---- the scripts ------------------------------------------------------------------------------------------
 
-SMALL = {"IMAGES": 100, "STEPS": 20, "DRAWS": 2, "HIDDEN_UNITS": "20", "LAYERS": "bipartite"}
+SMALL = {"images": 100, "steps": 20, "draws": 2, "hidden_units": "20", "layers": "bipartite"}
 
 
-def test_grad_network(script, tmp_path, monkeypatch):
-    flags = [word for name, value in SMALL.items() for word in ("--" + name.lower().replace("_", "-"), value)]
-    done = script("grad_network.py", *flags, "--sweep", "learning-rate", 0.1, 1.0, "--seeds", 3, "--jobs", 2,
-                  "--store", tmp_path / "store.jsonl", "--out", tmp_path)
-    assert done.returncode == 0, done.stderr
+def test_grad_network(tmp_path):
+    flags = [text for name, value in SMALL.items() for text in ("--" + name.replace("_", "-"), str(value))]
+    experiment.run(grad_network.main, [*flags, "--sweep", "learning-rate", "0.1", "1.0", "--seeds", "3",
+                                       "--out", str(tmp_path)])
     record = json.loads((tmp_path / "grad_network_sweep.json").read_text())
     assert not (tmp_path / "grad_network.json").exists()
     assert record["settings"]["learning_rate"] == [0.1, 1.0]
     assert {entry["name"] for entry in record["data"]} == {"glyphs"}
-    for name, value in SMALL.items():
-        monkeypatch.setattr(grad_network, name, value)
     lost = []
     for rate in (0.1, 1.0):
         runs = []
         for seed in range(3):
-            monkeypatch.setattr(grad_network, "LEARNING_RATE", rate)
-            monkeypatch.setattr(grad_network, "SEED", seed)
+            settings = experiment.settings(grad_network, **SMALL, learning_rate=rate, seed=seed)
             try:
-                runs.append({row["network"]: row for row in grad_network.main()[0]})
-            except graphs.DegenerateMatrix:
+                runs.append({row["network"]: row for row in grad_network.main(settings).rows})
+            except networks.DegenerateMatrix:
                 lost.append((rate, seed))
         for row in record["rows"]:
             if row["LEARNING_RATE"] == rate and row["SEEDS"]:
@@ -416,21 +416,16 @@ def test_grad_network(script, tmp_path, monkeypatch):
                 assert row["SEEDS"] == len(runs)
                 assert row.get("WITHOUT_RESULT", 0) == 3 - len(runs)
     assert [(entry["value"], entry["seed"]) for entry in record["without_result"]] == lost
-    assert len((tmp_path / "store.jsonl").read_bytes().splitlines()) == 6
 
 
-def test_mlp_over_widths(script, tmp_path, monkeypatch):
-    done = script("mlp.py", "--dataset", "tree", "--steps", 40, "--sweep", "hidden-units", 5, 10,
-                  "--seeds", 2, "--out", tmp_path)
-    assert done.returncode == 0, done.stderr
+def test_mlp_over_widths(tmp_path):
+    experiment.run(mlp.main, ["--dataset", "tree", "--steps", "40", "--sweep", "hidden-units", "5", "10", "--seeds", "2",
+                              "--out", str(tmp_path)])
     record = json.loads((tmp_path / "mlp_sweep.json").read_text())
-    monkeypatch.setattr(mlp, "DATASET", "tree")
-    monkeypatch.setattr(mlp, "STEPS", 40)
-    monkeypatch.setattr(mlp, "HIDDEN_UNITS", (10,))
     losses = []
     for seed in range(2):
-        monkeypatch.setattr(mlp, "SEED", seed)
-        losses.append({row["step"]: row["loss"] for row in mlp.main()[0]})
+        settings = experiment.settings(mlp, dataset="tree", steps=40, hidden_units=(10,), seed=seed)
+        losses.append({row["step"]: row["loss"] for row in mlp.main(settings).rows})
     rows = {row["step"]: row for row in record["rows"] if row["HIDDEN_UNITS"] == 10}
     assert rows.keys() == losses[0].keys()
     for step, row in rows.items():
@@ -438,10 +433,9 @@ def test_mlp_over_widths(script, tmp_path, monkeypatch):
         assert (row["loss_low"], row["loss"], row["loss_high"]) == pytest.approx((low, median, high), rel=1e-12)
 
 
-def test_mlp_over_steps(script, tmp_path):
-    done = script("mlp.py", "--dataset", "tree", "--hidden-units", 10, "--sweep", "steps", 20, 400, "--seeds", 3,
-                  "--out", tmp_path)
-    assert done.returncode == 0, done.stderr
+def test_mlp_over_steps(tmp_path):
+    experiment.run(mlp.main, ["--dataset", "tree", "--hidden-units", "10", "--sweep", "steps", "20", "400",
+                              "--seeds", "3", "--out", str(tmp_path)])
     record = json.loads((tmp_path / "mlp_sweep.json").read_text())
     assert "numbers of last step changed beyond the spread over 3 seeds" in record["finding"]
     ends = {row["STEPS"]: row for row in record["rows"] if row["step"] == row["STEPS"]}

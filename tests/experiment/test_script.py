@@ -1,4 +1,4 @@
-"""Constants to flags, one line for a mistake, complete files or none; on a small script of its own."""
+"""A script from the shell: constants become flags, a mistake is one line, files are complete or absent."""
 import importlib.util
 import json
 import os
@@ -9,7 +9,9 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from gradnets import datasets, experiment
+from gradnets import experiment, files
+from gradnets.experiment import tables
+from gradnets.progress import progress
 
 SCRIPT = '''"""Does a small script work?
 
@@ -18,31 +20,36 @@ Figure: a line.
 import numpy as np
 from matplotlib.figure import Figure
 
-from gradnets import experiment, graphs
+from gradnets import experiment, networks
+from gradnets.errors import UserError
 
 LEARNING_RATE = 0.5   # step length, 50 % of the usual
 STEPS = 3             # whole number
 NAME = "glyphs"       # a word
 SIZES = (4, 5)        # several numbers
 FAST = False          # yes or no
-DERIVED = STEPS * 2   # follows from another: no flag
-TABLE = {1: 2}        # no flag
+DERIVED = STEPS * 2   # derived from another, and so not a flag
+TABLE = {1: 2}        # not a flag
 HIDDEN = 7
-lower = 1             # no constant
+lower = 1             # not a constant
+# ---- not flags
+BELOW = 8             # stands below the line
 
 
-def main():
-    if NAME == "bad":
-        raise ValueError("NAME is bad:\\nchoose another")
-    if NAME == "degenerate":
-        graphs.probabilities(np.zeros((2, 2)))
+def main(settings):
+    if settings.name == "bad":
+        raise UserError("name is bad:\\nchoose another")
+    if settings.name == "bug":
+        np.zeros(2) + np.zeros(3)
+    if settings.name == "degenerate":
+        networks.probabilities(np.zeros((2, 2)))
     figure = Figure()
-    figure.suptitle("A finding")
     figure.subplots().plot([1, 2])
-    rows = [{"name": NAME, "rate": LEARNING_RATE, "rate_low": 0.1, "rate_high": np.float64(0.9), "n": STEPS},
-            {"name": "none", "rate": float("nan"), "sizes": SIZES}]
-    return rows, figure, {".npz": {"sizes": np.array(SIZES)}, ".csv": "a,b\\n", "_second.png": figure,
-                          ".graphml": graphs.to_networkx(np.ones((3, 3), bool))}
+    rows = [{"name": settings.name, "rate": settings.learning_rate, "rate_low": 0.1, "rate_high": np.float64(0.9),
+             "n": settings.steps}, {"name": "none", "rate": float("nan"), "sizes": settings.sizes}]
+    return experiment.Result(rows, ("name",), "A finding", figure=figure, figures={"_second": figure}, files={
+        ".npz": {"sizes": np.array(settings.sizes)}, ".csv": "a,b\\n",
+        ".graphml": networks.to_networkx(np.ones((3, 3), bool))})
 
 
 if __name__ == "__main__":
@@ -88,7 +95,6 @@ def test_flags_set_constants_for_one_run(small, tmp_path, capsys):
     record = json.loads((out / "small.json").read_text())
     assert record["settings"] == {"learning_rate": 0.25, "steps": 3, "name": "two words", "sizes": [1, 2, 3],
                                   "fast": True}
-    assert (small.LEARNING_RATE, small.SIZES, small.FAST) == (0.5, (4, 5), False)
     assert capsys.readouterr().out.count("A finding.") == 1
 
 
@@ -100,7 +106,6 @@ def test_whole_numbers_stay_whole_and_others_are_passed_on(small, tmp_path):
 
 
 def test_what_is_kept(small, tmp_path):
-    datasets.loaded.append({"name": "from an earlier run"})
     run(small, "--out", str(tmp_path / "out"))
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"small.png", "small.json", "small.npz", "small.csv", "small_second.png", "small.graphml"}
@@ -115,33 +120,44 @@ def test_what_is_kept(small, tmp_path):
     with np.load(tmp_path / "out" / "small.npz", allow_pickle=False) as arrays:
         assert arrays["sizes"].tolist() == [4, 5]
     assert nx.read_graphml(tmp_path / "out" / "small.graphml").number_of_edges() == 3
-    assert os.stat(tmp_path / "out" / "small.png").st_mode & 0o777 == 0o666 & ~experiment._umask()
+    assert os.stat(tmp_path / "out" / "small.png").st_mode & 0o777 == 0o666 & ~files.umask()
 
 
 @pytest.mark.parametrize(("flags", "words"), [
     (["--step", "3"], "unknown argument --step, did you mean --steps?"),
     (["--derived", "3"], "unknown argument --derived"),
+    (["--below", "3"], "unknown argument --below"),
     (["stray"], "unknown argument stray"),
     (["--steps", "many"], "--steps: invalid number value: 'many'"),
     (["--steps"], "--steps: expected one argument"),
     (["--learning-rate", "x"], "invalid float value"),
-    (["--name", "bad"], "small: NAME is bad: choose another"),
+    (["--name", "bad"], "small: name is bad: choose another"),
     (["--name", "degenerate"], "2 x 2 matrix is zero everywhere"),
 ])
 def test_mistakes_are_one_line_and_leave_nothing(small, tmp_path, capsys, flags, words):
     assert words in refused(capsys, small, *flags, "--out", str(tmp_path / "out"))
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
-    assert small.NAME == "glyphs"
+
+
+def test_a_fault_of_the_code_shows_its_traceback(small, tmp_path):
+    """A broadcasting fault of numpy is a ValueError too, and yet not the user's mistake."""
+    with pytest.raises(ValueError, match="could not be broadcast"):
+        run(small, "--name", "bug", "--out", str(tmp_path))
+    done = subprocess.run([sys.executable, small.__file__, "--name", "bug"], cwd=tmp_path, capture_output=True,
+                          text=True, env=os.environ | {"PYTHONPATH": str(experiment.ROOT)})
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback")
+    assert "small.py" in done.stderr
 
 
 def test_a_mistakes_origin_can_be_shown(small, tmp_path):
-    with pytest.raises(ValueError, match="NAME is bad"):
+    with pytest.raises(ValueError, match="name is bad"):
         run(small, "--name", "bad", "--traceback", "--out", str(tmp_path))
 
 
 def test_a_folder_that_cannot_be_written_is_said_before_the_work(small, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
-    small.main = lambda: pytest.fail("ran before it looked at the folder")
+    small.main = lambda settings: pytest.fail("ran before the folder was checked")
     small.main.__module__ = "small"
     message = refused(capsys, small, "--out", str(tmp_path / "file"))
     assert "cannot write to the folder" in message
@@ -155,14 +171,14 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_rest(tmp_path):
     path.write_text("old")
 
     def interrupted():
-        with experiment.atomic(path) as temporary:
+        with files.atomic(path) as temporary:
             temporary.write_text("half")
             raise KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert [p.name for p in tmp_path.iterdir()] == ["kept.txt"]
     assert path.read_text() == "old"
-    with experiment.atomic(path) as temporary:
+    with files.atomic(path) as temporary:
         temporary.write_text("new")
     assert [p.name for p in tmp_path.iterdir()] == ["kept.txt"]
     assert path.read_text() == "new"
@@ -195,7 +211,7 @@ def test_a_folder_in_the_place_of_a_file_is_seen_before_any_file_is_replaced(sma
 
 
 def test_memory_that_is_not_there_is_one_line(small, tmp_path, capsys):
-    def greedy():
+    def greedy(settings):
         raise MemoryError("Unable to allocate 5 TiB")
     greedy.__module__ = "small"
     small.main = greedy
@@ -205,13 +221,13 @@ def test_memory_that_is_not_there_is_one_line(small, tmp_path, capsys):
 def test_table_shows_intervals_below_and_wraps():
     rows = [{"network": "observed", "path_length": 2.23456, "path_length_low": 2.1, "path_length_high": 2.3, "n": 50},
             {"network": "null", "n": 123456, "path_length": float("nan")}]
-    assert experiment.table(rows, width=80).splitlines() == [
+    assert tables.table(rows, ("network",), width=80).splitlines() == [
         "              path",
         "network     length       n",
         "observed      2.23      50",
         "          2.1..2.3",
         "null             -  123456"]
-    narrow = experiment.table(rows, width=20).splitlines()
+    narrow = tables.table(rows, ("network",), width=20).splitlines()
     assert max(map(len, narrow)) <= 20
     assert narrow.count("observed      2.23") == 1
     assert "observed      50" in narrow
@@ -244,7 +260,6 @@ def test_many_runs_have_files_of_their_own(small, tmp_path, capsys, monkeypatch)
                                   "fast": False}
     assert record["rows"][0] == {"LEARNING_RATE": 0.1, "name": "glyphs", "SEEDS": 1, "rate": 0.1, "rate_low": 0.1,
                                  "rate_high": 0.1, "n": 8, "n_low": 8, "n_high": 8}
-    assert small.LEARNING_RATE == 0.5
 
 
 @pytest.mark.parametrize("name", ["SWEEP", "SEEDS", "JOBS", "CLUSTER", "STORE"])
@@ -261,10 +276,10 @@ def test_a_script_with_such_constants_keeps_its_own(small, tmp_path, capsys, nam
 
 def test_bars_can_be_hidden(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    assert list(experiment.progress(range(3), what="steps")) == [0, 1, 2]
+    assert list(progress(range(3), label="steps")) == [0, 1, 2]
     assert "steps" in capsys.readouterr().err
-    monkeypatch.setattr(experiment, "hidden", True)
-    assert list(experiment.progress(range(3), what="steps")) == [0, 1, 2]
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    assert list(progress(range(3), label="steps")) == [0, 1, 2]
     assert capsys.readouterr().err == ""
 
 
@@ -279,25 +294,24 @@ def test_from_the_shell(small, tmp_path):
 
 def test_wide_tables_repeat_the_columns_that_name_a_row():
     rows = [{"data": "a", "layer": k, "n": 1.5, "skew": 0.1, "skew_low": 0.0, "skew_high": 0.2} for k in (1, 2)]
-    text = experiment.table(rows, width=20)
+    text = tables.table(rows, ("data", "layer"), width=20)
     assert text.count("data") == text.count("layer") == 2
     assert text.count("skew") == 1
 
 
-def test_a_single_value_in_place_of_several_is_said():
-    with pytest.raises(ValueError, match=r"HIDDEN_UNITS is 30: expected .* in parentheses, as in \(30,\)"):
-        experiment.check_several(STEPS=(1, 2), HIDDEN_UNITS=30)
-    with pytest.raises(ValueError, match=r"STEPS is 0"):
-        experiment.check_positive(STEPS=(5, 0))
+def test_rows_with_the_same_names_are_a_fault_of_the_script():
+    with pytest.raises(AssertionError, match="2 rows have the names {'data': 'a'}"):
+        experiment.Result([{"data": "a"}, {"data": "a"}, {"data": "b"}], ("data",))
 
 
-def test_spread_is_always_one_of_the_values():
-    assert experiment.spread(x=[3, 1, float("inf"), 2]) == {"x": 2, "x_low": 1, "x_high": float("inf")}
+def test_only_the_chosen_columns_are_printed():
+    rows = [{"data": "a", "n": 1, "skew": 0.1, "skew_low": 0.0, "skew_high": 0.2}]
+    assert tables.table(rows, ("data",), ("skew",)).split() == ["data", "skew", "a", "0.1", "0..0.2"]
 
 
 def test_names_that_some_rows_lack_stand_in_every_part_of_a_wide_table():
     rows = [{"part": "overlap", "step": 100, "kept": None, "accuracy": 0.5, "seconds": 1.5},
             {"part": "recipe", "kept": 10, "accuracy": 0.25, "seconds": 2.5}]
-    for part in experiment.table(rows, width=30).split("\n\n"):
+    for part in tables.table(rows, ("part", "step", "kept"), width=30).split("\n\n"):
         assert part.split()[:3] == ["part", "step", "kept"]
         assert "overlap   100" in part
