@@ -19,13 +19,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT))  # the project is cloned, not installed
 
-from gradnets import datasets, experiment
+from gradnets import datasets, experiment, files
+from gradnets.experiment.tables import table
 
-missing = []  # peers and data that were not there
+missing = []  # peers and data that are not installed on this machine
 
 
 def peer(name):
-    """A library to compare with, or None, said on standard error."""
+    """Import a library to compare with; if it is not installed, say so on standard error and return None."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -35,12 +36,12 @@ def peer(name):
 
 
 def medians(contestants, rounds):
-    """Median seconds of each function, run in turn, A B C A B C, after one round that does not count.
+    """Return the median seconds of each function, run in turn, A B C A B C, after one round that does not count.
 
     Parameters
     ----------
     contestants : dict of str to (function, repetitions)
-        A quick function is repeated, and the time divided.
+        A quick function is repeated, and the time is divided by the repetitions.
 
     Returns
     -------
@@ -58,28 +59,28 @@ def medians(contestants, rounds):
 
 
 def real(name, limit):
-    """A real data set, or the built-in digits, said on standard error."""
+    """Load a real data set; if it is missing, say so on standard error and load the built-in digits."""
     try:
         return datasets.load(name, limit=limit)
     except datasets.DataError as error:
-        print(f"{error}; glyphs in its place", file=sys.stderr)
+        print(f"{error}; glyphs are used instead", file=sys.stderr)
         missing.append(name)
         return datasets.load("glyphs", limit=limit)
 
 
 def ratio(what, seconds, ours, theirs, goal):
-    """A row: how many times as long the peer took, where both were measured."""
+    """Return a row whose value is the peer's time over ours."""
     return {"what": what, "value": seconds[theirs] / seconds[ours], "goal": goal, "higher_is_better": True,
             "ours_ms": 1e3 * seconds[ours], "peer_ms": 1e3 * seconds[theirs]}
 
 
 def figure(what, value, goal, **behind):
-    """A row of a number that should stay below its goal: seconds, gigabytes."""
+    """Return a row whose value, such as seconds or gigabytes, should stay below its goal."""
     return {"what": what, "value": value, "goal": goal, "higher_is_better": False, **behind}
 
 
 def report(subject, rows, packages):
-    """Print the table and write benchmarks/<subject>.json, unless a peer or data was missing."""
+    """Print the table and write benchmarks/<subject>.json, unless a peer or data set is missing."""
     shown = []
     for row in rows:
         met = row["value"] >= row["goal"] if row["higher_is_better"] else row["value"] <= row["goal"]
@@ -87,7 +88,7 @@ def report(subject, rows, packages):
         shown.append({"what": row["what"], "value": float(row["value"]),
                       "goal": f"{'>=' if row['higher_is_better'] else '<='} {row['goal']:g}",
                       "met": "yes" if met else "no", **times})
-    print(experiment.table(shown, width=200) if rows else "nothing to compare with")
+    print(table(shown, ("what",), width=200) if rows else "nothing to compare with")
     if missing:
         print(f"\nbenchmarks/{subject}.json is left as it was, since these were missing: {', '.join(missing)}")
         return
@@ -100,6 +101,6 @@ def report(subject, rows, packages):
     record = {"machine": f"{experiment.processor()}, one thread, {platform.platform()}", "versions": versions,
               "rows": rows}
     path = ROOT / "benchmarks" / f"{subject}.json"
-    with experiment.atomic(path) as temporary:
+    with files.atomic(path) as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     print(f"\nwrote {path.relative_to(ROOT)}")

@@ -17,13 +17,13 @@ from collections import Counter
 import networkx as nx
 import numpy as np
 
-import grad_network
-from gradnets import graphs, metrics
+import essay
+from gradnets import networks
 
 STEPS = {"mnist": 500, "cifar10": 100}
 ROUNDS = 5
-SOURCES = 64      # of networkx's walks on CIFAR-10
-NETWORKS = 1000   # sampled from one gradient
+SOURCES = 64      # number of networkx's walks on CIFAR-10
+NETWORKS = 1000   # number of networks sampled from one gradient
 
 
 def networkx_distances(graph, sources=None):
@@ -55,18 +55,18 @@ def igraph_all(igraph, adjacency):
     return graph.degree(), giant.path_length_hist(directed=False), igraph_clustering(graph)
 
 
-def compare(name, chances, igraph):
-    """Rows of ratios on one network."""
-    adjacency = graphs.merge_layers(graphs.sample(chances, np.random.default_rng(0)))
-    packed, graph = metrics.pack(adjacency), nx.from_numpy_array(adjacency)
+def compare(name, probabilities, igraph):
+    """Return the rows of ratios on one sampled network."""
+    adjacency = networks.merge_layers(networks.sample(probabilities, np.random.default_rng(0)))
+    packed, graph = networks.pack(adjacency), nx.from_numpy_array(adjacency)
     giant = networkx_giant(graph)
     scaled = len(giant) > 1000
     sources = list(giant)[:SOURCES] if scaled else None
     quick = 3 if scaled else 50
     contestants = {
-        "all": (lambda: metrics.measure(adjacency), quick),
-        "distances": (lambda: metrics.distances(packed), quick),
-        "clustering": (lambda: metrics.triangles(packed), quick),
+        "all": (lambda: networks.measure(adjacency), quick),
+        "distances": (lambda: networks.distances(packed), quick),
+        "clustering": (lambda: networks.triangles(packed), quick),
         "networkx build": (lambda: networkx_giant(nx.from_numpy_array(adjacency)), 1),
         "networkx distances": (lambda: networkx_distances(giant, sources), 1),
         "networkx clustering": (lambda: networkx_clustering(graph), 1),
@@ -96,15 +96,15 @@ def compare(name, chances, igraph):
     return rows
 
 
-def many(chances):
-    """Sample, merge and measure."""
+def sample_and_measure(probabilities):
+    """Sample, merge and measure NETWORKS networks."""
     rng = np.random.default_rng(0)
     for _ in range(NETWORKS):
-        metrics.measure(graphs.merge_layers(graphs.sample(chances, rng)))
+        networks.measure(networks.merge_layers(networks.sample(probabilities, rng)))
 
 
 def peak_memory(name):
-    """Gigabytes that grad_network.py takes at most on a data set, in a process of its own."""
+    """Return the peak memory of grad_network.py on a data set, in gigabytes, measured in a process of its own."""
     with tempfile.TemporaryDirectory() as out:
         subprocess.run([sys.executable, harness.ROOT / "grad_network.py", "--dataset", name, "--steps", "20", "--draws",
                         "3", "--seed", "1", "--out", out], check=True, stdout=subprocess.DEVNULL)
@@ -117,12 +117,12 @@ def main():
     for name, steps in STEPS.items():
         dataset = harness.real(name, 10_000)
         inputs = dataset.inputs.shape[1]
-        gradient, _ = grad_network.last_gradient(dataset, inputs, steps, 0.1, 1, seed=1)
-        chances = graphs.probabilities(gradient)[:-1]
+        gradient, _ = essay.gradient(dataset, inputs, steps, 0.1, 1, seed=1)
+        probabilities = essay.sampling_probabilities(gradient, inputs)
         label = {"mnist": "MNIST", "cifar10": "CIFAR-10"}.get(dataset.name, dataset.name)
-        rows += compare(label, chances, igraph)
+        rows += compare(label, probabilities, igraph)
         if inputs == 784:
-            seconds = harness.medians({"many": (lambda c=chances: many(c), 1)}, 3)["many"]
+            seconds = harness.medians({"all": (lambda p=probabilities: sample_and_measure(p), 1)}, 3)["all"]
             rows.append(harness.figure(f"{NETWORKS} networks sampled from one {label} gradient, every metric, seconds",
                                        seconds, 6))
         else:
