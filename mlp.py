@@ -1,12 +1,12 @@
 """How does a plain multi-layer perceptron learn, seen step by step?
 
-The model that the other scripts import: numpy alone, and a generator that records every step.
+The model that the other scripts import: plain numpy, and a generator that yields every training step.
 
     network = mlp.MLP((784, 784, 10), activation="tanh", loss="squared", init="uniform(0.25)", seed=0)
     for step in mlp.train(network, dataset, steps=500, learning_rate=0.1):
         step.gradients[0]  # (784, 784), taken at the weights before this step's update
 
-Run as a script it trains one net, prints its accuracy, and saves the weights and the learning curves.
+Run as a script it trains one net, prints its accuracy, and saves the weights and the learning curve.
 
 Figure: loss and accuracy on training and test images against steps. Takes 2 s for 20,000 steps.
 """
@@ -16,26 +16,28 @@ from itertools import pairwise
 
 import numpy as np
 
-from gradnets import checks, streams
+from gradnets import checks, learning, streams
 from gradnets.errors import UserError
 
-DATASET = "glyphs"          # glyphs, noise, mnist, cifar10, cifar100, tree or clusters
-HIDDEN_UNITS = (30,)        # units of each hidden layer; several numbers make a deeper net
-ACTIVATION = "tanh"         # tanh, relu or leaky(slope)
-LOSS = "squared"            # squared (the output layer has the activation too) or cross-entropy (softmax)
-INIT = "glorot"             # uniform(scale), normal(scale), glorot, glorot-normal or orthogonal(gain)
+DATASET = "glyphs"          # data set: glyphs, noise, mnist, cifar10, cifar100, tree or clusters
+HIDDEN_UNITS = (30,)        # number of units in each hidden layer; several numbers make a deeper net
+ACTIVATION = "tanh"         # activation: tanh, relu or leaky(slope)
+LOSS = "squared"            # loss: squared (the output layer is activated too) or cross-entropy (softmax)
+INIT = "glorot"             # law of initial weights: uniform(scale), normal(scale), glorot, orthogonal(gain)
 LEARNING_RATE = 0.05        # step length of gradient descent
 MOMENTUM = 0.0              # share of the last update that is kept, in [0, 1)
-NESTEROV = False            # look ahead along the momentum
-BATCH_SIZE = 1              # samples a step, drawn with replacement
-STEPS = 20_000              # updates
-SEED = 0                    # seeds data, weights and the order of the samples
+NESTEROV = False            # take Nesterov's step, which looks ahead along the momentum
+BATCH_SIZE = 1              # samples per step, drawn with replacement
+STEPS = 20_000              # number of updates
+SEED = 0                    # seed of data, weights and the order of the samples
 
+# ---- not flags --------------------------------------------------------------------------------------------
 
-# ---- the network ------------------------------------------------------------------------------------------
-
-# Each activation: its value from the pre-activation, its derivative from its value. They branch on the real
-# part alone, so that a complex step (f(x + ih) has the derivative in its imaginary part) passes through.
+RECORDS = 20                # rows of the learning curve, about
+LOSSES = ("squared", "cross-entropy")
+SLOPES = {"tanh": None, "relu": None, "leaky": 0.01}  # default number after an activation's name; None: takes none
+# Each activation: its value from the pre-activation, and its derivative from its value. Both branch on the real part
+# alone, so that a complex step passes through: the imaginary part of f(x + ih) / h is the derivative of f.
 ACTIVATIONS = {
     "tanh": (lambda total, slope: np.tanh(total),
              lambda value, slope: 1.0 - value * value),
@@ -44,76 +46,73 @@ ACTIVATIONS = {
     "leaky": (lambda total, slope: np.where(total.real > 0, total, slope * total),
               lambda value, slope: np.where(value.real > 0, 1.0, slope)),
 }
-LOSSES = ("squared", "cross-entropy")
-# What the number after a name is when it is left out; None where no number may follow.
-SLOPES = {"tanh": None, "relu": None, "leaky": 0.01}
 
+
+# ---- the network ------------------------------------------------------------------------------------------
 
 class MLP:
-    """A fully connected net, float64, with one activation throughout.
+    """A fully connected net, float64, with the same activation in every layer.
 
     Parameters
     ----------
     sizes : sequence of int
         Units of each layer, inputs first, at least two layers.
     activation : str
-        "tanh", "relu", or "leaky(slope)" with a slope in (0, 1), 0.01 unless given.
+        "tanh", "relu", or "leaky(slope)" with a slope in (0, 1), by default 0.01.
     loss : str
-        "squared": half the sum over outputs of (output - target)², the output layer having the activation
-        like every other; "cross-entropy": softmax outputs and minus the log-probability of the label.
+        "squared": half the sum over outputs of (output - target)², with an activated output layer; "cross-entropy":
+        softmax outputs, and minus the log-probability of the label.
     init : str
-        "uniform(scale)" in ±scale; "normal(scale)", scale the standard deviation; "glorot", uniform, and
-        "glorot-normal" (Glorot and Bengio 2010, eq. 16); "orthogonal(gain)" (Saxe et al. 2013). In a shell
-        "uniform:0.25" needs no quotes.
+        The law of the weights; see `gradnets.streams.initial_weights`.
     seed : int, not negative, or numpy.random.Generator
-    biases : bool, or one bool a layer of weights
-        Where there is a bias. The essay of 2016 has one on the input layer only: (True, False). A bias is
-        drawn by the law of the weights for uniform and normal (the sources hold it as one more row of the
-        weight matrix), and starts at zero otherwise.
+    biases : bool, or one bool per layer of weights
+        Which layers have a bias. In the essay of 2016 only the first has one: (True, False). A bias is drawn by the
+        law of the weights if this is uniform or normal, because the sources hold the bias as one more row of the
+        weights; otherwise it starts at zero.
     targets : pair of float
-        What "squared" asks of a wrong and of the right output.
+        The target of a wrong output and of the right output under "squared".
 
     Attributes
     ----------
     weights : list of float64 (n_l, n_{l+1})
-    biases : list of float64 (n_{l+1},), or None where the layer has none
+    biases : list of float64 (n_{l+1},), or None for a layer without a bias
     targets : float64 (labels, n_L)
-        Row k: what "squared" asks of the outputs for label k. An autoencoder's are its inputs, each its own label.
+        Row k: the targets of all outputs for label k under "squared". An autoencoder replaces this table by its
+        inputs, and labels each input with its own row.
 
     Raises
     ------
-    ValueError
-        For sizes that are not positive integers, and for names and numbers that are not in the lists above.
+    UserError
+        If a size is not a positive integer, or a name or number is not one of those above.
     """
 
     def __init__(self, sizes, activation="tanh", loss="squared", init="uniform(0.25)", seed=0, *,
                  biases=True, targets=(0.0, 1.0)):
-        self.sizes = _sizes(sizes)
+        self.sizes = _checked_sizes(sizes)
         layers = len(self.sizes) - 1
         self.activation, self.slope = streams.name_and_number("activation", activation, SLOPES)
         if self.slope is not None and self.slope >= 1:
             raise UserError(f"activation {activation!r}: expected a slope between 0 and 1")
-        if loss not in LOSSES:
-            raise UserError(f"unknown loss {loss!r}: expected one of {', '.join(LOSSES)}")
-        self.loss_name = loss
+        self.loss_name = checks.choice("loss", loss, LOSSES)
         wrong, right = targets if loss == "squared" else (0.0, 1.0)
         self.targets = np.full((self.sizes[-1],) * 2, float(wrong))
         np.fill_diagonal(self.targets, right)
-        biased = [bool(biases)] * layers if np.ndim(biases) == 0 else list(biases)
-        if len(biased) != layers:
-            raise UserError(f"biases names {len(biased)} layers, but sizes {self.sizes} make {layers}")
+        has_bias = [bool(biases)] * layers if np.ndim(biases) == 0 else list(biases)
+        if len(has_bias) != layers:
+            raise UserError(f"biases has {len(has_bias)} values, expected one for each of the {layers} layers of "
+                            f"weights between sizes {self.sizes}")
         rng = streams.generator(seed, streams.WEIGHTS)
         self.weights, self.biases = [], []
-        for shape, has_bias in zip(pairwise(self.sizes), biased, strict=True):
+        for shape, biased in zip(pairwise(self.sizes), has_bias, strict=True):
             self.weights.append(streams.initial_weights(init, shape, rng))
-            self.biases.append(streams.initial_bias(init, shape[1], rng) if has_bias else None)
+            self.biases.append(streams.initial_bias(init, shape[1], rng) if biased else None)
 
     def forward(self, inputs):
-        """Activations of every layer, inputs first: list of (batch, n_l) from inputs (batch, n_0)."""
+        """Return the activations of every layer, inputs first: list of (batch, n_l) from inputs (batch, n_0)."""
         activate, _ = ACTIVATIONS[self.activation]
         activations = [inputs]
         for layer, (weights, bias) in enumerate(zip(self.weights, self.biases, strict=True), start=1):
-            total = _product(activations[-1], weights)
+            total = _times_weights(activations[-1], weights)
             if bias is not None:
                 total += bias
             softmax = self.loss_name == "cross-entropy" and layer == len(self.weights)
@@ -121,16 +120,18 @@ class MLP:
         return activations
 
     def loss(self, outputs, labels):
-        """Loss of each sample: (batch,) from the last activations (batch, n_L) and labels int (batch,)."""
+        """Return the loss of each sample, (batch,), from the outputs (batch, n_L) and labels int (batch,)."""
         if self.loss_name == "squared":
-            miss = outputs - self.targets[labels]
-            return 0.5 * (miss * miss).sum(axis=1)
+            error = outputs - self.targets[labels]
+            return 0.5 * (error * error).sum(axis=1)
         right = outputs[np.arange(len(labels)), labels]
         return -np.log(np.where(right == 0, np.finfo(float).tiny, right))  # a probability may underflow
 
     def backward(self, activations, labels):
-        """Deltas of every layer: list of (batch, n_{l+1}), the derivative of each sample's own loss with
-        respect to the pre-activations of layer l + 1."""
+        """Return the deltas of every layer after the inputs: list of (batch, n_{l+1}).
+
+        A delta is the derivative of one sample's loss with respect to the pre-activations of a layer.
+        """
         _, derivative = ACTIVATIONS[self.activation]
         delta = activations[-1] - self.targets[labels]
         if self.loss_name == "squared":
@@ -143,12 +144,12 @@ class MLP:
 
 
 def accuracy(network, dataset, chunk=2000):
-    """Share of the dataset's items whose largest output is their label's, `chunk` items at a time.
+    """Return the share of items whose largest output is the output of their label.
 
-    ValueError for a dataset that does not fit the network. A net whose outputs are NaN is taken to say 0.
+    The net runs on `chunk` items at a time. A net whose outputs are NaN predicts class 0. Raises UserError for a
+    dataset that does not fit the network.
     """
-    checks.labelled_data(dataset)
-    _check_fit(network, dataset)
+    _check_data(network, dataset)
     right = 0
     for start in range(0, len(dataset.labels), chunk):
         with np.errstate(over="ignore", invalid="ignore"):
@@ -157,10 +158,22 @@ def accuracy(network, dataset, chunk=2000):
     return right / len(dataset.labels)
 
 
+def _checked_sizes(sizes):
+    sizes = tuple(sizes)
+    if len(sizes) < 2 or not all(checks.is_integer(size) and size > 0 for size in sizes):
+        raise UserError(f"layer sizes {sizes}: expected at least two positive integers, inputs first")
+    return tuple(map(int, sizes))
+
+
+def _softmax(total):
+    total = np.exp(total - total.real.max(axis=1, keepdims=True))
+    return total / total.sum(axis=1, keepdims=True)
+
+
 # ---- training, a generator of recorded steps --------------------------------------------------------------
 
 class Step:
-    """What one step of training saw. Nothing in it is written to again: keep it without copying.
+    """What one training step computed. Nothing writes to these arrays later: keep them without copying.
 
     Attributes
     ----------
@@ -170,75 +183,93 @@ class Step:
         Mean over the batch.
     activations : list of float64 (batch, n_l), inputs first
     deltas : list of float64 (batch, n_{l+1})
-        Derivative of each sample's own loss with respect to the pre-activations.
+        Derivative of each sample's loss with respect to the pre-activations.
     gradients : list of float64 (n_l, n_{l+1})
-        Derivative of the mean loss with respect to the weights before the step's update; an outer product
-        of activations and deltas, formed when it is first read.
-    bias_gradients : list of float64 (n_{l+1},), or None where the layer has no bias
+        Derivative of the mean loss with respect to the weights before the step's update: a sum of outer products of
+        activations and deltas, computed when it is first read.
+    bias_gradients : list of float64 (n_{l+1},), or None for a layer without a bias
     """
 
-    def __init__(self, index, loss, activations, deltas, biased):
+    def __init__(self, index, loss, activations, deltas, has_bias):
         self.index, self.loss, self.activations, self.deltas = index, loss, activations, deltas
-        self._biased = biased
+        self._has_bias = has_bias
 
     @cached_property
     def gradients(self):
-        return [_gradient(a, d) for a, d in zip(self.activations, self.deltas, strict=False)]
+        return [_gradient(activation, delta) for activation, delta in zip(self.activations, self.deltas, strict=False)]
 
     @cached_property
     def bias_gradients(self):
-        return [d.mean(axis=0) if has else None for d, has in zip(self.deltas, self._biased, strict=True)]
+        return [delta.mean(axis=0) if biased else None
+                for delta, biased in zip(self.deltas, self._has_bias, strict=True)]
 
 
 def train(network, dataset, steps, learning_rate, batch_size=1, seed=0, momentum=0.0, nesterov=False):
-    """Gradient descent on samples drawn with replacement; yields a Step before its update is applied.
+    """Train by gradient descent on samples drawn with replacement; yield each Step before its update is applied.
 
-    While the loop's body looks at a step, `network` still holds the weights at which its gradient was taken;
-    the update follows when the loop asks for more, after the last step too.
+    While the body of the loop looks at a step, `network` still holds the weights at which the gradient was taken. The
+    update is applied when the loop asks for the next step, and also after the last step.
 
     Parameters
     ----------
     network : MLP
         Trained in place.
     dataset : datasets.Dataset
-        As wide as the network's inputs, with no more classes than it has outputs.
+        With as many features as the network has inputs, and at most as many classes as it has outputs.
     steps, batch_size : int, positive
     learning_rate : float, finite, not negative
     seed : int, not negative, or numpy.random.Generator
-        Draws the samples; the network's own number may serve again, it gives another stream here.
+        Draws the samples. The seed of the network may be used again: it gives another random stream here.
     momentum : float in [0, 1)
-        velocity = momentum * velocity + gradient; the step goes along the velocity, or with `nesterov` along
+        velocity = momentum * velocity + gradient; the update follows the velocity, or with `nesterov` follows
         gradient + momentum * velocity (Sutskever et al. 2013, in the form that PyTorch uses).
+
+    Yields
+    ------
+    Step
 
     Raises
     ------
-    ValueError
-        For numbers outside these ranges and for a dataset that does not fit the network.
+    UserError
+        If a number is outside these ranges, or the dataset does not fit the network; before the first step.
 
     Notes
     -----
-    A single sample without momentum costs one pass over the rows of nonzero inputs, since no other row moves.
-    A net that diverges goes on with infinities and NaN, as its numbers are: look at `step.loss`.
+    A single sample without momentum costs one pass over the rows of weights whose input is not zero: no other row
+    moves. A net that diverges continues with infinities and NaN: look at `step.loss`.
     """
-    _check_training(network, dataset, steps, learning_rate, batch_size, momentum, nesterov)
+    checks.training_schedule(steps, learning_rate, batch_size)
+    if not 0 <= momentum < 1:
+        raise UserError(f"momentum is {momentum!r}: expected a number in [0, 1)")
+    if nesterov and momentum == 0:
+        raise UserError("nesterov needs a momentum, and momentum is 0: set the momentum, or leave nesterov out")
+    _check_data(network, dataset)
     rng = streams.generator(seed, streams.SAMPLES)
     return _steps(network, dataset, steps, learning_rate, batch_size, rng, momentum, nesterov)
 
 
+def _check_data(network, dataset):
+    checks.labelled_data(dataset)
+    features = dataset.inputs.shape[1]
+    if features != network.sizes[0] or dataset.classes > network.sizes[-1]:
+        raise UserError(f"{dataset.name} has {features} features and {dataset.classes} classes, the network "
+                        f"{network.sizes[0]} inputs and {network.sizes[-1]} outputs: expected them to match")
+
+
 def _steps(network, dataset, steps, learning_rate, batch_size, rng, momentum, nesterov):
-    biased = [bias is not None for bias in network.biases]
+    has_bias = [bias is not None for bias in network.biases]
     if momentum:
         velocities = [np.zeros_like(parameter) for parameter in _parameters(network.weights, network.biases)]
     else:
-        scratch = [np.empty_like(weights) for weights in network.weights]  # spares an allocation a step
+        scratch = [np.empty_like(weights) for weights in network.weights]  # saves an allocation per step
     for index in range(1, steps + 1):
-        chosen = rng.integers(len(dataset.labels), size=batch_size)
-        inputs, labels = dataset.inputs[chosen], dataset.labels[chosen]
+        items = rng.integers(len(dataset.labels), size=batch_size)
+        inputs, labels = dataset.inputs[items], dataset.labels[items]
         with np.errstate(over="ignore", invalid="ignore"):  # not around the yield: it would leak to the caller
             activations = network.forward(inputs)
             deltas = network.backward(activations, labels)
             loss = float(network.loss(activations[-1], labels).sum() / batch_size)
-        step = Step(index, loss, activations, deltas, biased)
+        step = Step(index, loss, activations, deltas, has_bias)
         yield step
         with np.errstate(over="ignore", invalid="ignore"):
             if momentum:
@@ -247,140 +278,123 @@ def _steps(network, dataset, steps, learning_rate, batch_size, rng, momentum, ne
                 _descend(network, step, learning_rate, scratch)
 
 
-def _live(activation):
-    """Which inputs are not zero, for a single sample where most are (dark pixels); None otherwise.
+def _nonzero_inputs(activation):
+    """Return the indices of nonzero inputs if the batch is one sample and most inputs are zero; otherwise None.
 
-    The other rows of the weights are neither read nor moved in its step.
+    Images have many dark pixels. The rows of weights of zero inputs are neither read nor moved in such a step.
     """
     if len(activation) == 1:
-        live = activation[0].nonzero()[0]
-        if 2 * live.size < activation.shape[1]:
-            return live
+        nonzero = activation[0].nonzero()[0]
+        if 2 * nonzero.size < activation.shape[1]:
+            return nonzero
     return None
 
 
-def _product(activation, weights):
-    live = _live(activation)
-    return activation @ weights if live is None else activation[:, live] @ weights[live]
+def _times_weights(activation, weights):
+    nonzero = _nonzero_inputs(activation)
+    return activation @ weights if nonzero is None else activation[:, nonzero] @ weights[nonzero]
 
 
 def _gradient(activation, delta):
     if len(delta) > 1:
         return activation.T @ (delta / len(delta))
-    live = _live(activation)
-    if live is None:
+    nonzero = _nonzero_inputs(activation)
+    if nonzero is None:
         return activation.T * delta  # an outer product: cheaper than a matrix product with inner size one
     gradient = np.zeros((activation.shape[1], delta.shape[1]), delta.dtype)
-    gradient[live] = activation[0, live, None] * delta
+    gradient[nonzero] = activation[0, nonzero, None] * delta
     return gradient
 
 
-def _descend(network, step, rate, scratch):
-    for weights, bias, activation, delta, moves in zip(network.weights, network.biases, step.activations,
-                                                       step.deltas, scratch, strict=False):
-        scaled = (rate / len(delta)) * delta
+def _descend(network, step, learning_rate, scratch):
+    for weights, bias, activation, delta, buffer in zip(network.weights, network.biases, step.activations,
+                                                        step.deltas, scratch, strict=False):
+        scaled = (learning_rate / len(delta)) * delta
         if bias is not None:
             bias -= scaled.sum(axis=0)
-        live = _live(activation)
-        if live is not None:
-            rows, products = moves[:live.size], moves[live.size:2 * live.size]
-            np.take(weights, live, axis=0, out=rows, mode="clip")  # unless told to clip, it copies once more
-            rows -= np.einsum("i,j->ij", activation[0, live], scaled[0], out=products)
-            weights[live] = rows
+        nonzero = _nonzero_inputs(activation)
+        if nonzero is not None:
+            rows, products = buffer[:nonzero.size], buffer[nonzero.size:2 * nonzero.size]
+            np.take(weights, nonzero, axis=0, out=rows, mode="clip")  # without mode="clip", numpy copies once more
+            rows -= np.einsum("i,j->ij", activation[0, nonzero], scaled[0], out=products)
+            weights[nonzero] = rows
         elif len(delta) == 1:
-            weights -= np.multiply(activation.T, scaled, out=moves)
+            weights -= np.multiply(activation.T, scaled, out=buffer)
         else:
-            weights -= np.matmul(activation.T, scaled, out=moves)
+            weights -= np.matmul(activation.T, scaled, out=buffer)
 
 
-def _descend_with_momentum(network, step, rate, velocities, momentum, nesterov):
+def _descend_with_momentum(network, step, learning_rate, velocities, momentum, nesterov):
     parameters = _parameters(network.weights, network.biases)
     gradients = _parameters(step.gradients, step.bias_gradients)
     for parameter, gradient, velocity in zip(parameters, gradients, velocities, strict=True):
         velocity *= momentum
         velocity += gradient
-        parameter -= rate * (gradient + momentum * velocity if nesterov else velocity)
+        parameter -= learning_rate * (gradient + momentum * velocity if nesterov else velocity)
 
 
 def _parameters(weights, biases):
-    """Weights and those biases that there are, in one list."""
+    """Return one list of all weights, and all biases that are not None."""
     return weights + [bias for bias in biases if bias is not None]
-
-
-# ---- checks and draws -------------------------------------------------------------------------------------
-
-def _sizes(sizes):
-    sizes = tuple(sizes)
-    if len(sizes) < 2 or not all(checks.is_integer(n) and n > 0 for n in sizes):
-        raise UserError(f"layer sizes {sizes}: expected at least two positive whole numbers, inputs first")
-    return tuple(map(int, sizes))
-
-
-def _softmax(total):
-    total = np.exp(total - total.real.max(axis=1, keepdims=True))
-    return total / total.sum(axis=1, keepdims=True)
-
-
-def _check_training(network, dataset, steps, learning_rate, batch_size, momentum, nesterov):
-    checks.training_schedule(steps, learning_rate, batch_size)
-    if not 0 <= momentum < 1:
-        raise UserError(f"momentum is {momentum!r}: expected a number in [0, 1)")
-    if nesterov and momentum == 0:
-        raise UserError("nesterov looks ahead along the momentum, and momentum is 0: set it, or leave nesterov out")
-    checks.labelled_data(dataset)
-    _check_fit(network, dataset)
-
-
-def _check_fit(network, dataset):
-    features = dataset.inputs.shape[1]
-    if features != network.sizes[0] or dataset.classes > network.sizes[-1]:
-        raise UserError(f"{dataset.name} has {features} features and {dataset.classes} classes, the network "
-                         f"{network.sizes[0]} inputs and {network.sizes[-1]} outputs: make them match")
 
 
 # ---- as a script ------------------------------------------------------------------------------------------
 
-def learning_curve(network, training, test, steps, records, **how):
-    """Train, and note about `records` times, the end included, the recent loss and the accuracy on both sets."""
-    from gradnets import experiment
+def learning_curve(network, training, test, steps, records, **options):
+    """Train a network, and return the rows of its learning curve.
 
+    Parameters
+    ----------
+    network : MLP
+        Trained in place.
+    training, test : datasets.Dataset
+    steps, records : int
+        Number of updates, and of distances between rows.
+    **options
+        Arguments of `train`.
+
+    Returns
+    -------
+    list of dict
+        step, loss (mean since the row before), training_accuracy (on as many training items as there are test
+        items) and test_accuracy.
+    """
     checks.labelled_data(training)
-    few = replace(training, inputs=training.inputs[:len(test.labels)], labels=training.labels[:len(test.labels)])
-    every = -(-steps // records)
-    rows, losses = [], []
+    first = replace(training, inputs=training.inputs[:len(test.labels)], labels=training.labels[:len(test.labels)])
 
-    def note(updates):
-        rows.append({"step": updates, "loss": np.mean(losses[-every:]), "training_accuracy": accuracy(network, few),
-                     "test_accuracy": accuracy(network, test)})
+    def measured(losses):
+        return {"loss": np.mean(losses), "training_accuracy": accuracy(network, first),
+                "test_accuracy": accuracy(network, test)}
 
-    for step in experiment.progress(train(network, training, steps, **how), total=steps, what="training"):
-        losses.append(step.loss)
-        if (step.index - 1) % every == 0:  # so many updates have been applied by now
-            note(step.index - 1)
-    note(steps)
+    rows, _ = learning.curve(train(network, training, steps, **options), steps, records, lambda step: step.loss,
+                             measured)
     return rows
 
 
-def main():
-    from gradnets import datasets, experiment, plots  # here, so that the model itself needs numpy alone
+def main(settings):
+    """Train one net; return its learning curve and its weights."""
+    from gradnets import datasets, experiment, plots  # here, because the model itself needs numpy alone
 
-    experiment.check_several(HIDDEN_UNITS=HIDDEN_UNITS)
-    training, test = (datasets.load(DATASET, split, seed=SEED) for split in ("train", "test"))
-    sizes = (training.inputs.shape[1], *HIDDEN_UNITS, training.classes)
-    network = MLP(sizes, ACTIVATION, LOSS, INIT, SEED)
-    rows = learning_curve(network, training, test, STEPS, 20, learning_rate=LEARNING_RATE, batch_size=BATCH_SIZE,
-                          seed=SEED, momentum=MOMENTUM, nesterov=NESTEROV)
+    checks.nonempty_tuples(hidden_units=settings.hidden_units)
+    training, test = (datasets.load(settings.dataset, split, seed=settings.seed) for split in ("train", "test"))
+    sizes = (training.inputs.shape[1], *settings.hidden_units, training.classes)
+    network = MLP(sizes, settings.activation, settings.loss, settings.init, settings.seed)
+    rows = learning_curve(network, training, test, settings.steps, RECORDS, learning_rate=settings.learning_rate,
+                          batch_size=settings.batch_size, seed=settings.seed, momentum=settings.momentum,
+                          nesterov=settings.nesterov)
 
-    title = f"Test accuracy {rows[-1]['test_accuracy']:.1%} after {STEPS:,} steps"
+    finding = f"Test accuracy {rows[-1]['test_accuracy']:.1%} after {settings.steps:,} steps"
     if not np.isfinite(rows[-1]["loss"]):
-        title = "Training diverged, the loss is not finite: lower LEARNING_RATE"
-    caption = (f"{training.name}, {'-'.join(map(str, sizes))} {ACTIVATION} net, {LOSS} loss, batch {BATCH_SIZE}, "
-               f"learning rate {LEARNING_RATE:g}, seed {SEED}; trained on {len(training.labels):,} items, accuracy on "
-               f"{len(test.labels):,} of each set")
-    arrays = {f"weights_{l}": weights for l, weights in enumerate(network.weights)}
+        finding = "Training diverged: the loss is not finite, lower the learning rate"
+    caption = (f"{training.name}, {'-'.join(map(str, sizes))} {settings.activation} net, {settings.loss} loss, batch "
+               f"{settings.batch_size}, learning rate {settings.learning_rate:g}, seed {settings.seed}; trained on "
+               f"{len(training.labels):,} items, accuracy on {len(test.labels):,} items of each set")
+    arrays = {f"weights_{layer}": weights for layer, weights in enumerate(network.weights)}
     arrays |= {key: np.array([row[key] for row in rows]) for key in rows[0]}
-    arrays |= {f"biases_{l}": bias for l, bias in enumerate(network.biases) if bias is not None}
-    return rows, plots.learning_curve(rows, title, caption), {".npz": arrays}
+    arrays |= {f"biases_{layer}": bias for layer, bias in enumerate(network.biases) if bias is not None}
+    return experiment.Result(rows, names=("step",), finding=finding, files={".npz": arrays},
+                             figure=plots.learning_curve(rows, finding, caption),
+                             data=[training.provenance, test.provenance])
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
 """How does a restricted Boltzmann machine learn?
 
-The model that the other scripts import, of numpy and mlp alone, and a generator that records every step.
+The model that the other scripts import: plain numpy, and a generator that yields every training step.
 
     machine = rbm.RBM(784, 100, init="normal(0.01)", seed=0)
     for step in rbm.train(machine, dataset, steps=500, learning_rate=0.05, batch_size=20):
         step.gradients[0]  # (784, 100), taken at the weights before this step's update
 
-Run as a script it trains one machine by contrastive divergence on training images, compares these with held-out ones,
-and saves the weights and the learning curves.
+Run as a script it trains one machine by contrastive divergence on training images, compares them with held-out images,
+and saves the weights and the learning curve.
 
-Figure: reconstruction error against steps; the gap between the free energies of test and of training images, which
-grows as a machine overfits; weights of hidden units as images; test images above their reconstructions.
+Figure: reconstruction error against steps; the gap between the free energies of test and training images, which grows
+as a machine overfits; weights of hidden units as images; test images above their reconstructions.
 
 Sources: Hinton, Training products of experts by minimizing contrastive divergence, 2002; Tieleman, Training restricted
 Boltzmann machines using approximations to the likelihood gradient, 2008; Hinton, A practical guide to training
@@ -23,38 +23,42 @@ from functools import cached_property
 
 import numpy as np
 
-from gradnets import checks, streams
+from gradnets import checks, learning, streams
 from gradnets.errors import UserError
 
-DATASET = "glyphs"          # pixels in [0, 1]: glyphs, noise, noise-constant, mnist, cifar10 or cifar100
-IMAGES = 10_000             # at most so many training images, from the first on
-TEST_IMAGES = 2_000         # at most so many held-out images, compared with as many training images
-HIDDEN_UNITS = 100          # units of the hidden layer
-INIT = "normal(0.01)"       # uniform(scale), normal(scale), glorot, glorot-normal or orthogonal(gain)
-LEARNING_RATE = 0.05        # step length
-K = 1                       # Gibbs steps of a chain before it is read
-PERSISTENT = False          # chains go on from step to step, in place of starting at the batch
-MEAN_FIELD = False          # chains keep the probabilities of the visible units, in place of samples
-BATCH_SIZE = 20             # images a step, drawn with replacement
-STEPS = 5_000               # updates
-SEED = 0                    # seeds data, weights, the order of the images and the chains
+DATASET = "glyphs"          # data set with values in [0, 1]: glyphs, noise, noise-constant, mnist, cifar10 or cifar100
+IMAGES = 10_000             # largest number of training images, from the first on
+TEST_IMAGES = 2_000         # largest number of held-out images, compared with an equal number of training images
+HIDDEN_UNITS = 100          # number of hidden units
+INIT = "normal(0.01)"       # law of initial weights: uniform(scale), normal(scale), glorot or orthogonal(gain)
+LEARNING_RATE = 0.05        # step length of gradient descent
+K = 1                       # number of Gibbs steps before a chain is read
+PERSISTENT = False          # continue the chains from step to step, instead of starting them at the batch
+MEAN_FIELD = False          # keep probabilities of visible units in the chains, instead of samples
+BATCH_SIZE = 20             # images per step, drawn with replacement
+STEPS = 5_000               # number of updates
+SEED = 0                    # seed of data, weights, the order of the images and the chains
+
+# ---- not flags --------------------------------------------------------------------------------------------
+
+RECORDS = 20                # rows of the learning curve, about
+FILTERS = 36                # hidden units whose weights are drawn, at most
+EXAMPLES = 10               # test images that are drawn with their reconstructions, at most
+# Far out exp overflows to infinity, which gives the right limit; a diverged machine continues with NaN.
+quiet = np.errstate(over="ignore", invalid="ignore")
 
 
 # ---- the machine ------------------------------------------------------------------------------------------
-
-# Far out exp overflows to infinity, which gives the right limit; a diverged machine goes on with NaN.
-quiet = np.errstate(over="ignore", invalid="ignore")
-
 
 class RBM:
     """Visible and hidden units that are 0 or 1, with P(v, h) proportional to exp(b·v + c·h + v·W·h); float64.
 
     Parameters
     ----------
-    visible, hidden : int
-        Numbers of units, positive.
+    visible, hidden : int, positive
+        Numbers of units.
     init : str
-        Law of the weights, as `mlp.MLP` names it; normal(0.01) is from Hinton 2010, section 8.
+        The law of the weights; see `gradnets.streams.initial_weights`. normal(0.01) is from Hinton 2010, section 8.
     seed : int, not negative, or numpy.random.Generator
 
     Attributes
@@ -68,34 +72,35 @@ class RBM:
 
     Raises
     ------
-    ValueError
-        For numbers of units that are not positive integers, and for an unknown init or seed.
+    UserError
+        If a number of units is not a positive integer, or init or seed is not one of those above.
     """
 
     def __init__(self, visible, hidden, init="normal(0.01)", seed=0):
         checks.positive_integers(visible=visible, hidden=hidden)
-        self.weights = streams.initial_weights(init, (visible, hidden), streams.generator(seed, streams.WEIGHTS))
+        rng = streams.generator(seed, streams.WEIGHTS)
+        self.weights = streams.initial_weights(init, (visible, hidden), rng)
         self.visible_biases, self.hidden_biases = np.zeros(visible), np.zeros(hidden)
 
     @quiet
     def hidden_given(self, visible):
-        """P(h = 1 | v): (batch, hidden) from states or probabilities of the visible units (batch, visible)."""
+        """Return P(h = 1 | v), (batch, hidden), from states or probabilities of the visible units (batch, visible)."""
         total = visible @ self.weights
         total += self.hidden_biases
         return _sigmoid(total)
 
     @quiet
     def visible_given(self, hidden):
-        """P(v = 1 | h): (batch, visible) from states or probabilities of the hidden units (batch, hidden)."""
+        """Return P(v = 1 | h), (batch, visible), from states or probabilities of the hidden units (batch, hidden)."""
         total = hidden @ self.weights.T
         total += self.visible_biases
         return _sigmoid(total)
 
     @quiet
     def free_energy(self, visible):
-        """-log of the sum over h of exp(b·v + c·h + v·W·h), in nats: (batch,) from (batch, visible).
+        """Return -log of the sum over h of exp(b·v + c·h + v·W·h), in nats: (batch,) from (batch, visible).
 
-        Minus log P(v), up to the constant log Z (Hinton 2010, section 16.1).
+        The free energy is -log P(v), up to the constant log Z (Hinton 2010, section 16.1).
         """
         total = visible @ self.weights
         total += self.hidden_biases
@@ -103,9 +108,9 @@ class RBM:
 
 
 def reconstruct(machine, inputs):
-    """Probabilities of the visible units, after one pass up and down that samples nothing: (n, visible).
+    """Return probabilities of the visible units after one pass up and down without sampling, (n, visible).
 
-    ValueError unless inputs are (n, visible) of values in [0, 1].
+    Raises UserError unless the inputs are (n, visible) with values in [0, 1].
     """
     _check_images(machine, inputs, "the set")
     return machine.visible_given(machine.hidden_given(inputs))
@@ -122,28 +127,28 @@ def _sample(probabilities, rng):
 # ---- training, a generator of recorded steps --------------------------------------------------------------
 
 class Step:
-    """What one step of training saw. Nothing in it is written to again: keep it without copying.
+    """What one training step computed. Nothing writes to these arrays later: keep them without copying.
 
-    A gradient is the derivative that is descended: of the mean of -log P(v) over the batch, as the chains estimate it
-    at the parameters before the step's update.
+    A gradient is a derivative of the mean of -log P(v) over the batch, as the chains estimate it at the parameters
+    before the step's update. Training descends along it.
 
     Attributes
     ----------
     index : int
         From 1: step 1 is taken at the untrained weights.
     error : float
-        Mean over batch and pixels of (v0 - P(v | h0))², h0 sampled from P(h | v0).
+        Mean over batch and pixels of (v0 - P(v | h0))², with h0 sampled from P(h | v0).
     visible : float64 (batch, visible)
         v0, the images of the batch.
     hidden : float64 (batch, hidden)
         P(h | v0).
     reconstruction : float64 (chains, visible)
-        vk, where the chains are after k Gibbs steps: as many as images in the batch, unless they are persistent.
+        vk, the state of the chains after k Gibbs steps. There is one chain per image unless chains are persistent.
     reconstruction_hidden : float64 (chains, hidden)
         P(h | vk).
     gradients : list of one float64 (visible, hidden)
-        -(<v0 h0> - <vk hk>), means over batch and chains of outer products; formed when it is first read. That of a
-        single image and chain has rank two at most.
+        -(<v0 h0> - <vk hk>), means of outer products over batch and chains; computed when it is first read. With a
+        single image and chain its rank is at most two.
     visible_gradient : float64 (visible,)
     hidden_gradient : float64 (hidden,)
     """
@@ -167,48 +172,52 @@ class Step:
 
 def train(machine, dataset, steps, learning_rate, batch_size=1, seed=0, k=1, persistent=False, chains=None,
           mean_field=False):
-    """Contrastive divergence on images drawn with replacement; yields a Step before its update is applied.
+    """Train by contrastive divergence on images drawn with replacement; yield each Step before its update is applied.
 
-    While the loop's body looks at a step, `machine` still holds the parameters at which its gradient was taken; the
-    update follows when the loop asks for more, after the last step too.
+    While the body of the loop looks at a step, `machine` still holds the parameters at which the gradient was taken.
+    The update is applied when the loop asks for the next step, and also after the last step.
 
     Parameters
     ----------
     machine : RBM
         Trained in place.
     dataset : datasets.Dataset
-        As wide as the machine's visible layer, with values in [0, 1]: each is taken as the probability of its unit,
-        in place of a sample. Labels are not looked at.
+        With as many features as the machine has visible units, and values in [0, 1]: each value is the probability of
+        its unit, and is used instead of a sample. Labels are not read.
     steps, batch_size : int, positive
     learning_rate : float, finite, not negative
     seed : int, not negative, or numpy.random.Generator
-        Draws the images and the chains; the machine's own number may serve again, it gives another stream here.
+        Draws the images and the chains. The seed of the machine may be used again: it gives another random stream here.
     k : int, positive
-        Gibbs steps. Each chain starts at hidden units sampled from its image (CD-k, Hinton 2002).
+        Number of Gibbs steps. Each chain starts at hidden units sampled from its image (CD-k, Hinton 2002).
     persistent : bool
-        Chains go on from where the step before left them (Tieleman 2008), the first time from images of the data set.
+        Chains continue from their state after the step before (Tieleman 2008), and start at images of the data set.
     chains : int, positive, optional
-        How many persistent chains; as many as images in a batch unless given.
+        Number of persistent chains; by default the batch size.
     mean_field : bool
-        Chains keep P(v | h) in place of a sample of it, as many implementations do. Less noise, but it is no longer
-        Gibbs sampling: longer chains do not approach the machine's distribution.
+        Chains keep P(v | h) instead of a sample of it, as many implementations do. There is less noise, but this is no
+        longer Gibbs sampling: longer chains do not approach the machine's distribution.
+
+    Yields
+    ------
+    Step
 
     Raises
     ------
-    ValueError
-        For numbers outside these ranges and for a dataset that does not fit the machine.
+    UserError
+        If a number is outside these ranges, or the dataset does not fit the machine; before the first step.
 
     Notes
     -----
-    Hidden units are sampled but for the last, whose probabilities have the same mean and less noise (Hinton 2010,
-    section 3). A step costs k + 1 matrix products upwards, k downwards, one for the update, which takes both outer
-    products at once, and with persistent chains one more for the error. A machine that diverges saturates: its error
-    stays below 1 until the weights overflow, and then it goes on with NaN, as its numbers are.
+    Hidden units are sampled except the last, whose probabilities have the same mean and less noise (Hinton 2010,
+    section 3). A step costs k + 1 matrix products upwards, k downwards, one for the update, which computes both outer
+    products together, and with persistent chains one more for the error. A machine that diverges saturates: its error
+    stays below 1 until the weights overflow, and then it continues with NaN.
     """
     checks.training_schedule(steps, learning_rate, batch_size)
     if chains is not None and not persistent:
-        raise UserError(f"chains is {chains!r}, but only persistent chains have a number of their own: set "
-                         "persistent, or leave chains out")
+        raise UserError(f"chains is {chains!r}, but without persistent chains each image has one chain: set "
+                        "persistent, or leave chains out")
     chains = batch_size if chains is None else chains
     checks.positive_integers(k=k, chains=chains)
     _check_images(machine, dataset.inputs, dataset.name)
@@ -216,44 +225,44 @@ def train(machine, dataset, steps, learning_rate, batch_size=1, seed=0, k=1, per
     return _steps(machine, dataset.inputs, steps, learning_rate, batch_size, rng, k, persistent, chains, mean_field)
 
 
-def _steps(machine, inputs, steps, rate, batch_size, rng, k, persistent, chains, mean_field):
+def _steps(machine, inputs, steps, learning_rate, batch_size, rng, k, persistent, chains, mean_field):
     def images(count):
         return inputs[rng.integers(len(inputs), size=count)]
 
     def state(probabilities):
         return probabilities if mean_field else _sample(probabilities, rng)
 
-    scratch = np.empty_like(machine.weights)  # spares an allocation a step
+    scratch = np.empty_like(machine.weights)  # saves an allocation per step
     if persistent:
-        particles = _sample(machine.hidden_given(images(chains)), rng)
+        chain_hidden = _sample(machine.hidden_given(images(chains)), rng)
     for index in range(1, steps + 1):
         visible = images(batch_size)
         hidden = machine.hidden_given(visible)
         expected = machine.visible_given(_sample(hidden, rng))
         error = float(np.square(visible - expected).mean())
         if persistent:
-            expected = machine.visible_given(particles)
+            expected = machine.visible_given(chain_hidden)
         reconstruction = state(expected)
         for _ in range(k - 1):
-            sampled = _sample(machine.hidden_given(reconstruction), rng)
-            reconstruction = state(machine.visible_given(sampled))
+            sampled_hidden = _sample(machine.hidden_given(reconstruction), rng)
+            reconstruction = state(machine.visible_given(sampled_hidden))
         reconstruction_hidden = machine.hidden_given(reconstruction)
         if persistent:
-            particles = _sample(reconstruction_hidden, rng)
+            chain_hidden = _sample(reconstruction_hidden, rng)
         step = Step(index, error, visible, hidden, reconstruction, reconstruction_hidden)
         yield step
-        _descend(machine, step, rate, scratch)
+        _descend(machine, step, learning_rate, scratch)
 
 
 @quiet
-def _descend(machine, step, rate, scratch):
-    machine.weights -= _gradient(step, rate, out=scratch)
-    machine.visible_biases -= rate * step.visible_gradient
-    machine.hidden_biases -= rate * step.hidden_gradient
+def _descend(machine, step, learning_rate, scratch):
+    machine.weights -= _gradient(step, learning_rate, out=scratch)
+    machine.visible_biases -= learning_rate * step.visible_gradient
+    machine.hidden_biases -= learning_rate * step.hidden_gradient
 
 
 def _gradient(step, scale=1.0, out=None):
-    """`scale` times the gradient of the weights: both its terms in one product, a single pass over the matrix."""
+    """Return `scale` times the gradient of the weights: both its terms in one product, one pass over the matrix."""
     visible = np.concatenate((step.visible, step.reconstruction))
     hidden = np.concatenate((step.hidden * (-scale / len(step.hidden)),
                              step.reconstruction_hidden * (scale / len(step.reconstruction_hidden))))
@@ -263,27 +272,28 @@ def _gradient(step, scale=1.0, out=None):
 def _check_images(machine, inputs, name):
     if inputs.ndim != 2 or inputs.dtype.kind not in "fiub":
         raise UserError(f"inputs of {name} are {inputs.dtype} of shape {inputs.shape}: expected a matrix of real "
-                         "numbers")
+                        "numbers")
     items, features = inputs.shape
     if items == 0:
         raise UserError(f"{name} has 0 items: expected at least one")
     if features != len(machine.weights):
-        raise UserError(f"{name} has {features} features, the machine {len(machine.weights)} visible units: make them "
-                         "match")
+        raise UserError(f"{name} has {features} features, the machine {len(machine.weights)} visible units: expected "
+                        "them to match")
     low, high = inputs.min(), inputs.max()
-    if not (low >= 0 and high <= 1):  # not a number fails too
-        raise UserError(f"values of {name} run from {low:g} to {high:g}: expected probabilities, within "
-                         "[0, 1]; choose a data set of images")
+    if not (low >= 0 and high <= 1):  # this way round NaN is refused too
+        raise UserError(f"values of {name} run from {low:g} to {high:g}: expected probabilities, within [0, 1]; choose "
+                        "a data set of images")
 
 
 # ---- as a script ------------------------------------------------------------------------------------------
 
 @quiet
 def compare(machine, training, test):
-    """The row of one moment: reconstruction error and mean free energy on both arrays of images (n, visible).
+    """Compare a machine's reconstruction error and mean free energy on two arrays of images (n, visible).
 
-    The gap is the mean free energy of the test images less that of the training images, with its 95 % interval over
-    images; the unknown log Z is in both and drops out (Hinton 2010, section 6). ValueError as `reconstruct`.
+    Returns a row. Its free_energy_gap is the mean free energy of the test images minus that of the training images,
+    with a 95 % interval over images; the unknown log Z stands in both and cancels (Hinton 2010, section 6). Raises
+    UserError as `reconstruct` does.
     """
     row, energies = {}, []
     for name, inputs in (("training", training), ("test", test)):
@@ -295,33 +305,46 @@ def compare(machine, training, test):
     return row | {"free_energy_gap": gap, "free_energy_gap_low": gap - error, "free_energy_gap_high": gap + error}
 
 
-def learning_curve(machine, training, test, steps, records, **how):
-    """Train, and compare both sets about `records` times, the start and the end included: a list of rows."""
-    from gradnets import experiment
+def learning_curve(machine, training, test, steps, records, **options):
+    """Train a machine; return the rows of its learning curve, from the untrained machine to the last update.
 
+    Parameters
+    ----------
+    machine : RBM
+        Trained in place.
+    training, test : datasets.Dataset
+        The test images are compared with an equal number of training images.
+    steps, records : int
+        Number of updates, and of distances between rows.
+    **options
+        Arguments of `train`.
+
+    Returns
+    -------
+    list of dict
+        step, and the numbers of `compare`.
+    """
     _check_images(machine, training.inputs, training.name)
-    few = training.inputs[:len(test.inputs)]
-    every = -(-steps // records)
-    rows = []
-    for step in experiment.progress(train(machine, training, steps, **how), total=steps, what="training"):
-        if (step.index - 1) % every == 0:  # so many updates have been applied by now
-            rows.append({"step": step.index - 1} | compare(machine, few, test.inputs))
-    return [*rows, {"step": steps} | compare(machine, few, test.inputs)]
+    first = training.inputs[:len(test.inputs)]
+    rows, _ = learning.curve(train(machine, training, steps, **options), steps, records, lambda step: step.error,
+                             lambda errors: compare(machine, first, test.inputs))
+    return rows
 
 
 def tile(pictures, columns, blank):
-    """Pictures of one shape, left to right and top to bottom, one `blank` pixel between: one array to draw.
+    """Place pictures of one shape on one sheet, left to right and top to bottom, one `blank` pixel apart.
 
-    ValueError for pictures of no numbers, or of other shapes than (height, width) and (height, width, colours).
+    Raises UserError unless all pictures are real numbers of the same shape, (height, width) or (height, width, colors).
     """
     pictures = [np.asarray(picture) for picture in pictures]
     kinds = {(picture.dtype.kind in "fiub", picture.shape) for picture in pictures}
     if len(kinds) != 1 or not all(real and len(shape) in (2, 3) and 0 not in shape for real, shape in kinds):
-        raise UserError(f"{len(pictures)} pictures of shapes {sorted({p.shape for p in pictures})}, "
-                         f"{', '.join(sorted({str(p.dtype) for p in pictures}))}: expected real numbers, one shape")
-    height, width, *colours = np.shape(pictures[0])
+        types = ", ".join(sorted({str(picture.dtype) for picture in pictures}))
+        raise UserError(f"{len(pictures)} pictures of shapes {sorted({picture.shape for picture in pictures})} and "
+                        f"types {types}: expected real numbers and one shape")
+    height, width, *colors = np.shape(pictures[0])
     lines = -(-len(pictures) // columns)
-    sheet = np.full((lines * (height + 1) - 1, columns * (width + 1) - 1, *colours), blank)
+    sheet = np.full((lines * (height + 1) - 1, columns * (width + 1) - 1, *colors), blank)
     for place, picture in enumerate(pictures):
         top, left = place // columns * (height + 1), place % columns * (width + 1)
         sheet[top:top + height, left:left + width] = picture
@@ -329,26 +352,29 @@ def tile(pictures, columns, blank):
 
 
 @quiet
-def filters(machine, dataset, count=36):
-    """Weights of the first hidden units as one image, grey or coloured as the data are.
+def filters(machine, dataset, count=FILTERS):
+    """Return the weights of the first hidden units as one image, grey or coloured as the data are.
 
-    A weight of 0 is drawn as 0.5, one of three standard deviations as 0 or 1. In colour each filter has a deviation
-    of its own, or most would be dull.
+    A weight of 0 becomes 0.5, and a weight of three standard deviations becomes 0 or 1. In colour each filter has its
+    own standard deviation: with a common one, most filters would be dull.
     """
     weights = machine.weights.T[:count]  # (count, visible)
     deviation = weights.std(axis=1 if len(dataset.shape) == 3 else None, keepdims=True)
     shades = 0.5 + weights / np.maximum(6 * deviation, np.finfo(float).tiny)
-    views = replace(dataset, inputs=shades.clip(0, 1))
-    columns = int(np.ceil(np.sqrt(len(weights))))
-    return tile([views.picture(i) for i in range(len(weights))], columns, 1.0)
+    return _sheet(dataset, shades.clip(0, 1), int(np.ceil(np.sqrt(len(weights)))))
+
+
+def _sheet(dataset, inputs, columns):
+    views = replace(dataset, inputs=inputs)
+    return tile([views.picture(k) for k in range(len(inputs))], columns, 1.0)
 
 
 def picture(rows, weights, images, title, caption):
-    """The figure. rows: of `learning_curve`; weights, images: sheets to draw, each as (panel title, array)."""
+    """Draw the figure. rows: of `learning_curve`; weights, images: sheets to draw, each (panel title, array)."""
     from gradnets import plots
 
     mosaic = [["error", "gap", "weights"], ["images", "images", "weights"]]
-    made, panels = plots.figure(mosaic, 13, 6, title, caption, width_ratios=(1, 1, 1.3), height_ratios=(1, 0.62))
+    figure, panels = plots.figure(mosaic, 13, 6, title, caption, width_ratios=(1, 1, 1.3), height_ratios=(1, 0.62))
     steps = [row["step"] for row in rows]
     for name, look in (("training", {"color": plots.GREY, "lw": 4}), ("test", {"color": plots.RED, "marker": "o"})):
         panels["error"].plot(steps, [row[f"{name}_error"] for row in rows], ms=3, label=name, **look)
@@ -358,48 +384,58 @@ def picture(rows, weights, images, title, caption):
     panels["gap"].fill_between(steps, low, high, color=plots.BLUE, alpha=0.2, lw=0)
     panels["gap"].plot(steps, gap, "o-", color=plots.BLUE, ms=3)
     panels["gap"].axhline(0, color=plots.GREY, lw=0.7)
-    panels["gap"].set(title="free energy, test less training", xlabel="step", ylabel="nats")
-    for name, (what, sheet) in (("weights", weights), ("images", images)):
+    panels["gap"].set(title="free energy, test minus training", xlabel="step", ylabel="nats")
+    for name, (panel_title, sheet) in (("weights", weights), ("images", images)):
         panels[name].imshow(np.nan_to_num(sheet), cmap="gray", vmin=0, vmax=1, interpolation="antialiased")
-        panels[name].set_title(what)
+        panels[name].set_title(panel_title)
         panels[name].set_axis_off()
         panels[name].set_anchor("N")
-    return made
+    return figure
 
 
-def main():
-    from gradnets import datasets, experiment, plots  # here, so that the model itself needs numpy and mlp alone
+def main(settings):
+    """Train one machine; return its learning curve and its weights."""
+    from gradnets import datasets, experiment, plots  # here, because the model itself needs numpy alone
 
-    experiment.check_positive(IMAGES=IMAGES, TEST_IMAGES=TEST_IMAGES)
-    training = datasets.load(DATASET, "train", IMAGES, SEED)
-    test = datasets.load(DATASET, "test", TEST_IMAGES, SEED)
-    machine = RBM(training.inputs.shape[1], HIDDEN_UNITS, INIT, SEED)
-    rows = learning_curve(machine, training, test, STEPS, 20, learning_rate=LEARNING_RATE, batch_size=BATCH_SIZE,
-                          seed=SEED, k=K, persistent=PERSISTENT, mean_field=MEAN_FIELD)
+    checks.positive_integers(images=settings.images, test_images=settings.test_images)
+    training = datasets.load(settings.dataset, "train", settings.images, settings.seed)
+    test = datasets.load(settings.dataset, "test", settings.test_images, settings.seed)
+    machine = RBM(training.inputs.shape[1], settings.hidden_units, settings.init, settings.seed)
+    rows = learning_curve(machine, training, test, settings.steps, RECORDS, learning_rate=settings.learning_rate,
+                          batch_size=settings.batch_size, seed=settings.seed, k=settings.k,
+                          persistent=settings.persistent, mean_field=settings.mean_field)
 
-    last = rows[-1]
-    title = (f"Reconstruction error of test images {rows[0]['test_error']:.3g} untrained, {last['test_error']:.3g} "
-             f"after {STEPS:,} steps; free-energy gap {last['free_energy_gap']:.2g} nats "
-             f"({last['free_energy_gap_low']:.2g} to {last['free_energy_gap_high']:.2g})")
-    if not np.isfinite(list(last.values())).all():
-        title = "Training diverged, the numbers are not finite: lower LEARNING_RATE"
-    chains = ("persistent " if PERSISTENT else "") + f"CD-{K}" + (" with mean-field chains" if MEAN_FIELD else "")
-    caption = (f"{training.name}, {machine.weights.shape[0]}-{HIDDEN_UNITS} machine, init {INIT}, {chains}, batch "
-               f"{BATCH_SIZE}, learning rate {LEARNING_RATE:g}, seed {SEED}.\nTrained on {len(training.inputs):,} "
-               f"images, compared on {min(len(training.inputs), len(test.inputs)):,} of them and "
-               f"{len(test.inputs):,} held-out ones; reconstructions are made up and down without sampling.\n"
+    finding = described(rows)
+    chains = (("persistent " if settings.persistent else "") + f"CD-{settings.k}"
+              + (" with mean-field chains" if settings.mean_field else ""))
+    caption = (f"{training.name}, {machine.weights.shape[0]}-{settings.hidden_units} machine, init {settings.init}, "
+               f"{chains}, batch {settings.batch_size}, learning rate {settings.learning_rate:g}, seed "
+               f"{settings.seed}.\nTrained on {len(training.inputs):,} images, compared on "
+               f"{min(len(training.inputs), len(test.inputs)):,} of them and {len(test.inputs):,} held-out images. "
+               "Reconstructions: one pass up and down without sampling.\n"
                "Band: 95 % interval of the gap over images. Weights: 0 is mid-grey, black and white are three standard "
                "deviations.")
-    shown = test.inputs[:10]
-    both = replace(test, inputs=np.concatenate((shown, reconstruct(machine, shown))))
-    images = tile([both.picture(i) for i in range(len(both.inputs))], len(shown), 1.0)
-    sheet = filters(machine, training)
-    figure = plots.styled(picture)(rows, (f"weights of {min(36, HIDDEN_UNITS)} of {HIDDEN_UNITS} hidden units", sheet),
-                                   ("test images, and their reconstructions", images), title, caption)
+    examples = test.inputs[:EXAMPLES]
+    images = _sheet(test, np.concatenate((examples, reconstruct(machine, examples))), len(examples))
+    drawn = min(FILTERS, settings.hidden_units)
+    figure = plots.styled(picture)(
+        rows, (f"weights of {drawn} of {settings.hidden_units} hidden units", filters(machine, training)),
+        ("test images, and their reconstructions", images), finding, caption)
     arrays = {"weights": machine.weights, "visible_biases": machine.visible_biases,
               "hidden_biases": machine.hidden_biases}
     arrays |= {key: np.array([row[key] for row in rows]) for key in rows[0]}
-    return rows, figure, {".npz": arrays}
+    return experiment.Result(rows, names=("step",), columns=("training_error", "test_error", "free_energy_gap"),
+                             finding=finding, figure=figure, files={".npz": arrays},
+                             data=[training.provenance, test.provenance])
+
+
+def described(rows):
+    """Return the finding of a learning curve: a sentence without its full stop."""
+    first, last = rows[0], rows[-1]
+    if not np.isfinite(list(last.values())).all():
+        return "Training diverged: the numbers are not finite, lower the learning rate"
+    verb = "falls" if last["test_error"] < first["test_error"] else "rises"
+    return f"Reconstruction error of test images {verb} from {first['test_error']:.3g} to {last['test_error']:.3g}"
 
 
 if __name__ == "__main__":

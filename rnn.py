@@ -1,14 +1,15 @@
 """How does a recurrent net learn to read an image row by row?
 
-A vanilla tanh recurrent net (Elman 1990) sees one row of pixels a time step and names the class after the last, by a
-softmax of its last hidden state. Numpy alone, and a generator that records every step.
+A plain tanh recurrent net (Elman 1990) reads one row of pixels per time step and names the class after the last row, by
+a softmax of its last hidden state. The model is plain numpy, and a generator that yields every training step.
 
     network = rnn.RNN(28, 64, 10, seed=0)
     for step in rnn.train(network, dataset, steps=500, learning_rate=0.1):
         step.gradients[1]  # of the recurrent weights (64, 64), before clipping and before this step's update
 
-Figure: loss and accuracy; the gradient's norm, and how often it is clipped; and how the derivative of the loss by the
-pre-activations fades from the last row back to the first (Pascanu et al. 2013), untrained and trained.
+Figure: loss and accuracy; the norm of the gradient, and how often it is clipped; and how the derivative of the loss
+with respect to the pre-activations fades from the last row back to the first (Pascanu et al. 2013), untrained and
+trained.
 
 Takes 5 s.
 """
@@ -17,22 +18,25 @@ from functools import cached_property
 
 import numpy as np
 
-from gradnets import checks, streams
+from gradnets import checks, learning, streams, summaries
 from gradnets.errors import UserError
 
-DATASET = "glyphs"          # glyphs, noise, mnist, cifar10, cifar100, tree or clusters
-ROW = 28                    # features read a time step; it must divide their number
-HIDDEN_UNITS = 64           # units of the hidden state
-INIT = "glorot"             # of input and output weights: uniform(scale), normal(scale), glorot, orthogonal(gain)
-RECURRENT_INIT = "orthogonal(1)"  # of recurrent weights, the same laws
+DATASET = "glyphs"          # data set: glyphs, noise, mnist, cifar10, cifar100, tree or clusters
+ROW = 28                    # features per time step; a divisor of the number of features
+HIDDEN_UNITS = 64           # number of units in the hidden state
+INIT = "glorot"             # law of input and output weights: uniform(scale), normal(scale), glorot, orthogonal(gain)
+RECURRENT_INIT = "orthogonal(1)"  # law of recurrent weights, one of the same laws
 LEARNING_RATE = 0.1         # step length of gradient descent
-CLIP = 1.0                  # largest norm of a gradient, longer ones are shortened to it; 0 clips nothing
-BATCH_SIZE = 8              # samples a step, drawn with replacement
-STEPS = 5000                # updates
-SEED = 0                    # seeds data, weights and the order of the samples
+CLIP = 1.0                  # largest norm of a gradient; longer ones are shortened to it, and 0 clips nothing
+BATCH_SIZE = 8              # samples per step, drawn with replacement
+STEPS = 5000                # number of updates
+SEED = 0                    # seed of data, weights and the order of the samples
 
+# ---- not flags --------------------------------------------------------------------------------------------
 
-quiet = np.errstate(over="ignore", invalid="ignore")  # a net that diverges goes on with infinities
+RECORDS = 20                # rows of the learning curve, about
+FADING_ITEMS = 500          # test items whose deltas are followed back in time
+quiet = np.errstate(over="ignore", invalid="ignore")  # a net that diverges continues with infinities
 
 
 # ---- the network ------------------------------------------------------------------------------------------
@@ -43,22 +47,26 @@ class RNN:
     Parameters
     ----------
     inputs, hidden, classes : int, positive
-        Features of one time step, hidden units, outputs.
+        Numbers of features per time step, hidden units and outputs.
     init, recurrent_init : str
-        Laws of the input and output weights and of the recurrent ones, as `mlp.draw_weights` names them.
+        Laws of the input and output weights, and of the recurrent weights; see `gradnets.streams.initial_weights`.
     seed : int, not negative, or numpy.random.Generator
 
     Attributes
     ----------
     input_weights : float64 (inputs, hidden)
-    recurrent_weights : float64 (hidden, hidden), from row to column
+        U.
+    recurrent_weights : float64 (hidden, hidden)
+        W: row i sends, column j receives.
     output_weights : float64 (hidden, classes)
-    hidden_bias, output_bias : float64 (hidden,), (classes,), 0 at first
+        V.
+    hidden_bias, output_bias : float64 (hidden,), (classes,)
+        b and c, zero at the start.
 
     Raises
     ------
-    ValueError
-        For sizes that are not positive whole numbers and for unknown laws.
+    UserError
+        If a size is not a positive integer, or a law is unknown.
     """
 
     def __init__(self, inputs, hidden, classes, init="glorot", seed=0, recurrent_init="orthogonal(1)"):
@@ -71,16 +79,16 @@ class RNN:
 
     @property
     def weights(self):
-        """Input, recurrent and output weights: a list of the arrays themselves."""
+        """Input, recurrent and output weights: a list of the arrays themselves, not copies."""
         return [self.input_weights, self.recurrent_weights, self.output_weights]
 
     @property
     def biases(self):
-        """Of hidden units and outputs: a list of the arrays themselves."""
+        """Biases of hidden units and outputs: a list of the arrays themselves, not copies."""
         return [self.hidden_bias, self.output_bias]
 
     def forward(self, sequences):
-        """States and class probabilities.
+        """Return the hidden states and the class probabilities.
 
         Parameters
         ----------
@@ -89,25 +97,27 @@ class RNN:
         Returns
         -------
         states : (time + 1, batch, hidden)
-            The first is the start, all 0.
+            The first is the initial state, zero.
         outputs : (batch, classes)
         """
-        driven = np.swapaxes(sequences, 0, 1) @ self.input_weights + self.hidden_bias  # (time, batch, hidden)
-        dtype = np.result_type(driven, self.recurrent_weights)
-        states = np.zeros((len(driven) + 1, *driven.shape[1:]), dtype)
-        for t, drive in enumerate(driven):
+        drives = np.swapaxes(sequences, 0, 1) @ self.input_weights + self.hidden_bias  # (time, batch, hidden)
+        dtype = np.result_type(drives, self.recurrent_weights)
+        states = np.zeros((len(drives) + 1, *drives.shape[1:]), dtype)
+        for t, drive in enumerate(drives):
             states[t + 1] = np.tanh(drive + states[t] @ self.recurrent_weights)
         total = states[-1] @ self.output_weights + self.output_bias
         total = np.exp(total - total.real.max(axis=1, keepdims=True))
         return states, total / total.sum(axis=1, keepdims=True)
 
     def loss(self, outputs, labels):
-        """Minus the log-probability of each label: (batch,) from outputs (batch, classes)."""
+        """Return minus the log-probability of each label, (batch,), from outputs (batch, classes)."""
         right = outputs[np.arange(len(labels)), labels]
         return -np.log(np.where(right == 0, np.finfo(float).tiny, right))  # a probability may underflow
 
     def backward(self, states, outputs, labels):
-        """Backpropagation through time: the derivative of each sample's own loss by the pre-activations.
+        """Return the deltas of all time steps and of the outputs, by backpropagation through time.
+
+        A delta is the derivative of one sample's loss with respect to the pre-activations.
 
         Returns
         -------
@@ -117,31 +127,32 @@ class RNN:
         output_delta = outputs.copy()
         output_delta[np.arange(len(labels)), labels] -= 1
         deltas = np.empty_like(states[1:])
-        back = output_delta @ self.output_weights.T
+        state_gradient = output_delta @ self.output_weights.T  # (batch, hidden)
         for t in range(len(deltas) - 1, -1, -1):
-            deltas[t] = back * (1 - states[t + 1] * states[t + 1])
-            back = deltas[t] @ self.recurrent_weights.T
+            deltas[t] = state_gradient * (1 - states[t + 1] * states[t + 1])
+            state_gradient = deltas[t] @ self.recurrent_weights.T
         return deltas, output_delta
 
 
 def sequences(inputs, row):
-    """Images (n, features) as sequences (n, features / row, row), not a copy.
+    """Return images (n, features) as sequences (n, features / row, row), a view where numpy can make one.
 
-    ValueError if row does not divide the features, or images are no matrix of real numbers.
+    Raises UserError unless the images are a matrix of real numbers, and `row` divides the number of features.
     """
     if inputs.ndim != 2 or inputs.dtype.kind not in "fiub":
         raise UserError(f"inputs are {inputs.dtype} of shape {inputs.shape}: expected a matrix of real numbers")
     features = inputs.shape[1]
-    if not isinstance(row, int | np.integer) or row < 1 or features % row:
-        raise UserError(f"row is {row!r}: expected a whole number that divides the {features} features")
+    if not checks.is_integer(row) or row < 1 or features % row:
+        raise UserError(f"row is {row!r}: expected an integer that divides the {features} features")
     return inputs.reshape(len(inputs), features // row, row)
 
 
 @quiet
 def accuracy(network, dataset, chunk=2000):
-    """Share of the dataset's items whose largest output is their label's, `chunk` items at a time.
+    """Return the share of items whose largest output is the output of their label.
 
-    ValueError for a dataset that does not fit the network. A net whose outputs are NaN is taken to say 0.
+    The net runs on `chunk` items at a time. A net whose outputs are NaN predicts class 0. Raises UserError for a
+    dataset that does not fit the network.
     """
     _check_data(network, dataset)
     items = sequences(dataset.inputs, len(network.input_weights))
@@ -155,7 +166,7 @@ def accuracy(network, dataset, chunk=2000):
 # ---- training, a generator of recorded steps --------------------------------------------------------------
 
 class Step:
-    """What one step of training saw. Nothing in it is written to again: keep it without copying.
+    """What one training step computed. Nothing writes to these arrays later: keep them without copying.
 
     Attributes
     ----------
@@ -165,16 +176,17 @@ class Step:
         Mean over the batch.
     inputs : float64 (time, batch, inputs)
     states : float64 (time + 1, batch, hidden)
-        The first is the start, all 0.
+        The first is the initial state, zero.
     deltas : float64 (time, batch, hidden)
-        Derivative of each sample's own loss by the pre-activations of the hidden units.
+        Derivative of each sample's loss with respect to the pre-activations of the hidden units.
     output_delta : float64 (batch, classes)
-        The same of the outputs.
+        Derivative of each sample's loss with respect to the pre-activations of the outputs.
     gradients : list of three float64 arrays
-        Derivative of the mean loss by input, recurrent and output weights, before clipping; formed when first read.
+        Derivative of the mean loss with respect to input, recurrent and output weights, before clipping; computed when
+        it is first read.
     bias_gradients : list of two float64 arrays
     norm : float
-        Of the whole gradient, weights and biases.
+        Length of the whole gradient, weights and biases together.
     """
 
     def __init__(self, index, loss, inputs, states, deltas, output_delta):
@@ -184,13 +196,14 @@ class Step:
     @cached_property
     def gradients(self):
         pairs = ((self.inputs, self.deltas), (self.states[:-1], self.deltas), (self.states[-1], self.output_delta))
-        size = len(self.output_delta)
-        return [a.reshape(-1, a.shape[-1]).T @ d.reshape(-1, d.shape[-1]) / size for a, d in pairs]
+        batch_size = len(self.output_delta)
+        return [sent.reshape(-1, sent.shape[-1]).T @ delta.reshape(-1, delta.shape[-1]) / batch_size
+                for sent, delta in pairs]
 
     @cached_property
     def bias_gradients(self):
-        size = len(self.output_delta)
-        return [self.deltas.sum(axis=(0, 1)) / size, self.output_delta.sum(axis=0) / size]
+        batch_size = len(self.output_delta)
+        return [self.deltas.sum(axis=(0, 1)) / batch_size, self.output_delta.sum(axis=0) / batch_size]
 
     @cached_property
     def norm(self):
@@ -198,33 +211,37 @@ class Step:
 
 
 def train(network, dataset, steps, learning_rate, batch_size=1, seed=0, clip=1.0):
-    """Gradient descent on samples drawn with replacement; yields a Step before its update is applied.
+    """Train by gradient descent on samples drawn with replacement; yield each Step before its update is applied.
 
-    While the loop's body looks at a step, `network` still holds the weights at which its gradient was taken; the update
-    follows when the loop asks for more, after the last step too. It goes along the gradient, shortened to the norm
-    `clip` where it is longer (Pascanu et al. 2013, algorithm 1).
+    While the body of the loop looks at a step, `network` still holds the weights at which the gradient was taken. The
+    update is applied when the loop asks for the next step, and also after the last step. It follows the gradient,
+    shortened to the norm `clip` if it is longer (Pascanu et al. 2013, algorithm 1).
 
     Parameters
     ----------
     network : RNN
         Trained in place.
     dataset : datasets.Dataset
-        Rows of inputs are cut into sequences as wide as the network's inputs.
+        Each input is cut into time steps of as many features as the network has inputs.
     steps, batch_size : int, positive
     learning_rate : float, finite, not negative
     seed : int, not negative, or numpy.random.Generator
-        Draws the samples; the network's own number may serve again, it gives another stream here.
+        Draws the samples. The seed of the network may be used again: it gives another random stream here.
     clip : float, positive, or None
         None clips nothing.
 
+    Yields
+    ------
+    Step
+
     Raises
     ------
-    ValueError
-        For numbers outside these ranges and for a dataset that does not fit the network.
+    UserError
+        If a number is outside these ranges, or the dataset does not fit the network; before the first step.
 
     Notes
     -----
-    A net that diverges goes on with infinities and NaN, as its numbers are: look at `step.loss`.
+    A net that diverges continues with infinities and NaN: look at `step.loss`.
     """
     checks.training_schedule(steps, learning_rate, batch_size)
     if clip is not None and not clip > 0:
@@ -240,19 +257,19 @@ def _check_data(network, dataset):
     classes = len(network.output_bias)
     if dataset.labels.max() >= classes:
         raise UserError(f"labels of {dataset.name} run from {dataset.labels.min()} to {dataset.labels.max()}: the "
-                         f"network has {classes} outputs, expected 0 to {classes - 1}")
+                        f"network has {classes} outputs, expected 0 to {classes - 1}")
 
 
 def _steps(network, items, labels, steps, learning_rate, batch_size, rng, clip):
     for index in range(1, steps + 1):
-        chosen = rng.integers(len(labels), size=batch_size)
-        step = _look(network, index, items[chosen], labels[chosen])
+        drawn = rng.integers(len(labels), size=batch_size)
+        step = _compute_step(network, index, items[drawn], labels[drawn])
         yield step
         _descend(network, step, learning_rate, clip)
 
 
 @quiet
-def _look(network, index, items, labels):
+def _compute_step(network, index, items, labels):
     states, outputs = network.forward(items)
     deltas, output_delta = network.backward(states, outputs, labels)
     loss = float(network.loss(outputs, labels).mean())
@@ -260,19 +277,19 @@ def _look(network, index, items, labels):
 
 
 @quiet
-def _descend(network, step, rate, clip):
+def _descend(network, step, learning_rate, clip):
     if clip is not None and step.norm > clip:
-        rate *= clip / step.norm
+        learning_rate *= clip / step.norm
     for parameter, gradient in zip(network.weights + network.biases, step.gradients + step.bias_gradients, strict=True):
-        parameter -= rate * gradient
+        parameter -= learning_rate * gradient
 
 
 # ---- as a script ------------------------------------------------------------------------------------------
 
 def fading(network, dataset):
-    """Norms of the deltas, over that of the last time step: (items, time), the last column 1.
+    """Return the norm of each delta divided by that of the last time step: (items, time), the last column 1.
 
-    ValueError for a dataset that does not fit the network.
+    Raises UserError for a dataset that does not fit the network.
     """
     _check_data(network, dataset)
     states, outputs = network.forward(sequences(dataset.inputs, len(network.input_weights)))
@@ -282,37 +299,48 @@ def fading(network, dataset):
 
 
 @quiet
-def learning_curve(network, training, test, steps, records, **how):
-    """Train; rows of step, loss, accuracies and clipping about `records` times, and every step's norm (steps,)."""
-    from gradnets import experiment
+def learning_curve(network, training, test, steps, records, **options):
+    """Train a network; return the rows of its learning curve, and the norm of every gradient.
 
+    Parameters
+    ----------
+    network : RNN
+        Trained in place.
+    training, test : datasets.Dataset
+    steps, records : int
+        Number of updates, and of distances between rows.
+    **options
+        Arguments of `train`, clip among them.
+
+    Returns
+    -------
+    rows : list of dict
+        step; loss, median_norm and share_clipped since the row before; training_accuracy (on as many training items as
+        there are test items) and test_accuracy.
+    norms : float64 (steps,)
+    """
     _check_data(network, training)
-    few = replace(training, inputs=training.inputs[:len(test.labels)], labels=training.labels[:len(test.labels)])
-    every = -(-steps // records)
-    clip = np.inf if how["clip"] is None else how["clip"]
-    rows, losses, norms = [], [], []
+    first = replace(training, inputs=training.inputs[:len(test.labels)], labels=training.labels[:len(test.labels)])
+    clip = np.inf if options["clip"] is None else options["clip"]
 
-    def note(updates):
-        rows.append({"step": updates, "loss": np.mean(losses[-every:]), "training_accuracy": accuracy(network, few),
-                     "test_accuracy": accuracy(network, test), "median_norm": np.median(norms[-every:]),
-                     "share_clipped": np.mean(np.array(norms[-every:]) > clip)})
+    def measured(recent):
+        losses, norms = zip(*recent, strict=True)
+        return {"loss": np.mean(losses), "training_accuracy": accuracy(network, first),
+                "test_accuracy": accuracy(network, test), "median_norm": np.median(norms),
+                "share_clipped": np.mean(np.array(norms) > clip)}
 
-    for step in experiment.progress(train(network, training, steps, **how), total=steps, what="training"):
-        losses.append(step.loss)
-        norms.append(step.norm)
-        if (step.index - 1) % every == 0:  # so many updates have been applied by now
-            note(step.index - 1)
-    note(steps)
-    return rows, np.array(norms)
+    rows, kept = learning.curve(train(network, training, steps, **options), steps, records,
+                                lambda step: (step.loss, step.norm), measured)
+    return rows, np.array([norm for _, norm in kept])
 
 
-def picture(rows, norms, faded, clip, title, caption):
-    """The figure. rows, norms: of `learning_curve`; faded: {"untrained": (items, time), "trained": ...}."""
+def picture(rows, norms, shares, clip, title, caption):
+    """Draw the figure. rows, norms: of `learning_curve`; shares: {"untrained": (items, time), "trained": ...}."""
     from matplotlib.ticker import MaxNLocator
 
     from gradnets import plots
 
-    made, panels = plots.figure([["loss", "accuracy"], ["norm", "fading"]], 10, 7.4, title, caption)
+    figure, panels = plots.figure([["loss", "accuracy"], ["norm", "fading"]], 10, 7.4, title, caption)
     steps = [row["step"] for row in rows]
     panels["loss"].plot(steps, [row["loss"] for row in rows], "o-", color=plots.INK, ms=3)
     panels["loss"].set(title="loss, mean since the last dot", ylabel="nats", yscale="log")
@@ -332,52 +360,55 @@ def picture(rows, norms, faded, clip, title, caption):
     for name in ("loss", "accuracy", "norm"):
         panels[name].xaxis.set_major_locator(MaxNLocator(5))
         panels[name].set_xlabel("step")
-    for (name, shares), color in zip(faded.items(), (plots.GREY, plots.RED), strict=True):
-        low, middle, high = np.quantile(shares, (0.05, 0.5, 0.95), axis=0)
-        before = np.arange(len(middle))[::-1]
+    for (name, share), color in zip(shares.items(), (plots.GREY, plots.RED), strict=True):
+        low, median, high = summaries.quantiles(share, axis=0)
+        before = np.arange(len(median))[::-1]
         panels["fading"].fill_between(before, low, high, color=color, alpha=0.2, lw=0)
-        panels["fading"].plot(before, middle, color=color, lw=2, label=name)
+        panels["fading"].plot(before, median, color=color, lw=2, label=name)
     panels["fading"].set(title="norm of the delta, over that of the last time step", yscale="log",
                          xlabel="time steps before the last")
     panels["fading"].xaxis.set_major_locator(MaxNLocator(integer=True))
     panels["fading"].legend()
-    return made
+    return figure
 
 
-def main():
-    from gradnets import datasets, experiment, plots  # here, so that the model itself needs numpy and mlp alone
+def main(settings):
+    """Train one net; return its learning curve, its weights, and how its deltas fade."""
+    from gradnets import datasets, experiment, plots  # here, because the model itself needs numpy alone
 
-    experiment.check_positive(HIDDEN_UNITS=HIDDEN_UNITS)
-    if not CLIP >= 0:
-        raise UserError(f"CLIP is {CLIP!r}: expected a positive number, or 0 to clip nothing")
-    clip = CLIP or None
-    training, test = (datasets.load(DATASET, split, seed=SEED) for split in ("train", "test"))
-    few = replace(test, inputs=test.inputs[:500], labels=test.labels[:500])
-    time = sequences(few.inputs, ROW).shape[1]
-    network = RNN(ROW, HIDDEN_UNITS, training.classes, INIT, SEED, RECURRENT_INIT)
-    faded = {"untrained": fading(network, few)}
-    rows, norms = learning_curve(network, training, test, STEPS, 20, learning_rate=LEARNING_RATE,
-                                 batch_size=BATCH_SIZE, seed=SEED, clip=clip)
-    title = "Training diverged, the loss is not finite: lower LEARNING_RATE"
+    checks.positive_integers(hidden_units=settings.hidden_units)
+    if not settings.clip >= 0:
+        raise UserError(f"clip is {settings.clip!r}: expected a positive number, or 0 to clip nothing")
+    clip = settings.clip or None
+    training, test = (datasets.load(settings.dataset, split, seed=settings.seed) for split in ("train", "test"))
+    items = replace(test, inputs=test.inputs[:FADING_ITEMS], labels=test.labels[:FADING_ITEMS])
+    times = sequences(items.inputs, settings.row).shape[1]
+    network = RNN(settings.row, settings.hidden_units, training.classes, settings.init, settings.seed,
+                  settings.recurrent_init)
+    shares = {"untrained": fading(network, items)}
+    rows, norms = learning_curve(network, training, test, settings.steps, RECORDS, clip=clip, seed=settings.seed,
+                                 learning_rate=settings.learning_rate, batch_size=settings.batch_size)
     if np.isfinite(rows[-1]["loss"]):
-        faded["trained"] = fading(network, few)
-        first = {name: np.median(shares[:, 0]) for name, shares in faded.items()}
-        title = (f"Test accuracy {rows[-1]['test_accuracy']:.1%} after {STEPS:,} steps; the delta at the first of "
-                 f"{time} time steps has {first['untrained']:.2g} of the last one's norm untrained, "
-                 f"{first['trained']:.2g} trained")
+        shares["trained"] = fading(network, items)
+        finding = f"Test accuracy {rows[-1]['test_accuracy']:.1%} after {settings.steps:,} steps"
     else:
-        faded["trained"] = np.full_like(faded["untrained"], np.nan)
-    shortened = "not clipped" if clip is None else f"clipped to norm {clip:g}"
-    caption = (f"{training.name} read as {time} rows of {ROW}, {HIDDEN_UNITS} tanh units, init {INIT}, recurrent "
-               f"{RECURRENT_INIT}, batch {BATCH_SIZE}, learning rate {LEARNING_RATE:g},\ngradients {shortened}, seed "
-               f"{SEED}; trained on {len(training.labels):,} items, accuracy on {len(test.labels):,} of each set.\n"
-               f"Deltas: median and middle 90 % of {len(few.labels)} test items.")
-    figure = plots.styled(picture)(rows, norms, faded, clip, title, caption)
+        shares["trained"] = np.full_like(shares["untrained"], np.nan)
+        finding = "Training diverged: the loss is not finite, lower the learning rate"
+    first = {name: np.median(share[:, 0]) for name, share in shares.items()}
+    clipping = "not clipped" if clip is None else f"clipped to norm {clip:g}"
+    caption = (f"{training.name} read as {times} rows of {settings.row}, {settings.hidden_units} tanh units, init "
+               f"{settings.init}, recurrent {settings.recurrent_init}, batch {settings.batch_size}, learning rate "
+               f"{settings.learning_rate:g},\ngradients {clipping}, seed {settings.seed}; trained on "
+               f"{len(training.labels):,} items, accuracy on {len(test.labels):,} items of each set.\n"
+               f"Deltas: median and middle 90 % of {len(items.labels)} test items. At the first time step the norm is "
+               f"{first['untrained']:.2g} of the last untrained, {first['trained']:.2g} trained.")
+    figure = plots.styled(picture)(rows, norms, shares, clip, finding, caption)
     arrays = {name: getattr(network, name) for name in
               ("input_weights", "recurrent_weights", "output_weights", "hidden_bias", "output_bias")}
     arrays |= {key: np.array([row[key] for row in rows]) for key in rows[0]} | {"norms": norms}
-    arrays |= {f"fading_{name}": shares for name, shares in faded.items()}
-    return rows, figure, {".npz": arrays}
+    arrays |= {f"fading_{name}": share for name, share in shares.items()}
+    return experiment.Result(rows, names=("step",), finding=finding, figure=figure, files={".npz": arrays},
+                             data=[training.provenance, test.provenance])
 
 
 if __name__ == "__main__":
