@@ -1,92 +1,132 @@
-"""An observed network beside its nulls: drawn side by side, measured, summed up in rows, and a verdict in words."""
+"""Compare sampled networks with their null models: draw and measure both, summarise, and state a verdict."""
+from typing import NamedTuple
+
 import numpy as np
 
-from gradnets import checks, summaries
+from gradnets import checks, streams, summaries
 from gradnets.errors import UserError
 from gradnets.networks import graphs, metrics, nulls
 from gradnets.progress import progress
 
-OBSERVED, SHUFFLED, DEGREES = "observed network", "shuffled entries", "directed configuration"
-UNDIRECTED = ("undirected configuration", "Erdős-Rényi")  # nulls of the merged network, where no side is left
+# Names of the networks, as rows hold them.
+OBSERVED = "observed network"
+RELABELED = "hidden units relabelled"
+UNDIRECTED_CONFIGURATION, ERDOS_RENYI = "undirected configuration", "Erdős-Rényi"
+SHUFFLED = "shuffled entries"
+DIRECTED_CONFIGURATION = "directed configuration"
+
 FEWEST = 10  # draws that a verdict needs
 
 
-def thresholded(chances, cut=0.0):
-    """The thresholded network as chances of 0 and 1.
+class Measurement(NamedTuple):
+    """What is measured of one network.
+
+    `numbers` holds its statistics by name. `degrees` is {"out": int array (n,), "in": int array (m,)}, or None for a
+    null model of the merged network, which has no sides.
+    """
+
+    numbers: dict
+    degrees: dict | None
+
+
+def threshold_probabilities(probabilities, cut=0.0):
+    """Return the probabilities of a thresholded network: 1 for the largest entries, 0 for all others.
 
     Parameters
     ----------
-    chances : float array (n, m), in [0, 1]
+    probabilities : float array (n, m), each entry in [0, 1]
     cut : float
-        Keep the entries above this; 0 keeps as many as sampling draws on average.
+        Keep the entries above this number; 0 keeps as many entries as sampling draws links on average.
 
     Returns
     -------
-    float array (n, m), of the chances' dtype
+    float array (n, m), of the same dtype
 
     Raises
     ------
-    ValueError
-        As `graphs.threshold`, and for entries outside [0, 1].
+    UserError
+        If an entry lies outside [0, 1], and if `graphs.threshold` would raise it.
     """
-    chances = checks.real_array("chances", chances, axes=2)
-    if chances.min() < 0 or chances.max() > 1:
-        raise UserError(f"chances run from {chances.min():.6g} to {chances.max():.6g}: expected them in [0, 1], as "
-                         "graphs.probabilities gives them")
+    probabilities = checks.real_array("probabilities", probabilities, axes=2)
+    if probabilities.min() < 0 or probabilities.max() > 1:
+        raise UserError(f"probabilities run from {probabilities.min():.6g} to {probabilities.max():.6g}: expected them "
+                        "in [0, 1], as networks.probabilities returns them")
     if cut > 0:
-        kept = graphs.threshold(chances, cut=cut)
+        kept = graphs.threshold(probabilities, cut=cut)
     else:
-        kept = graphs.threshold(chances, edges=round(chances.sum(dtype=float)))
-    return kept.astype(chances.dtype)
+        kept = graphs.threshold(probabilities, edges=round(probabilities.sum(dtype=float)))
+    return kept.astype(probabilities.dtype)
 
 
-def networks(chances, layers, draws, seed):
-    """Networks drawn from a matrix of chances, and from each one its nulls, measured.
+def draw(probabilities, layers, draws, seed):
+    """Sample networks, draw each null model once per network, and measure all of them.
 
     Parameters
     ----------
-    chances : float array (n, m), in [0, 1]
-        Square where layers are merged.
+    probabilities : float array (n, m), each entry in [0, 1]
+        Square if layers are merged.
     layers : "merged" or "bipartite"
     draws : int
-        Networks of each kind.
+        Number of sampled networks.
     seed : int
+        Draw k depends on the seed and k alone.
 
     Returns
     -------
-    kinds : dict of str to list
-        The observed network first, then its nulls; a pair a draw: a dict of numbers, and the degrees of both sides,
-        {"out": int array (n,), "in": int array (m,)}, or None where the null has no sides. Skew and kurtosis are NaN
-        where all degrees of a side are equal.
+    measurements : dict of str to list of Measurement
+        OBSERVED first, then each null model; one measurement per draw. Skew and kurtosis are NaN if all degrees of a
+        side are equal.
     first : bool array (n, m)
-        The first observed network.
+        The first sampled network.
 
     Notes
     -----
-    Beside the chances no more than four networks stand at a time, of n m bytes each.
+    Each sampled network is merged and packed once. Apart from the probabilities, at most four networks exist at once,
+    n m bytes each.
     """
-    def stream(k):
-        return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, k)))  # apart from weights and data
-
-    kinds = {}
+    checks.choice("layers", layers, graphs.LAYERS)
+    checks.positive_integers(draws=draws)
+    measurements = {}
     for k in progress(range(draws), total=draws, label="drawing"):
-        for name, adjacency in _draw(chances, layers, stream(k)):
-            kinds.setdefault(name, []).append(_measure(name, adjacency, layers))
-    return kinds, graphs.sample(chances, stream(0))
+        rng = streams.generator(seed, streams.LINKS, k)
+        for name, measurement in _measure_draw(graphs.sample(probabilities, rng), layers, rng):
+            measurements.setdefault(name, []).append(measurement)
+    return measurements, graphs.sample(probabilities, streams.generator(seed, streams.LINKS, 0))
 
 
-def summary(kinds):
-    """A row a kind of network: medians and 90 % intervals, and `observed_over_this`, clustering draw by draw."""
-    return [_row(name, draws, kinds[OBSERVED]) for name, draws in kinds.items()]
+def summary(measurements):
+    """Return one row per kind of network, with medians and 90 % intervals over the draws.
+
+    Parameters
+    ----------
+    measurements : dict of str to list of Measurement
+        As `draw` returns them.
+
+    Returns
+    -------
+    list of dict
+        `network` names the kind. `observed_over_this` is the clustering of the observed network divided by that of
+        this one, draw by draw.
+    """
+    observed = [numbers["clustering"] for numbers, _ in measurements[OBSERVED]]
+    rows = []
+    for name, draws in measurements.items():
+        samples = {}
+        for key in draws[0].numbers:
+            samples[key] = [numbers[key] for numbers, _ in draws]
+            if key == "clustering":
+                samples["observed_over_this"] = [ratio(*pair) for pair in zip(observed, samples[key], strict=True)]
+        rows.append({"network": name, "draws": len(draws)} | summaries.median_intervals(**samples))
+    return rows
 
 
 def verdict(rows):
-    """Whether degrees explain the clustering: they do if nine draws of ten lie within 10 % of theirs.
+    """State whether degrees explain the clustering: they do if nine draws in ten lie within 10 % of their null model.
 
     Parameters
     ----------
     rows : list of dict
-        As `summary` returns them.
+        As `summary` returns them, in any order.
 
     Returns
     -------
@@ -94,91 +134,87 @@ def verdict(rows):
         A sentence without its full stop.
     """
     by_name = {row["network"]: row for row in rows}
-    shuffled, degrees = by_name[SHUFFLED]["observed_over_this"], by_name[DEGREES]["observed_over_this"]
-    low, high = (by_name[DEGREES]["observed_over_this" + end] for end in ("_low", "_high"))
+    same_degrees = by_name[DIRECTED_CONFIGURATION]
+    shuffled, degrees = by_name[SHUFFLED]["observed_over_this"], same_degrees["observed_over_this"]
+    low, high = same_degrees["observed_over_this_low"], same_degrees["observed_over_this_high"]
     if by_name[OBSERVED]["clustering"] == 0:
         return "The drawn networks do not cluster"
-    if by_name[DEGREES]["draws"] >= FEWEST and low >= 0.9 and high <= 1.1:
-        said = "degrees explain it"
+    if same_degrees["draws"] >= FEWEST and low >= 0.9 and high <= 1.1:
+        conclusion = "degrees explain it"
     elif high < 0.9 or low > 1.1:
-        said = "degrees do not explain it"
+        conclusion = "degrees do not explain it"
     else:
-        said = "undecided"
+        conclusion = "undecided"
     return (f"Clustering {shuffled:.2g} times that of shuffled entries, {degrees:.2f} ({low:.2f} to {high:.2f}) times "
-            f"that of the same degrees: {said}")
+            f"that of the same degrees: {conclusion}")
 
 
 def ratio(observed, null):
-    """Observed over null; where the null is 0, infinite, or 1 if nothing was observed either."""
+    """Return observed / null; if the null is 0, infinity, or 1 if the observed number is 0 too."""
     if null > 0:
         return observed / null
     return np.inf if observed > 0 else 1.0
 
 
 def multiplicity(degrees):
-    """How many degrees there are among units that have a link, and how many units share the commonest one.
+    """Count the different degrees of units that have a link, and the units that share the most common degree.
 
     Parameters
     ----------
-    degrees : int array, any shape, not negative
+    degrees : int array of any shape, entries of at least 0
 
     Returns
     -------
     distinct, commonest : int
-        Both 0 where no unit has a link.
+        Both are 0 if no unit has a link.
 
     Raises
     ------
-    ValueError
-        For what are no whole numbers, or negative.
+    UserError
+        Unless the degrees are integers of at least 0.
     """
     degrees = checks.integer_array("degrees", degrees)
     if degrees.min(initial=0) < 0:
-        raise UserError(f"a degree of {degrees.min()}: expected whole numbers, 0 or greater")
-    _, units = np.unique(degrees[degrees > 0], return_counts=True)  # how many units have each degree
+        raise UserError(f"a degree is {degrees.min()}: expected integers of at least 0")
+    _, units = np.unique(degrees[degrees > 0], return_counts=True)  # the number of units with each degree
     return len(units), int(units.max(initial=0))
 
 
-def _draw(chances, layers, rng):
-    """Yield one network and one of each of its nulls, with names: bool (n, m); merged where a null mixes both sides."""
-    observed = graphs.sample(chances, rng)
-    yield OBSERVED, observed
+# ---- one draw and its null models -------------------------------------------------------------------------
+
+def _measure_draw(observed, layers, rng):
+    """Yield name and Measurement of a sampled network, then of each null model; all of them share the generator."""
     if layers == "merged":
-        # Which receiving unit shares a node with which sender is arbitrary: other labels, another network.
-        yield "hidden units relabelled", observed.take(rng.permutation(observed.shape[1]), axis=1)
-        merged = graphs.merge_layers(observed)
-        yield UNDIRECTED[0], nulls.undirected_configuration(merged, rng)
-        yield UNDIRECTED[1], nulls.erdos_renyi(merged, rng)
+        merged = metrics.pack(graphs.merge_layers(observed))
+        yield OBSERVED, _measure(observed, metrics.measure(merged))
+        # Which hidden unit shares a node with which input is arbitrary: other labels give another merged network.
+        yield RELABELED, _measure_layers(observed.take(rng.permutation(observed.shape[1]), axis=1), layers)
+        yield UNDIRECTED_CONFIGURATION, _measure(None, metrics.measure(nulls.undirected_configuration(merged, rng)))
+        yield ERDOS_RENYI, _measure(None, metrics.measure(nulls.erdos_renyi(merged, rng)))
         del merged
-    yield SHUFFLED, nulls.shuffled_entries(observed, rng)
-    yield DEGREES, nulls.directed_configuration(observed, rng)
-
-
-def _measure(name, adjacency, layers):
-    """The numbers of one network that the table shows, and its degrees on both sides where it has sides."""
-    if layers == "bipartite":
-        stats = metrics.measure_bipartite(adjacency)
-        clustering = stats.bipartite_clustering
     else:
-        stats = metrics.measure(graphs.merge_layers(adjacency))
-        clustering = stats.average_clustering
+        yield OBSERVED, _measure_layers(observed, layers)
+    yield SHUFFLED, _measure_layers(nulls.shuffled_entries(observed, rng), layers)
+    yield DIRECTED_CONFIGURATION, _measure_layers(nulls.directed_configuration(observed, rng), layers)
+
+
+def _measure_layers(adjacency, layers):
+    if layers == "merged":
+        return _measure(adjacency, metrics.measure(graphs.merge_layers(adjacency)))
+    return _measure(adjacency, metrics.measure_bipartite(adjacency))
+
+
+def _measure(adjacency, stats):
+    """Return a Measurement from the statistics of a network, and from its matrix (n, m), or None if it has no sides."""
+    bipartite = isinstance(stats, metrics.BipartiteStats)
     numbers = {"nodes": stats.nodes, "giant_nodes": stats.giant_nodes, "edges": stats.edges,
                "diameter": stats.diameter, "path_length": stats.average_path_length,
-               "effective_diameter": stats.effective_diameter, "clustering": clustering}
-    if name in UNDIRECTED:
-        return numbers, None
+               "effective_diameter": stats.effective_diameter,
+               "clustering": stats.bipartite_clustering if bipartite else stats.average_clustering}
+    if adjacency is None:
+        return Measurement(numbers, None)
     degrees = {"out": adjacency.sum(axis=1), "in": adjacency.sum(axis=0)}
     for side, values in degrees.items():
         numbers[f"{side}_skew"], numbers[f"{side}_kurtosis"] = summaries.moments(values)
     numbers["out_degrees"], numbers["units_of_commonest"] = multiplicity(degrees["out"])
-    return numbers, degrees
-
-
-def _row(name, draws, observed):
-    columns = {}
-    for key in draws[0][0]:
-        columns[key] = [numbers[key] for numbers, _ in draws]
-        if key == "clustering":
-            columns["observed_over_this"] = [ratio(numbers[key], null[key])
-                                             for (numbers, _), (null, _) in zip(observed, draws, strict=True)]
-    return {"network": name, "draws": len(draws)} | summaries.median_intervals(**columns)
+    return Measurement(numbers, degrees)

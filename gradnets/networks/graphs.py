@@ -1,7 +1,7 @@
-"""A matrix becomes a network: normalise, sample or threshold, merge the layers or keep them, take it away.
+"""Make networks from matrices: normalise, sample or threshold, merge the layers, export.
 
-Matrices of float16 and float32 are worked on in float32, which is exact but for the division by the largest entry,
-and takes half the memory; all others in float64.
+Matrices of float16 and float32 are processed in float32, which halves the memory: only the division by the largest
+entry rounds differently from float64. All other matrices are processed in float64.
 """
 import numpy as np
 from numba import njit
@@ -17,36 +17,36 @@ class DegenerateMatrix(NoResult):
 
 
 def probabilities(matrix):
-    """|matrix| over its largest entry: the chance of each link.
+    """Divide |matrix| by its largest entry, which gives the probability of each link.
 
     Parameters
     ----------
     matrix : real array (n, m)
-        Usually a gradient; its unit drops out.
+        Usually a gradient; its unit cancels.
 
     Returns
     -------
-    float array (n, m), in [0, 1], its largest entry 1
-        float32 where the matrix is float16 or float32, else float64.
+    float array (n, m), each entry in [0, 1], the largest 1
+        float32 if the matrix is float16 or float32, else float64.
 
     Raises
     ------
     DegenerateMatrix
-        If it has no entry, holds NaN or infinity, or is zero everywhere.
+        If the matrix is empty, holds NaN or infinity, or is zero everywhere.
     """
-    chances, largest = _magnitudes(matrix)
-    chances /= largest
-    return chances
+    magnitudes, largest = _magnitudes(matrix)
+    magnitudes /= largest
+    return magnitudes
 
 
 def sample(probabilities, rng):
-    """Draw one network: keep link (i, j) with probability probabilities[i, j].
+    """Sample one network: keep link (i, j) with probability probabilities[i, j].
 
     Parameters
     ----------
-    probabilities : float array (n, m), each in [0, 1]
+    probabilities : float array (n, m), each entry in [0, 1]
     rng : numpy.random.Generator, or a seed for one
-        Gives one number for each entry that is not zero, row by row; the only source of randomness.
+        Gives one number for each entry above 0, row by row. The only source of randomness.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def sample(probabilities, rng):
 
     Raises
     ------
-    ValueError
+    UserError
         If an entry is NaN or lies outside [0, 1].
 
     Notes
@@ -65,22 +65,22 @@ def sample(probabilities, rng):
     probabilities = _real_matrix(probabilities)
     adjacency = np.zeros(probabilities.shape, dtype=bool)
     if not _sample(probabilities, np.random.default_rng(rng), adjacency):
-        wrong = probabilities[~((probabilities >= 0) & (probabilities <= 1))]
-        raise UserError(f"{wrong.size} of the probabilities lie outside [0, 1], the first is {wrong[0]:.6g}: "
-                         "pass the matrix through graphs.probabilities first")
+        outside = probabilities[~((probabilities >= 0) & (probabilities <= 1))]
+        raise UserError(f"{outside.size} of the probabilities lie outside [0, 1], the first is {outside[0]:.6g}: "
+                        "normalise the matrix with networks.probabilities first")
     return adjacency
 
 
 def threshold(matrix, *, edges=None, cut=None):
-    """Keep the largest entries, by magnitude, as links.
+    """Keep the entries of largest magnitude as links.
 
     Parameters
     ----------
     matrix : real array (n, m)
     edges : int
-        How many links to keep, exactly. Of equal entries at the border the first are kept, row by row.
+        Number of links to keep. Ties at the smallest magnitude that is kept are broken by place, row by row.
     cut : float
-        Or: keep the entries whose magnitude is larger than this.
+        Alternative to `edges`: keep the entries whose magnitude is larger than this number.
 
     Returns
     -------
@@ -89,31 +89,31 @@ def threshold(matrix, *, edges=None, cut=None):
     Raises
     ------
     DegenerateMatrix
-        As for `probabilities`.
-    ValueError
-        Unless exactly one of `edges` and `cut` is given; if there are fewer than `edges` entries that are not
-        zero; if `cut` is negative or NaN.
+        If the matrix is empty, holds NaN or infinity, or is zero everywhere.
+    UserError
+        Unless exactly one of `edges` and `cut` is given, `edges` is between 1 and the number of nonzero entries, and
+        `cut` is at least 0.
     """
     if (edges is None) == (cut is None):
         raise UserError("threshold needs exactly one of edges=COUNT and cut=VALUE")
     magnitudes, _ = _magnitudes(matrix)
     if cut is not None:
         if not cut >= 0:
-            raise UserError(f"cut is {cut!r}: expected a number that is not negative")
-        return magnitudes > np.float64(cut)  # not rounded to float32 where the entries are
+            raise UserError(f"cut is {cut!r}: expected a number of at least 0")
+        return magnitudes > np.float64(cut)  # float64 keeps the cut exact where the entries are float32
     available = np.count_nonzero(magnitudes)
-    if not (isinstance(edges, int | np.integer) and 0 < edges <= available):
-        raise UserError(f"edges is {edges!r}: expected a whole number from 1 to {available}, the entries of the "
-                         f"{_size(magnitudes)} matrix that are not zero")
+    if not (checks.is_integer(edges) and 0 < edges <= available):
+        raise UserError(f"edges is {edges!r}: expected an integer from 1 to {available}, the number of nonzero "
+                        f"entries of the {_size(magnitudes)} matrix")
     flat = magnitudes.ravel()
-    border = np.partition(flat, flat.size - edges)[flat.size - edges]
-    keep = flat > border
-    keep[np.flatnonzero(flat == border)[:edges - np.count_nonzero(keep)]] = True
+    smallest = np.partition(flat, flat.size - edges)[flat.size - edges]
+    keep = flat > smallest
+    keep[np.flatnonzero(flat == smallest)[:edges - np.count_nonzero(keep)]] = True
     return keep.reshape(magnitudes.shape)
 
 
 def merge_layers(adjacency):
-    """One undirected network in which unit i of both layers is one node, as in the essay.
+    """Merge unit i of both layers into node i of one undirected network, as in the essay.
 
     Parameters
     ----------
@@ -122,53 +122,52 @@ def merge_layers(adjacency):
     Returns
     -------
     bool array (n, n)
-        Symmetric, without loops: i and j are linked if (i, j) or (j, i) was.
+        Symmetric, without loops: i and j are linked if (i, j) or (j, i) was a link.
 
     Raises
     ------
-    ValueError
-        If it is no matrix of bools, or not square: then the layers can only stay apart.
+    UserError
+        Unless the matrix is square and of bools.
     """
     adjacency = checks.bool_matrix("adjacency", adjacency)
     if adjacency.shape[0] != adjacency.shape[1]:
-        raise UserError(f"merging layers needs as many sending as receiving units, got {_size(adjacency)}: choose "
-                         "as many hidden units as inputs, or keep the layers apart (bipartite)")
+        raise UserError(f"merging layers needs equal numbers of sending and receiving units, got {_size(adjacency)}: "
+                        "set the number of hidden units to that of inputs, or keep the layers apart (bipartite)")
     merged = adjacency | adjacency.T
     np.fill_diagonal(merged, False)
     return merged
 
 
 def to_networkx(adjacency, layers="merged"):
-    """The network as a networkx.Graph, for export, drawing and other people's algorithms.
+    """Convert a network to a networkx.Graph, for export, drawing and the algorithms of other packages.
 
     Parameters
     ----------
     adjacency : bool array (n, m)
-        As `sample` returns it.
+        A network as `sample` returns it.
     layers : "merged" or "bipartite"
-        Merged: nodes 0 to n - 1. Bipartite: the m receiving units follow as n to n + m - 1, and the node
-        attribute `bipartite` is 0 for senders and 1 for receivers, as networkx has it.
+        Merged: the nodes are 0 to n - 1. Bipartite: the senders are 0 to n - 1, the receivers n to n + m - 1, and
+        the node attribute `bipartite` is 0 for senders and 1 for receivers, by the convention of networkx.
 
     Raises
     ------
-    ValueError
-        For another name, and for a matrix that is not square where layers are merged.
+    UserError
+        For any other `layers`, and for a matrix that is not square if layers are merged.
     """
-    import networkx as nx  # here, since only exports need it
+    checks.choice("layers", layers, LAYERS)
+    import networkx as nx  # here, since only exports need this package
 
     graph = nx.Graph()
     if layers == "merged":
         merged = merge_layers(adjacency)
         graph.add_nodes_from(range(len(merged)))
         graph.add_edges_from(np.argwhere(np.triu(merged)).tolist())
-    elif layers == "bipartite":
-        adjacency = checks.bool_matrix("adjacency", adjacency)
-        senders, receivers = adjacency.shape
-        graph.add_nodes_from(range(senders), bipartite=0)
-        graph.add_nodes_from(range(senders, senders + receivers), bipartite=1)
-        graph.add_edges_from((i, senders + j) for i, j in np.argwhere(adjacency).tolist())
-    else:
-        raise UserError(f"unknown layers {layers!r}: expected one of {', '.join(LAYERS)}")
+        return graph
+    adjacency = checks.bool_matrix("adjacency", adjacency)
+    senders, receivers = adjacency.shape
+    graph.add_nodes_from(range(senders), bipartite=0)
+    graph.add_nodes_from(range(senders, senders + receivers), bipartite=1)
+    graph.add_edges_from((i, senders + j) for i, j in np.argwhere(adjacency).tolist())
     return graph
 
 
@@ -181,7 +180,7 @@ def _real_matrix(matrix):
 
 
 def _magnitudes(matrix):
-    """|matrix|, a new array, and its largest entry; refused where it cannot be normalised."""
+    """Return |matrix| as a new float array, and its largest entry; raise DegenerateMatrix if it is 0 or not finite."""
     magnitudes = np.abs(_real_matrix(matrix))
     largest = magnitudes.max()
     if not np.isfinite(largest):
@@ -199,13 +198,13 @@ def _size(matrix):
 
 @njit(cache=True)
 def _sample(probabilities, rng, adjacency):
-    """Fill in the links; False if a probability is none."""
-    sound = True
+    """Set the links that are drawn to True; return whether every probability lies in [0, 1]."""
+    valid = True
     for i in range(probabilities.shape[0]):
         for j in range(probabilities.shape[1]):
             p = probabilities[i, j]
             if p > 0:
                 adjacency[i, j] = rng.random() < p
             if not 0 <= p <= 1:
-                sound = False
-    return sound
+                valid = False
+    return valid

@@ -1,30 +1,27 @@
-"""Degrees, components, path lengths and clustering of networks given as adjacency matrices.
+"""Measure degrees, components, path lengths and clustering of networks given as adjacency matrices.
 
-A network of n nodes is packed into n rows of 64-bit words. A walk from thousands of nodes at once then costs a few ORs
-a link, and the triangles on a link one AND and one population count a word: one pass gives every distance, hence
-the diameter, the mean and the percentiles, and one pass every clustering coefficient.
+A network of n nodes is packed into n rows of 64-bit words. Distances from thousands of nodes at once then cost a few
+ORs per link, and the triangles on a link one AND and one population count per word. One pass gives all distances, hence
+the diameter, the mean and the percentiles, and one more pass all clustering coefficients.
 """
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, types
-from numba.extending import intrinsic
 
 from gradnets import checks, summaries
 from gradnets.errors import UserError
-
-SOURCES = 4096  # nodes that a walk sets out from at a time
+from gradnets.networks import _kernels
 
 
 @dataclass(frozen=True)
 class NetworkStats:
-    """What `measure` finds in one undirected network.
+    """The statistics of one undirected network that `measure` returns.
 
-    Distances, in links, are those of the giant component (of the largest ones, that with the first node).
-    `effective_diameter` is the 90th percentile of its pairwise distances, interpolated between whole numbers
-    (Leskovec, Kleinberg and Faloutsos 2005). Degrees and clustering are taken over all nodes; those with fewer
-    than two neighbours have clustering 0. Skew and excess kurtosis are NaN where all degrees are equal.
+    Distances count links within the giant component; of several components of that size, the one with the first node.
+    `effective_diameter` is the 90th percentile of the pairwise distances, interpolated between integers (Leskovec,
+    Kleinberg and Faloutsos 2005). Degrees and clustering are taken over all nodes; nodes with fewer than two neighbors
+    have clustering 0. Skew and excess kurtosis are NaN if all degrees are equal.
     """
 
     nodes: int
@@ -43,10 +40,10 @@ class NetworkStats:
 
 @dataclass(frozen=True)
 class BipartiteStats(NetworkStats):
-    """NetworkStats of a network whose two layers stay apart, where no triangle can be, and its four-cycles.
+    """NetworkStats of a network whose two layers stay apart, which has no triangle, with its four-cycles.
 
-    `bipartite_clustering` is four times the number of four-cycles, `butterflies`, over the number of paths of
-    three links (Robins and Alexander 2004); 0 where there is no such path.
+    `bipartite_clustering` is four times the number of four-cycles, `butterflies`, divided by the number of paths of
+    three links (Robins and Alexander 2004); 0 if there is no such path.
     """
 
     butterflies: int
@@ -54,7 +51,7 @@ class BipartiteStats(NetworkStats):
 
 
 class Packed(NamedTuple):
-    """A network ready for the kernels: rows of bits, and each node's neighbours in order."""
+    """An undirected network in the form that the kernels read: rows of bits, and lists of neighbors in rising order."""
 
     bits: np.ndarray        # uint64 (n, words), node j of row i is bit j % 64 of word j // 64
     starts: np.ndarray      # int64 (n + 1,), node i has neighbors[starts[i]:starts[i + 1]]
@@ -62,16 +59,17 @@ class Packed(NamedTuple):
 
     @property
     def degrees(self):
+        """The number of neighbors of each node, int64 (n,)."""
         return np.diff(self.starts)
 
 
 def measure(adjacency):
-    """Every statistic of one undirected network.
+    """Measure every statistic of one undirected network.
 
     Parameters
     ----------
-    adjacency : bool array (n, n)
-        Symmetric with an empty diagonal, as `graphs.merge_layers` makes it.
+    adjacency : bool array (n, n), or Packed
+        Symmetric with an empty diagonal, as `graphs.merge_layers` returns it; or what `pack` made of it.
 
     Returns
     -------
@@ -79,102 +77,116 @@ def measure(adjacency):
 
     Raises
     ------
-    ValueError
-        If it has no node, is not square, not of bools, not symmetric, or holds a loop.
+    UserError
+        Unless the matrix is square, of bools, symmetric, without loops, and has at least one node.
 
     Notes
     -----
-    Time O(n m / 64) a unit of the diameter, with m links, at worst; memory n² / 4 + 1024 n + 8 m bytes at most beside
-    the input.
+    With m links, time is O(n m / 64) per unit of the diameter at worst. Memory, besides the input, is at most
+    n² / 4 + 1024 n + 8 m bytes.
     """
-    return measure_packed(pack(adjacency))
-
-
-def measure_packed(packed):
-    """Measure a network that `pack` has packed, as `measure` does."""
+    packed = pack(adjacency)
     return NetworkStats(**_statistics(packed.starts, packed.neighbors, triangles(packed)))
 
 
 def measure_bipartite(adjacency):
-    """Every statistic of the network whose two layers stay apart.
+    """Measure every statistic of the network whose two layers stay apart.
 
     Parameters
     ----------
     adjacency : bool array (n, m)
-        Row i of one layer is linked to column j of the other.
+        Row i of one layer is linked to column j of the other layer.
 
     Returns
     -------
     BipartiteStats
-        Its nodes are the n rows and, behind them, the m columns.
+        Its nodes are the n rows, followed by the m columns.
 
     Raises
     ------
-    ValueError
-        If it is not a matrix of bools, or has no entry.
+    UserError
+        Unless the matrix is of bools and has at least one entry.
 
     Notes
     -----
-    Time as of `measure` with n + m nodes, and O(n m min(n, m) / 64) for the four-cycles; memory 1.25 n m + 1024 (n + m)
-    bytes and 50 a link at most beside the input.
+    Time is that of `measure` with n + m nodes, and O(n m min(n, m) / 64) for the four-cycles. Memory, besides the
+    input, is at most 1.25 n m + 1024 (n + m) bytes and 50 bytes per link.
     """
     adjacency = checks.bool_matrix("adjacency", adjacency)
     rows, columns = adjacency.shape
     sides = _bits(adjacency), _bits(adjacency.T)
-    degrees = np.concatenate([_degrees(bits) for bits in sides])
-    starts = np.concatenate(([0], np.cumsum(degrees)))
-    neighbors = np.concatenate([_list_neighbors(*sides, starts[:rows + 1])[0] + np.int32(rows),
-                                _list_neighbors(*sides[::-1], starts[rows:] - starts[rows])[0]])
-    butterflies = int(_butterflies(min(sides, key=len)))
-    others = degrees - 1
-    paths = int(np.repeat(others, degrees) @ others[neighbors]) // 2  # a path's middle link
+    degrees = np.concatenate([_kernels.degrees(bits) for bits in sides])
+    starts = _starts(degrees)
+    neighbors = np.concatenate([_kernels.list_neighbors(*sides, starts[:rows + 1])[0] + np.int32(rows),
+                                _kernels.list_neighbors(*sides[::-1], starts[rows:] - starts[rows])[0]])
+    butterflies = int(_kernels.butterflies(min(sides, key=len)))
+    further_links = degrees - 1
+    paths = int(np.repeat(further_links, degrees) @ further_links[neighbors]) // 2  # counted by their middle links
     return BipartiteStats(**_statistics(starts, neighbors, np.zeros(rows + columns, dtype=np.int64)),
                           butterflies=butterflies, bipartite_clustering=4 * butterflies / paths if paths else 0.0)
 
 
 def pack(adjacency):
-    """The packed form of a bool array (n, n); raises what `measure` raises."""
+    """Pack an undirected network for `measure`, `distances`, `triangles` and the null models.
+
+    A bool array (n, n) becomes a Packed, and a Packed is returned as it is. Raises the errors of `measure`.
+    """
+    if isinstance(adjacency, Packed):
+        return adjacency
     adjacency = checks.bool_matrix("adjacency", adjacency)
     if adjacency.shape[0] != adjacency.shape[1]:
         raise UserError(f"an adjacency matrix must be square, this one is {adjacency.shape}: merge its layers "
-                         "or use measure_bipartite")
+                        "or use measure_bipartite")
     bits = _bits(adjacency)
-    degrees = _degrees(bits)
-    starts = np.concatenate(([0], np.cumsum(degrees)))
-    neighbors, mirrored = _list_neighbors(bits, bits, starts)
+    starts = _starts(_kernels.degrees(bits))
+    neighbors, mirrored = _kernels.list_neighbors(bits, bits, starts)
     if not mirrored or adjacency.diagonal().any():
         raise UserError("an adjacency matrix must be symmetric with an empty diagonal: merge its layers first")
     return Packed(bits, starts, neighbors)
 
 
+def unpack(packed):
+    """Return the adjacency matrix of a Packed, bool (n, n)."""
+    words = packed.bits.astype("<u8", copy=False).view(np.uint8)
+    return np.unpackbits(words, axis=1, count=len(packed.bits), bitorder="little").view(bool)
+
+
 def distances(packed):
-    """All distances in the giant component.
+    """Count the pairs of nodes of the giant component by their distance.
 
     Returns
     -------
     counts : int64 array (diameter + 1,)
         counts[d] ordered pairs of nodes are d links apart; counts[0] is the size of the giant component.
     components : int
-        Connected components of the whole network, isolated nodes among them.
+        Number of connected components of the whole network, isolated nodes included.
     """
     return _distances(packed.starts, packed.neighbors)
 
 
 def triangles(packed):
-    """The number of triangles through each node, int64 (n,)."""
-    return _triangles(packed.bits, packed.starts, packed.neighbors)
+    """Count the triangles through each node, int64 (n,)."""
+    return _kernels.triangles(packed.bits, packed.starts, packed.neighbors)
 
 
 def summarize_distances(counts):
-    """Diameter, average path length and effective diameter from `distances`' counts; all 0 for one node.
+    """Return diameter, average path length and effective diameter; all 0 for a single node.
 
-    ValueError for what are no such counts: whole numbers, none negative, and pairs at the largest distance.
+    Parameters
+    ----------
+    counts : int array (diameter + 1,)
+        As `distances` returns them.
+
+    Raises
+    ------
+    UserError
+        Unless the counts are integers of at least 0, and the largest distance has a pair.
     """
     counts = checks.integer_array("counts", counts, axes=1)
     most = np.iinfo(np.int64).max // max(len(counts), 1)**2  # so that no sum below overflows
     if not (counts.size and counts.min() >= 0 and counts[-1] > 0 and counts.max() <= most):
         raise UserError(f"counts of {counts.size} distances, from {counts.min(initial=0)} to {counts.max(initial=0)}: "
-                         "expected those of metrics.distances")
+                        "expected those that networks.distances returns")
     if len(counts) == 1:
         return 0, 0.0, 0.0
     pairs = counts[1:].sum()
@@ -186,12 +198,13 @@ def summarize_distances(counts):
 
 
 def _distances(starts, neighbors):
-    component, sizes = _components(starts, neighbors)
-    return _walk(starts, neighbors, np.flatnonzero(component == sizes.argmax())), len(sizes)
+    component, sizes = _kernels.components(starts, neighbors)
+    giant = np.flatnonzero(component == sizes.argmax())
+    return _kernels.pairs_by_distance(starts, neighbors, giant), len(sizes)
 
 
 def _statistics(starts, neighbors, closed):
-    """The fields of NetworkStats; closed: the triangles through each node."""
+    """Return the fields of NetworkStats; closed is the number of triangles through each node."""
     degrees = np.diff(starts)
     counts, components = _distances(starts, neighbors)
     diameter, average, effective = summarize_distances(counts)
@@ -214,185 +227,12 @@ def _statistics(starts, neighbors, closed):
 
 
 def _bits(adjacency):
-    """uint64 (n, words) from bool (n, m); the words fill whole vectors of 256 bits, or the last ones cost most."""
+    """Pack bools (n, m) into uint64 (n, words), padded to whole vectors of 256 bits, which the kernels read fastest."""
     packed = np.packbits(adjacency, axis=1, bitorder="little")
     padded = np.zeros((len(packed), -(-packed.shape[1] // 32) * 32), dtype=np.uint8)
     padded[:, :packed.shape[1]] = packed
     return padded.view("<u8").astype(np.uint64, copy=False)
 
 
-# ---- kernels ----------------------------------------------------------------------------------------------
-
-@intrinsic
-def _popcount(context, word):
-    def build(context, builder, signature, arguments):
-        return builder.ctpop(arguments[0])
-    return types.uint64(types.uint64), build
-
-
-@intrinsic
-def _lowest_bit(context, word):
-    def build(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], context.get_constant(types.boolean, False))
-    return types.uint64(types.uint64), build
-
-
-@njit(cache=True)
-def _degrees(bits):
-    degrees = np.zeros(bits.shape[0], dtype=np.int64)
-    for i in range(bits.shape[0]):
-        for word in bits[i]:
-            degrees[i] += np.int64(_popcount(word))
-    return degrees
-
-
-@njit(cache=True)
-def _list_neighbors(bits, opposite, starts):
-    """The neighbours, int32, and whether every link has its opposite: of bits (n, m) in those of the columns (m, n)."""
-    neighbors = np.empty(starts[-1], dtype=np.int32)
-    mirrored = True
-    at = 0
-    for i in range(bits.shape[0]):
-        mine = np.uint64(1) << np.uint64(i & 63)
-        for w in range(bits.shape[1]):
-            word = bits[i, w]
-            while word:
-                j = 64 * w + np.int64(_lowest_bit(word))
-                neighbors[at] = j
-                at += 1
-                word &= word - np.uint64(1)
-                if not opposite[j, i >> 6] & mine:
-                    mirrored = False
-    return neighbors, mirrored
-
-
-@njit(cache=True)
-def _components(starts, neighbors):
-    """The component of each node, numbered in the order of their first nodes, and their sizes."""
-    n = len(starts) - 1
-    component = np.full(n, -1, dtype=np.int64)
-    sizes = np.zeros(n, dtype=np.int64)
-    stack = np.empty(n, dtype=np.int64)
-    found = 0
-    for first in range(n):
-        if component[first] >= 0:
-            continue
-        component[first] = found
-        stack[0] = first
-        height = 1
-        while height:
-            height -= 1
-            i = stack[height]
-            sizes[found] += 1
-            for j in neighbors[starts[i]:starts[i + 1]]:
-                if component[j] < 0:
-                    component[j] = found
-                    stack[height] = j
-                    height += 1
-        found += 1
-    return component, sizes[:found]
-
-
-@njit(cache=True)
-def _walk(starts, neighbors, members):
-    """Ordered pairs of members at each distance; members: all nodes of one component.
-
-    Some thousand members at a time set out. reach[i] holds those of them within d links of member i; within d + 1 links
-    are those that its neighbours reach in d. A row that holds all of them is done.
-    """
-    giant = len(members)
-    place = np.zeros(len(starts) - 1, dtype=np.int32)
-    for i in range(giant):
-        place[members[i]] = i
-    first_unseen = starts[members]
-    words = min(SOURCES // 64, -(-giant // 256) * 4)  # whole vectors of 256 bits
-    reach, further = np.empty((giant, words), dtype=np.uint64), np.empty((giant, words), dtype=np.uint64)
-    held, unfinished = np.empty(giant, dtype=np.int64), np.empty(giant, dtype=np.int64)
-    counts = np.zeros(giant + 1, dtype=np.int64)
-    counts[0] = giant
-    diameter = 0
-    for first in range(0, giant, SOURCES):
-        sources = min(SOURCES, giant - first)
-        reach[:] = 0
-        left = 0
-        for i in range(giant):
-            begin, end = first_unseen[i], starts[members[i] + 1]
-            row, at = reach[i], begin
-            while at < end:
-                s = place[neighbors[at]] - first
-                if s >= sources:  # they are in order
-                    break
-                row[s >> 6] |= np.uint64(1) << np.uint64(s & 63)
-                at += 1
-            first_unseen[i] = at
-            held[i] = at - begin
-            counts[1] += held[i]
-            if first <= i < first + sources:
-                s = i - first
-                row[s >> 6] |= np.uint64(1) << np.uint64(s & 63)
-                held[i] += 1
-            if held[i] < sources:
-                unfinished[left] = i
-                left += 1
-        further[:] = reach
-        d = min(1, giant - 1)
-        while left:
-            d += 1
-            working, left = left, 0
-            for k in range(working):
-                i = unfinished[k]
-                row = further[i]
-                total = held[i]
-                begin, end = starts[members[i]], starts[members[i] + 1]
-                for start in range(begin, end, 8):  # now and then a look: full rows need no more neighbours
-                    for j in neighbors[start:min(start + 8, end)]:
-                        other = reach[place[j]]
-                        for w in range(words):
-                            row[w] |= other[w]
-                    ones = np.uint64(0)
-                    for w in range(words):
-                        ones += _popcount(row[w])
-                    total = np.int64(ones)
-                    if total == sources:
-                        break
-                counts[d] += total - held[i]
-                held[i] = total
-            for k in range(working):
-                i = unfinished[k]
-                reach[i] = further[i]
-                if held[i] < sources:
-                    unfinished[left] = i
-                    left += 1
-        diameter = max(diameter, d)
-    return counts[:diameter + 1]
-
-
-@njit(cache=True)
-def _triangles(bits, starts, neighbors):
-    """Triangles through each node: the common neighbours over its links, each triangle counted on two of them."""
-    n, words = bits.shape
-    closed = np.zeros(n, dtype=np.int64)
-    for i in range(n):
-        for j in neighbors[starts[i]:starts[i + 1]]:
-            if j > i:
-                common = np.uint64(0)
-                for w in range(words):
-                    common += _popcount(bits[i, w] & bits[j, w])
-                closed[i] += np.int64(common)
-                closed[j] += np.int64(common)
-    return closed // 2
-
-
-@njit(cache=True)
-def _butterflies(bits):
-    """Pairs of rows times the pairs of columns that both are linked to."""
-    n, words = bits.shape
-    total = np.int64(0)
-    for i in range(n):
-        for j in range(i):
-            common = np.uint64(0)
-            for w in range(words):
-                common += _popcount(bits[i, w] & bits[j, w])
-            c = np.int64(common)
-            total += c * (c - 1) // 2
-    return total
+def _starts(degrees):
+    return np.concatenate(([0], np.cumsum(degrees)))

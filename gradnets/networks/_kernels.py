@@ -1,0 +1,185 @@
+"""Compiled kernels of the metrics: networks as rows of bits and as lists of neighbors."""
+import numpy as np
+from numba import njit, types
+from numba.extending import intrinsic
+
+SOURCES = 4096  # nodes whose distances are counted at once
+
+
+@intrinsic
+def popcount(context, word):
+    def build(context, builder, signature, arguments):
+        return builder.ctpop(arguments[0])
+    return types.uint64(types.uint64), build
+
+
+@intrinsic
+def lowest_bit(context, word):
+    def build(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], context.get_constant(types.boolean, False))
+    return types.uint64(types.uint64), build
+
+
+@njit(cache=True)
+def degrees(bits):
+    """Count the bits of each row, int64 (n,)."""
+    counts = np.zeros(bits.shape[0], dtype=np.int64)
+    for i in range(bits.shape[0]):
+        for word in bits[i]:
+            counts[i] += np.int64(popcount(word))
+    return counts
+
+
+@njit(cache=True)
+def list_neighbors(bits, opposite, starts):
+    """Return the neighbors, int32, and whether each link has its opposite.
+
+    The links are those of bits (n, m), the opposite links those of opposite (m, n).
+    """
+    neighbors = np.empty(starts[-1], dtype=np.int32)
+    mirrored = True
+    end = 0
+    for i in range(bits.shape[0]):
+        bit_of_i = np.uint64(1) << np.uint64(i & 63)
+        for w in range(bits.shape[1]):
+            word = bits[i, w]
+            while word:
+                j = 64 * w + np.int64(lowest_bit(word))
+                neighbors[end] = j
+                end += 1
+                word &= word - np.uint64(1)
+                if not opposite[j, i >> 6] & bit_of_i:
+                    mirrored = False
+    return neighbors, mirrored
+
+
+@njit(cache=True)
+def components(starts, neighbors):
+    """Return the component of each node, numbered in the order of their first nodes, and the sizes of all."""
+    n = len(starts) - 1
+    component = np.full(n, -1, dtype=np.int64)
+    sizes = np.zeros(n, dtype=np.int64)
+    stack = np.empty(n, dtype=np.int64)
+    count = 0
+    for first in range(n):
+        if component[first] >= 0:
+            continue
+        component[first] = count
+        stack[0] = first
+        height = 1
+        while height:
+            height -= 1
+            i = stack[height]
+            sizes[count] += 1
+            for j in neighbors[starts[i]:starts[i + 1]]:
+                if component[j] < 0:
+                    component[j] = count
+                    stack[height] = j
+                    height += 1
+        count += 1
+    return component, sizes[:count]
+
+
+@njit(cache=True)
+def pairs_by_distance(starts, neighbors, members):
+    """Count the ordered pairs of members at each distance; members are all nodes of one component.
+
+    Sources are handled SOURCES at a time. reach[i] holds the sources within d links of member i; the sources within
+    d + 1 links are those that its neighbors reach within d. A row that holds all sources is finished.
+    """
+    giant = len(members)
+    place = np.zeros(len(starts) - 1, dtype=np.int32)
+    for i in range(giant):
+        place[members[i]] = i
+    first_unseen = starts[members]
+    words = min(SOURCES // 64, -(-giant // 256) * 4)  # whole vectors of 256 bits
+    reach, further = np.empty((giant, words), dtype=np.uint64), np.empty((giant, words), dtype=np.uint64)
+    held, unfinished = np.empty(giant, dtype=np.int64), np.empty(giant, dtype=np.int64)
+    counts = np.zeros(giant + 1, dtype=np.int64)
+    counts[0] = giant
+    diameter = 0
+    for first in range(0, giant, SOURCES):
+        sources = min(SOURCES, giant - first)
+        reach[:] = 0
+        left = 0
+        for i in range(giant):
+            begin, end = first_unseen[i], starts[members[i] + 1]
+            row, at = reach[i], begin
+            while at < end:
+                s = place[neighbors[at]] - first
+                if s >= sources:  # neighbors are in rising order
+                    break
+                row[s >> 6] |= np.uint64(1) << np.uint64(s & 63)
+                at += 1
+            first_unseen[i] = at
+            held[i] = at - begin
+            counts[1] += held[i]
+            if first <= i < first + sources:
+                s = i - first
+                row[s >> 6] |= np.uint64(1) << np.uint64(s & 63)
+                held[i] += 1
+            if held[i] < sources:
+                unfinished[left] = i
+                left += 1
+        further[:] = reach
+        d = min(1, giant - 1)
+        while left:
+            d += 1
+            working, left = left, 0
+            for k in range(working):
+                i = unfinished[k]
+                row = further[i]
+                total = held[i]
+                begin, end = starts[members[i]], starts[members[i] + 1]
+                for start in range(begin, end, 8):  # after each eight neighbors: a full row needs no more
+                    for j in neighbors[start:min(start + 8, end)]:
+                        added = reach[place[j]]
+                        for w in range(words):
+                            row[w] |= added[w]
+                    ones = np.uint64(0)
+                    for w in range(words):
+                        ones += popcount(row[w])
+                    total = np.int64(ones)
+                    if total == sources:
+                        break
+                counts[d] += total - held[i]
+                held[i] = total
+            for k in range(working):
+                i = unfinished[k]
+                reach[i] = further[i]
+                if held[i] < sources:
+                    unfinished[left] = i
+                    left += 1
+        diameter = max(diameter, d)
+    return counts[:diameter + 1]
+
+
+@njit(cache=True)
+def triangles(bits, starts, neighbors):
+    """Count the triangles through each node: common neighbors over its links, each triangle on two of its links."""
+    n, words = bits.shape
+    closed = np.zeros(n, dtype=np.int64)
+    for i in range(n):
+        for j in neighbors[starts[i]:starts[i + 1]]:
+            if j > i:
+                common = np.uint64(0)
+                for w in range(words):
+                    common += popcount(bits[i, w] & bits[j, w])
+                closed[i] += np.int64(common)
+                closed[j] += np.int64(common)
+    return closed // 2
+
+
+@njit(cache=True)
+def butterflies(bits):
+    """Count the four-cycles: over pairs of rows, the pairs of columns that both rows are linked to."""
+    n, words = bits.shape
+    total = np.int64(0)
+    for i in range(n):
+        for j in range(i):
+            common = np.uint64(0)
+            for w in range(words):
+                common += popcount(bits[i, w] & bits[j, w])
+            c = np.int64(common)
+            total += c * (c - 1) // 2
+    return total
