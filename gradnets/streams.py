@@ -12,7 +12,7 @@ WEIGHTS, SAMPLES, LINKS, DATA = range(4)
 SCALES = {"uniform": 0.25, "normal": 0.1, "glorot": None, "glorot-normal": None, "orthogonal": 1.0}
 
 
-def generator(seed, stream):
+def generator(seed, stream, *parts):
     """Return the generator of one stream of a seed, or `seed` itself if it is a generator.
 
     Parameters
@@ -20,12 +20,26 @@ def generator(seed, stream):
     seed : int, not negative, or numpy.random.Generator
     stream : int
         Number of the stream: WEIGHTS, SAMPLES, LINKS, DATA, or any other integer that is not negative.
+    *parts : int
+        Number of an independent part of the stream, such as that of a draw.
     """
     if isinstance(seed, np.random.Generator):
         return seed
+    _check_seed(seed)
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream, *parts)))
+
+
+def plain_generator(seed):
+    """Return numpy's own generator of a seed, or `seed` itself if it is a generator."""
+    if isinstance(seed, np.random.Generator):
+        return seed
+    _check_seed(seed)
+    return np.random.default_rng(seed)
+
+
+def _check_seed(seed):
     if not is_integer(seed) or seed < 0:
         raise UserError(f"seed is {seed!r}: expected an integer of at least 0, or a numpy Generator")
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream,)))
 
 
 def initial_weights(init, shape, rng):
