@@ -1,9 +1,19 @@
-"""Second order: gradients, Hessians and their products, and the steps that are made of them."""
+"""Second order: gradients, Hessians and their products, and the steps that are made of them.
+
+The loss of a perceptron on a batch is a function of one parameter vector. These are the function's derivatives up to
+the third, exact to rounding, and Newton's step with its relatives.
+"""
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
-    "derivatives": ["INVERSES", "IndefiniteHessian", "METHODS", "NotFinite", "NotInvertible", "SingularHessian", "at",
-                    "block_step", "blocks", "chebyshev_step", "damped_step", "difference_of_inverse",
-                    "functional_inverse_step", "gradient", "hessian", "hessian_vector", "lanczos", "loss", "lyapunov",
-                    "newton_step", "parameters", "products", "saddle_free_step", "shifted_step", "split", "third"],
+    "derivatives": ["METHODS", "blocks", "gradient", "hessian", "hessian_vector", "loss", "products", "third"],
+    "failures": ["IndefiniteHessian", "NotFinite", "NotInvertible", "SingularHessian"],
+    "functional_inverse": ["INVERSES", "difference_of_inverse", "functional_inverse_step"],
+    "krylov": ["lanczos"],
+    "objectives": ["Objective"],
+    "orbits": ["lyapunov"],
+    "steps": ["BLOCK_METHODS", "block_step", "chebyshev_step", "damped_step", "newton_step", "saddle_free_step",
+              "shifted_step"],
+    "symmetric": ["spectrum_summary"],
+    "vectors": ["at", "parameters", "split"],
 })
