@@ -184,37 +184,44 @@ def multiplicity(degrees):
 
 def _measure_draw(observed, layers, rng):
     """Yield name and Measurement of a sampled network, then of each null model; all of them share the generator."""
+    sides = _sides(observed)
     if layers == "merged":
         merged = metrics.pack(graphs.merge_layers(observed))
-        yield OBSERVED, _measure(observed, metrics.measure(merged))
+        yield OBSERVED, _measurement(metrics.measure(merged), sides)
         # Which hidden unit shares a node with which input is arbitrary: other labels give another merged network.
         yield RELABELED, _measure_layers(observed.take(rng.permutation(observed.shape[1]), axis=1), layers)
-        yield UNDIRECTED_CONFIGURATION, _measure(None, metrics.measure(nulls.undirected_configuration(merged, rng)))
-        yield ERDOS_RENYI, _measure(None, metrics.measure(nulls.erdos_renyi(merged, rng)))
+        yield UNDIRECTED_CONFIGURATION, _measurement(metrics.measure(nulls.undirected_configuration(merged, rng)))
+        yield ERDOS_RENYI, _measurement(metrics.measure(nulls.erdos_renyi(merged, rng)))
         del merged
     else:
-        yield OBSERVED, _measure_layers(observed, layers)
+        yield OBSERVED, _measure_layers(observed, layers, sides)
     yield SHUFFLED, _measure_layers(nulls.shuffled_entries(observed, rng), layers)
-    yield DIRECTED_CONFIGURATION, _measure_layers(nulls.directed_configuration(observed, rng), layers)
+    yield DIRECTED_CONFIGURATION, _measure_layers(nulls.directed_configuration(observed, rng), layers, sides)
 
 
-def _measure_layers(adjacency, layers):
-    if layers == "merged":
-        return _measure(adjacency, metrics.measure(graphs.merge_layers(adjacency)))
-    return _measure(adjacency, metrics.measure_bipartite(adjacency))
+def _measure_layers(adjacency, layers, sides=None):
+    """Measure a network of two layers; sides: what `_sides` returns, if the caller knows it."""
+    sides = _sides(adjacency) if sides is None else sides
+    if layers == "bipartite":
+        return _measurement(metrics.measure_bipartite(adjacency), sides)
+    return _measurement(metrics.measure(graphs.merge_layers(adjacency)), sides)
 
 
-def _measure(adjacency, stats):
-    """Return a Measurement from the statistics of a network, and from its matrix (n, m), or None if it has no sides."""
+def _sides(adjacency):
+    """Return the degrees of both sides as a Measurement holds them, and their statistics."""
+    degrees = {"out": adjacency.sum(axis=1), "in": adjacency.sum(axis=0)}
+    numbers = {}
+    for side, values in degrees.items():
+        numbers[f"{side}_skew"], numbers[f"{side}_kurtosis"] = summaries.moments(values)
+    numbers["out_degrees"], numbers["units_of_commonest"] = multiplicity(degrees["out"])
+    return degrees, numbers
+
+
+def _measurement(stats, sides=(None, {})):
+    degrees, side_numbers = sides
     bipartite = isinstance(stats, metrics.BipartiteStats)
     numbers = {"nodes": stats.nodes, "giant_nodes": stats.giant_nodes, "edges": stats.edges,
                "diameter": stats.diameter, "path_length": stats.average_path_length,
                "effective_diameter": stats.effective_diameter,
                "clustering": stats.bipartite_clustering if bipartite else stats.average_clustering}
-    if adjacency is None:
-        return Measurement(numbers, None)
-    degrees = {"out": adjacency.sum(axis=1), "in": adjacency.sum(axis=0)}
-    for side, values in degrees.items():
-        numbers[f"{side}_skew"], numbers[f"{side}_kurtosis"] = summaries.moments(values)
-    numbers["out_degrees"], numbers["units_of_commonest"] = multiplicity(degrees["out"])
-    return Measurement(numbers, degrees)
+    return Measurement(numbers | side_numbers, degrees)
