@@ -92,6 +92,12 @@ def positive_integers(**values):
                 raise UserError(f"{name} is {item!r}: expected a positive integer")
 
 
+def seed(value):
+    """Raise UserError unless a seed is an integer of at least 0."""
+    if not (is_integer(value) and value >= 0):
+        raise UserError(f"seed is {value!r}: expected an integer of at least 0")
+
+
 def nonempty_tuples(**values):
     """Raise UserError unless each value is a tuple or list with at least one item."""
     for name, value in values.items():
