@@ -4,10 +4,31 @@ from pathlib import Path
 
 import pytest
 
-from gradnets import datasets
+from gradnets import datasets, experiment
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = {"mnist": "mnist", "cifar10": "cifar-10-batches-py"}  # folder of each real data set
+
+
+# Settings that keep a run of each script to seconds: fewer repetitions and cases than its constants have.
+FEWER = {"runs": 1, "draws": 2, "replicates": 5, "criteria": ("magnitude",), "widths": (16,),
+         "inits": ("normal(0.01)",), "units": 8, "starts": 4, "iterations": 3, "first_order": 100, "nulls": 5,
+         "items": 100, "epochs": 2, "spectrum_steps": 3, "well_steps": 100, "essay_steps": 20}
+FEWER_STEPS = {"show_stats": {"steps": 1000}, "sparse_train": {"steps": 2000, "learning_rates": (0.08,)},
+               "rnn": {"steps": 300}, "weight_network": {"steps": 500}, "mlp": {"steps": 2000}, "rbm": {"steps": 300},
+               "show_delta_stats": {"steps": (1, 10, 100)}, "lyapunov": {"steps": 100, "transient": 50, "window": 25}}
+
+
+def short_settings(script):
+    """Return the settings, by lower-case names, that make a script short."""
+    names = {name.lower() for name in experiment.constants(ROOT / f"{script}.py")}
+    return {name: value for name, value in (FEWER | FEWER_STEPS.get(script, {})).items() if name in names}
+
+
+def as_flags(settings):
+    """Return settings as words of a command line."""
+    return [word for name, value in settings.items()
+            for word in ("--" + name.replace("_", "-"), *map(str, value if isinstance(value, tuple) else (value,)))]
 
 
 def real(name, **options):

@@ -6,7 +6,9 @@ import subprocess
 import tomllib
 
 import pytest
-from conftest import ROOT
+from helpers import ROOT
+
+MODULES = {"mlp", "rbm", "rnn", "essay"}  # files at the top that scripts import
 
 
 @pytest.mark.parametrize(("printed", "words"), [("3.10", "is 3.10"), ("2.7", "is 2.7"), (None, "is missing")])
@@ -49,10 +51,18 @@ def test_the_lock_pins_everything_with_hashes_and_names_no_index():
     assert {re.match(r"[a-z0-9-]+", line)[0] for line in wanted} <= names
 
 
-def test_gradnets_imports_no_model_and_no_script():
-    """Arrows run one way: scripts to models and gradnets, gradnets to libraries."""
-    ours = {path.stem for path in ROOT.glob("*.py")}
-    assert "mlp" in ours
-    for path in (ROOT / "gradnets").glob("*.py"):
+def test_no_script_imports_a_script_and_gradnets_imports_neither_models_nor_scripts():
+    """The arrows inside gradnets are import-linter's, in `make lint`."""
+    scripts = {path.stem for path in ROOT.glob("*.py")} - MODULES
+    assert "grad_network" in scripts
+    for path in [*ROOT.glob("*.py"), *(ROOT / "gradnets").rglob("*.py")]:
         imported = set(re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(), flags=re.MULTILINE))
-        assert not imported & ours, path.name
+        assert not imported & scripts, path
+        assert path.parent == ROOT or not imported & MODULES, path
+
+
+def test_every_folder_is_installed():
+    folders = {f"gradnets.{path.parent.name}" for path in (ROOT / "gradnets").glob("*/__init__.py")}
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert {"gradnets", *folders} == set(setuptools["packages"])
+    assert set(setuptools["py-modules"]) == {path.stem for path in ROOT.glob("*.py")}
