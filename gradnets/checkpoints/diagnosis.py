@@ -10,7 +10,7 @@ The verdicts, from the least used matrix to a sound one:
 - duplicated: a hundredth or more of the rows or of the columns equal another one times a number, or the matrix has the
   entries of an earlier one of the file, even transposed, reshaped or in another order: tied on purpose, or copied by
   mistake.
-- random: the entries look like independent draws from a law of initialization (normal, uniform, or normal cut at two
+- random: the entries look like independent draws from a law of initialisation (normal, uniform, or normal cut at two
   standard deviations), and no direction is stronger than in such draws. Training has hardly moved such weights; such
   a gradient is noise. Fewer than 4,500 entries cannot show this, and never get this verdict.
 - heavy-tailed: the magnitudes fall off more slowly than exponentially. This is usual in trained weights and in
@@ -71,7 +71,7 @@ def table(matrices, replicates=100, seed=0):
 
     Notes
     -----
-    Copies are recognized by the SHA-256 of the sorted entries, so that their order is free. Matrices with fewer than 16
+    Copies are recognised by the SHA-256 of the sorted entries, so that their order is free. Matrices with fewer than 16
     distinct entries, which may agree by chance, are not compared.
     """
     layers, first = [], {}

@@ -1,4 +1,4 @@
-"""Measure how the entries of a matrix are distributed, and which law of initialization they resemble.
+"""Measure how the entries of a matrix are distributed, and which law of initialisation they resemble.
 
 All functions pass over the entries in blocks, so that no copy of a large matrix is made.
 """

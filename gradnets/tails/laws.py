@@ -1,6 +1,6 @@
 """Compare a power law with other laws that are fitted to the same tail.
 
-The laws, the likelihood ratios and their p are those of the library powerlaw. Its optimizers pass over all values at
+The laws, the likelihood ratios and their p are those of the library powerlaw. Its optimisers pass over all values at
 each step and take a minute for half a million values; here the laws are fitted from a few sums of the values, with no
 limit on the exponent.
 """
@@ -25,7 +25,7 @@ def compare(values, xmin):
     Returns
     -------
     list of dict
-        One row for each alternative: `alternative`; `ratio`, the normalized log-likelihood ratio, negative where the
+        One row for each alternative: `alternative`; `ratio`, the normalised log-likelihood ratio, negative where the
         alternative fits better; `p`, the probability of a ratio so far from 0 if both laws fit equally well (Vuong
         1989; for the truncated power law, which contains the plain one, by the chi-squared law of nested models);
         `aic`, Akaike's criterion minus the criterion of the power law, negative where the alternative is the better
@@ -68,7 +68,7 @@ def compare_sorted(positive, xmin):
 
 
 def vuong(power_law, alternative, nested):
-    """Return the normalized log-likelihood ratio and its p, as powerlaw.loglikelihood_ratio does.
+    """Return the normalised log-likelihood ratio and its p, as powerlaw.loglikelihood_ratio does.
 
     Both arguments are log-likelihoods of the values, float64 (n,); infinite entries of `alternative` are overwritten.
     """
