@@ -58,6 +58,7 @@ def run(main, argv=None):
 def _run(main, script, chosen, many, out):
     from dataclasses import asdict
 
+    import scipy.linalg  # noqa: F401  (the limit below holds only for the BLAS libraries that are loaded by then)
     from threadpoolctl import threadpool_limits
 
     from gradnets.experiment import records, tables
