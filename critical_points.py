@@ -1,0 +1,162 @@
+"""How does the share of negative curvatures depend on the loss?
+
+1. index: the share of negative eigenvalues at critical points of a small net, against the loss there. Critical points
+   are roots of the gradient, found from points along gradient descents.
+2. spectrum: the eigenvalues of the Hessian of a classifier before and after training by Adam.
+
+Figure: one panel for each part.
+
+Source: Yann Dauphin and others, *Identifying and attacking the saddle point problem in high-dimensional non-convex
+optimization*, 2014: the index against the error.
+
+Takes 20 s.
+"""
+import numpy as np
+import scipy
+
+import mlp
+import optimizers
+from gradnets import checks, curvature, datasets, experiment, plots, streams
+from gradnets.errors import UserError
+from gradnets.progress import progress
+
+PARTS = ("index", "spectrum")  # parts to run: index, spectrum or both
+DATASET = "glyphs"          # data set of gray images: glyphs, noise or mnist
+IMAGES = 500                # number of images; index uses at most 100 of them, with labels 0 to 3
+STARTS = 40                 # number of gradient descents along which critical points are searched
+STEPS = 10_000              # number of training steps before the second spectrum
+SEED = 0                    # seed of data, weights and samples
+
+# ---- not flags --------------------------------------------------------------------------------------------
+
+L2 = 3e-3                                       # weight of the squared parameters, of index
+SEARCHES = (0, 5, 10, 20, 40, 80, 160, 399)     # iterations of a descent from which a root is searched
+SCALES = (0.1, 0.3, 1.0)                        # scales of the initial weights of a descent
+LEARNING_RATE = 0.03                            # of Adam, in spectrum
+
+
+# ---- index against loss -----------------------------------------------------------------------------------
+
+def critical_points(dataset, starts, seed):
+    """Find distinct critical points of a 25-5-4 softmax net on images of the labels 0 to 3.
+
+    Roots of the gradient are searched from points along gradient descents, and kept if the gradient's length is below
+    1e-8. Two roots count as one if loss and spectrum are equal: exchanged or reflected hidden units give the same net.
+
+    Returns
+    -------
+    shares, losses : float64 (points,)
+        Shares of negative eigenvalues, and losses including l2.
+
+    Raises
+    ------
+    UserError
+        If fewer than ten images have these labels.
+    """
+    chosen = np.flatnonzero(dataset.labels < 4)[:100]
+    if len(chosen) < 10:
+        raise UserError(f"{len(chosen)} of {len(dataset.labels)} images have labels from 0 to 3: expected at least 10, "
+                        "raise IMAGES")
+    inputs, labels = datasets.pool(dataset, 5).inputs[chosen], dataset.labels[chosen]
+    rng = streams.generator(seed, streams.WEIGHTS)
+    points = []
+    for _ in progress(range(starts), total=starts, label="critical points"):
+        init = f"normal({rng.choice(SCALES)})"
+        network = mlp.MLP((inputs.shape[1], 5, 4), "tanh", "cross-entropy", init, rng)
+        objective = curvature.Objective(network, inputs, labels, L2)
+        point = objective.start
+        for index in range(max(SEARCHES) + 1):
+            if index in SEARCHES:
+                points += critical_point(objective, point)
+            point = point - objective.gradient(point)
+    distinct = []
+    for point in points:
+        if not any(np.allclose(point, earlier, rtol=1e-5, atol=1e-7) for earlier in distinct):
+            distinct.append(point)
+    spectra = np.array([spectrum for _, *spectrum in distinct]).reshape(len(distinct), -1)
+    return (spectra < -1e-6).mean(axis=1) if distinct else np.empty(0), np.array([loss for loss, *_ in distinct])
+
+
+def critical_point(objective, start):
+    """Return [(loss, *eigenvalues)] of the root of the gradient that is found from a point, or [] if there is none."""
+    try:
+        root = scipy.optimize.root(objective.gradient, start, jac=objective.hessian, tol=1e-12).x
+        if np.linalg.norm(objective.gradient(root)) < 1e-8:
+            return [np.concatenate([[objective.loss(root)], scipy.linalg.eigvalsh(objective.hessian(root))])]
+    except curvature.NotFinite:  # the search left for infinity
+        pass
+    return []
+
+
+def index_row(shares, losses):
+    """Return the row on all critical points; raise UserError if there are fewer than three."""
+    if len(losses) < 3:
+        raise UserError(f"{len(losses)} distinct critical points were found: expected at least 3, raise STARTS")
+    return {"part": "index", "what": "critical points", "points": len(losses),
+            "spearman": scipy.stats.spearmanr(shares, losses)[0], "minima": int(np.count_nonzero(shares == 0)),
+            "least": losses.min(), "largest": losses.max()}
+
+
+# ---- the spectrum -----------------------------------------------------------------------------------------
+
+def spectra_of_training(dataset, steps, seed):
+    """Return the eigenvalues of a classifier's Hessian, without l2, before and after training: {when: float64 (p,)}."""
+    objective = optimizers.classifier(dataset, seed)
+    trained = optimizers.first_order(objective, "Adam", LEARNING_RATE, steps, seed).end
+    return {when: scipy.linalg.eigvalsh(curvature.hessian(objective.at(point), *objective.batch))
+            for when, point in (("untrained", objective.start), ("trained", trained))}
+
+
+def spectrum_rows(spectra):
+    """Return one row for each spectrum."""
+    return [{"part": "spectrum", "what": f"digits, {when}"} | curvature.spectrum_summary(values)
+            for when, values in spectra.items()]
+
+
+# ---- the picture ------------------------------------------------------------------------------------------
+
+@plots.styled
+def picture(shares, losses, spectra, title, caption):
+    """Return the figure, with a panel for each part that ran."""
+    parts = [part for part, ran in (("index", len(losses)), ("spectrum", spectra)) if ran]
+    drawing, panels = plots.figure([parts], 9, 4.5, title, caption)
+    if "index" in panels:
+        panels["index"].plot(losses, shares, "o", color=plots.RED, ms=4, mew=0, alpha=0.7)
+        panels["index"].set(title=f"{len(losses)} critical points", xlabel="loss, l2 counted",
+                            ylabel="share of negative eigenvalues")
+    if "spectrum" in panels:
+        optimizers.draw_spectra(panels["spectrum"], {(when, "whole"): values for when, values in spectra.items()},
+                                "digits: before and after training")
+    return drawing
+
+
+def main(settings):
+    checks.nonempty_tuples(parts=settings.parts)
+    for part in settings.parts:
+        checks.choice("part", part, PARTS)
+    checks.positive_integers(images=settings.images, starts=settings.starts, steps=settings.steps)
+    seed = settings.seed
+    dataset = optimizers.gray_images(settings.dataset, settings.images, seed)
+    rows, shares, losses, spectra, arrays = [], np.empty(0), np.empty(0), {}, {}
+    if "index" in settings.parts:
+        shares, losses = critical_points(dataset, settings.starts, seed)
+        row = index_row(shares, losses)
+        rows.append(row)
+        arrays |= {"critical_shares": shares, "critical_losses": losses}
+        finding = f"The index and the loss of {row['points']} critical points correlate at {row['spearman']:.2f}"
+    if "spectrum" in settings.parts:
+        spectra = spectra_of_training(dataset, settings.steps, seed)
+        rows += spectrum_rows(spectra)
+        arrays |= {f"spectrum_{when}": values for when, values in spectra.items()}
+    if "index" not in settings.parts:
+        before, after = (curvature.spectrum_summary(spectra[when])["negative"] for when in ("untrained", "trained"))
+        finding = (f"{before} of {len(spectra['trained'])} eigenvalues are negative before training, and {after} "
+                   "after training")
+    caption = f"{dataset.name}, {len(dataset.labels):,} images; seed {seed}"
+    return experiment.Result(rows, names=("part", "what"), finding=finding,
+                             figure=picture(shares, losses, spectra, finding, caption), files={".npz": arrays},
+                             data=[dataset.provenance])
+
+
+if __name__ == "__main__":
+    experiment.run(main)
