@@ -1,4 +1,4 @@
-"""The net against complex steps, hand-written recurrences and, where it is installed, PyTorch."""
+"""The net against complex steps, hand-written recurrences and, if it is installed, PyTorch."""
 import copy
 import json
 import subprocess
@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import mlp
-from gradnets import experiment
+from gradnets import datasets, experiment
 
 
 def toy(n=12, features=5, classes=3, seed=0, zeros=0.0):
-    """A data set of random numbers, of which a share is exactly zero."""
+    """Return a data set of random numbers; `zeros` is the share of inputs that are exactly zero."""
     rng = np.random.default_rng(seed)
     inputs = rng.random((n, features)) * (rng.random((n, features)) >= zeros)
     return SimpleNamespace(name="toy", inputs=inputs, labels=rng.integers(classes, size=n), classes=classes)
@@ -24,7 +24,7 @@ def mean_loss(network, inputs, labels):
 
 
 def complex_step(network, kind, layer, entry, inputs, labels, h=1e-30):
-    """The derivative of the mean loss by one entry of network.weights or network.biases, exact to rounding."""
+    """Return the derivative of the mean loss with respect to one weight or bias, exact to rounding."""
     probe = copy.deepcopy(network)
     probe.weights = [w.astype(complex) for w in network.weights]
     probe.biases = [b.astype(complex) for b in network.biases]
@@ -50,7 +50,7 @@ def test_gradients_equal_complex_steps(activation, loss, sizes, batch_size):
 
 
 def labels_of(step, data):
-    """The labels of the batch, found by its inputs: rows of random numbers are unique."""
+    """Return the labels of a step's batch, looked up by its inputs: rows of random numbers are unique."""
     return np.array([data.labels[(data.inputs == row).all(axis=1)][0] for row in step.activations[0]])
 
 
@@ -68,7 +68,7 @@ def test_gradient_equals_central_differences_on_the_essays_net():
         assert step.gradients[0][i, j] == pytest.approx((ends[0] - ends[1]) / 2e-5, abs=1e-9)
 
 
-def test_deltas_are_the_essays_formulas():
+def test_deltas_equal_the_essays_formulas():
     network = mlp.MLP((5, 4, 3), biases=(True, False), seed=1)
     data = toy()
     step = next(mlp.train(network, data, 1, 0.1))
@@ -83,7 +83,7 @@ def test_deltas_are_the_essays_formulas():
 
 
 @pytest.mark.parametrize(("zeros", "batch_size"), [(0.0, 1), (0.8, 1), (0.3, 5)])
-def test_update_follows_the_yield_and_is_rate_times_gradient(zeros, batch_size):
+def test_update_after_the_yield_is_the_learning_rate_times_the_gradient(zeros, batch_size):
     data = toy(30, features=20, zeros=zeros)
     network = mlp.MLP((20, 6, 3), seed=1)
     before = None
@@ -99,25 +99,28 @@ def test_update_follows_the_yield_and_is_rate_times_gradient(zeros, batch_size):
 def test_recorded_steps_are_not_written_to_again():
     steps = list(mlp.train(mlp.MLP((5, 4, 3), seed=1), toy(), 6, 0.5, seed=2))
     assert [step.index for step in steps] == [1, 2, 3, 4, 5, 6]
-    for alone, step in zip(mlp.train(mlp.MLP((5, 4, 3), seed=1), toy(), 6, 0.5, seed=2), steps, strict=True):
-        for kept, fresh in zip(step.activations + step.deltas, alone.activations + alone.deltas, strict=True):
+    for repeated, step in zip(mlp.train(mlp.MLP((5, 4, 3), seed=1), toy(), 6, 0.5, seed=2), steps, strict=True):
+        for kept, fresh in zip(step.activations + step.deltas, repeated.activations + repeated.deltas, strict=True):
             np.testing.assert_array_equal(kept, fresh)
 
 
-def test_gradients_are_those_before_the_update_whenever_they_are_read():
+def test_gradients_read_late_are_those_before_the_update():
     data = toy(30, features=20, zeros=0.8)
     early = [step.gradients for step in mlp.train(mlp.MLP((20, 6, 3), seed=1), data, 5, 0.3)]
     late = [step.gradients for step in list(mlp.train(mlp.MLP((20, 6, 3), seed=1), data, 5, 0.3))]
-    for one, other in zip(early, late, strict=True):
-        np.testing.assert_array_equal(one[0], other[0])
-        np.testing.assert_array_equal(one[1], other[1])
+    for read_early, read_late in zip(early, late, strict=True):
+        np.testing.assert_array_equal(read_early[0], read_late[0])
+        np.testing.assert_array_equal(read_early[1], read_late[1])
 
 
-def test_importing_the_model_needs_numpy_alone():
-    code = "import sys, mlp; print(*{name.split('.')[0] for name in sys.modules} & {'scipy', 'numba', 'gradnets', " \
-           "'matplotlib', 'networkx'})"
-    done = subprocess.run([sys.executable, "-c", code], cwd=experiment.ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""
+@pytest.mark.parametrize("model", ["mlp", "rbm", "rnn"])
+def test_importing_a_model_needs_numpy_alone(model):
+    """Besides the small tools of gradnets, which need numpy and Python's own library."""
+    code = (f"import sys; before = set(sys.modules); import {model}; after = set(sys.modules) - before; print(*sorted("
+            "{name.split('.')[0] for name in after} - sys.stdlib_module_names))")
+    process = subprocess.run([sys.executable, "-c", code], cwd=experiment.ROOT, capture_output=True, text=True,
+                             check=True)
+    assert process.stdout.split() == sorted(["gradnets", "numpy", model])
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
@@ -151,36 +154,25 @@ def test_training_equals_pytorchs(momentum, nesterov):
         np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-10, atol=1e-13)
 
 
-def test_the_same_seed_gives_the_same_net_and_another_another():
+def test_a_seed_determines_the_net_and_its_training():
     def trained(seed):
         network = mlp.MLP((5, 4, 3), seed=seed)
         return [step.loss for step in mlp.train(network, toy(), 5, 0.1, seed=seed)], network.weights
     losses, weights = trained(7)
-    again, same = trained(7)
-    assert losses == again
-    np.testing.assert_array_equal(weights[0], same[0])
+    repeated_losses, repeated_weights = trained(7)
+    assert losses == repeated_losses
+    np.testing.assert_array_equal(weights[0], repeated_weights[0])
     assert trained(8)[0] != losses
 
 
-def test_initialisations_follow_their_laws():
-    def weights(init, sizes=(300, 200)):
-        return mlp.MLP((*sizes, 2), init=init, seed=0).weights[0]
-    assert np.abs(weights("uniform(0.25)")).max() == pytest.approx(0.25, rel=1e-3)
-    assert weights("uniform(0.25)").std() == pytest.approx(0.25 / np.sqrt(3), rel=0.01)
-    assert weights("normal(0.1)").std() == pytest.approx(0.1, rel=0.01)
-    assert np.abs(weights("glorot")).max() == pytest.approx(np.sqrt(6 / 500), rel=1e-3)
-    assert weights("glorot-normal").std() == pytest.approx(np.sqrt(2 / 500), rel=0.01)
-    for sizes in ((300, 200), (200, 300), (40, 40)):
-        tall = weights("orthogonal(2)", sizes)
-        tall = tall if sizes[0] >= sizes[1] else tall.T
-        np.testing.assert_allclose(tall.T @ tall, 4 * np.eye(min(sizes)), atol=1e-12)
-    np.testing.assert_array_equal(weights("uniform:0.5"), weights("uniform(0.5)"))
-    np.testing.assert_array_equal(weights("uniform"), weights("uniform(0.25)"))
-    for init, drawn in (("uniform(0.25)", True), ("glorot", False)):
-        assert mlp.MLP((5, 4, 3), init=init).biases[0].any() == drawn
+def test_weights_and_biases_follow_the_law():
+    """The laws themselves are tested in test_streams.py."""
+    assert np.abs(mlp.MLP((300, 200, 2), init="uniform(0.5)").weights[0]).max() == pytest.approx(0.5, rel=1e-3)
+    assert mlp.MLP((5, 4, 3), init="uniform").biases[0].any()
+    assert not mlp.MLP((5, 4, 3), init="glorot").biases[0].any()
 
 
-def test_biases_stand_where_they_are_asked_for():
+def test_layers_have_the_biases_asked_for():
     assert [b is not None for b in mlp.MLP((5, 4, 3), biases=(True, False)).biases] == [True, False]
     assert [b is not None for b in mlp.MLP((5, 4, 3), biases=False).biases] == [False, False]
     step = next(mlp.train(mlp.MLP((5, 4, 3), biases=(True, False)), toy(), 1, 0.1))
@@ -188,7 +180,7 @@ def test_biases_stand_where_they_are_asked_for():
     assert step.bias_gradients[1] is None
 
 
-def test_targets_of_squared_error():
+def test_squared_error_uses_the_targets():
     network = mlp.MLP((5, 3), targets=(-1, 1), seed=0)
     output = network.forward(toy().inputs)[-1]
     goal = np.where(np.eye(3)[toy().labels] == 1, 1.0, -1.0)
@@ -202,7 +194,7 @@ def test_accuracy_counts_the_largest_output_in_chunks():
     assert 0 < right < 1
 
 
-def test_a_net_that_diverges_says_so_without_a_warning():
+def test_divergence_shows_in_the_loss_without_a_warning():
     network = mlp.MLP((5, 4, 3), "leaky(0.5)", "squared", "normal(3)", seed=0)
     losses = [step.loss for step in mlp.train(network, toy(), 60, 1e6)]
     assert not np.isfinite(losses[-1])
@@ -220,46 +212,32 @@ def test_training_learns():
 
 @pytest.mark.parametrize(("arguments", "message"), [
     ({"sizes": (5,)}, "at least two positive"),
-    ({"sizes": (5, 0, 3)}, "positive whole numbers"),
-    ({"sizes": (5, -4, 3)}, "positive whole numbers"),
-    ({"sizes": (5, 4.5, 3)}, "positive whole numbers"),
+    ({"sizes": (5, 0, 3)}, "positive integers"),
+    ({"sizes": (5, -4, 3)}, "positive integers"),
+    ({"sizes": (5, 4.5, 3)}, "positive integers"),
     ({"activation": "sigmoid"}, "expected one of tanh, relu, leaky"),
     ({"activation": "tanh(2)"}, "takes no number"),
     ({"activation": "leaky(1.5)"}, "between 0 and 1"),
-    ({"loss": "hinge"}, "expected one of squared, cross-entropy"),
-    ({"init": "uniform(x)"}, "positive number"),
-    ({"init": "uniform(-1)"}, "positive number"),
-    ({"init": "uniform(nan)"}, "positive number"),
-    ({"init": "normal(1e308)"}, "ordinary size"),
-    ({"init": "uniform(0.2"}, "unknown init"),
+    ({"loss": "hinge"}, "expected squared or cross-entropy"),
     ({"init": "he"}, "expected one of uniform"),
-    ({"biases": (True,)}, "biases names 1 layers"),
+    ({"biases": (True,)}, "biases has 1 values, expected one for each of the 2 layers"),
     ({"seed": -1}, "seed is -1"),
-    ({"seed": 1.5}, "seed is 1.5"),
 ])
-def test_bad_nets_are_refused(arguments, message):
+def test_bad_networks_raise(arguments, message):
     with pytest.raises(ValueError, match=message):
         mlp.MLP(**{"sizes": (5, 4, 3)} | arguments)
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
     ({"steps": 0}, "steps is 0"),
-    ({"steps": 1.5}, "steps is 1.5"),
-    ({"batch_size": -1}, "batch_size is -1"),
-    ({"learning_rate": float("nan")}, "learning_rate is nan"),
-    ({"learning_rate": float("inf")}, "learning_rate is inf"),
-    ({"learning_rate": -0.1}, "not negative"),
     ({"momentum": 1.0}, r"in \[0, 1\)"),
     ({"nesterov": True}, "momentum is 0"),
     ({"seed": -1}, "seed is -1"),
     ({"dataset": toy(0)}, "0 items"),
-    ({"dataset": SimpleNamespace(name="toy", inputs=np.ones((2, 5)), labels=np.eye(2), classes=3)}, "one whole number"),
-    ({"dataset": SimpleNamespace(name="toy", inputs=np.ones((2, 5)), labels=np.array([0]), classes=3)}, "1 labels"),
-    ({"dataset": SimpleNamespace(name="toy", inputs=np.ones((2, 5)), labels=np.array([0, 3]), classes=3)}, "0 to 3"),
     ({"dataset": toy(features=6)}, "6 features"),
     ({"dataset": toy(classes=4)}, "4 classes"),
 ])
-def test_bad_training_is_refused(arguments, message):
+def test_bad_training_raises_before_the_first_step(arguments, message):
     with pytest.raises(ValueError, match=message):
         mlp.train(mlp.MLP((5, 4, 3)), **{"dataset": toy(), "steps": 2, "learning_rate": 0.1} | arguments)
 
@@ -275,6 +253,5 @@ def test_script_saves_a_run(tmp_path, capsys):
         network = mlp.MLP((31, 6, 5, 4), "tanh", "cross-entropy")
         network.weights[:] = [run[f"weights_{l}"] for l in range(3)]
         network.biases[:] = [run[f"biases_{l}"] for l in range(3)]
-    from gradnets import datasets
     assert mlp.accuracy(network, datasets.load("tree", "test")) == record["rows"][-1]["test_accuracy"]
     assert "mlp.png" in capsys.readouterr().out
