@@ -1,6 +1,5 @@
 """The net against complex steps, hand-written recurrences and, if it is installed, PyTorch."""
 import copy
-import json
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -242,16 +241,20 @@ def test_bad_training_raises_before_the_first_step(arguments, message):
         mlp.train(mlp.MLP((5, 4, 3)), **{"dataset": toy(), "steps": 2, "learning_rate": 0.1} | arguments)
 
 
-def test_script_saves_a_run(tmp_path, capsys):
-    flags = "--steps 40 --hidden-units 6 5 --dataset tree --batch-size 3 --momentum 0.5 --nesterov --loss cross-entropy"
-    experiment.run(mlp.main, [*flags.split(), "--out", str(tmp_path)])
-    record = json.loads((tmp_path / "mlp.json").read_text())
-    assert record["rows"][-1]["step"] == 40
-    assert record["settings"]["hidden_units"] == [6, 5]
-    with np.load(tmp_path / "mlp.npz") as run:
-        assert [run[f"weights_{l}"].shape for l in range(3)] == [(31, 6), (6, 5), (5, 4)]
-        network = mlp.MLP((31, 6, 5, 4), "tanh", "cross-entropy")
-        network.weights[:] = [run[f"weights_{l}"] for l in range(3)]
-        network.biases[:] = [run[f"biases_{l}"] for l in range(3)]
-    assert mlp.accuracy(network, datasets.load("tree", "test")) == record["rows"][-1]["test_accuracy"]
-    assert "mlp.png" in capsys.readouterr().out
+def test_script_returns_the_run():
+    settings = experiment.settings(mlp, steps=40, hidden_units=(6, 5), dataset="tree", batch_size=3, momentum=0.5,
+                                   nesterov=True, loss="cross-entropy")
+    result = mlp.main(settings)
+    arrays = result.files[".npz"]
+    assert [row["step"] for row in result.rows] == list(range(0, 41, 2))
+    assert result.finding == f"Test accuracy {result.rows[-1]['test_accuracy']:.1%} after 40 steps"
+    network = mlp.MLP((31, 6, 5, 4), "tanh", "cross-entropy")
+    network.weights[:] = [arrays[f"weights_{layer}"] for layer in range(3)]
+    network.biases[:] = [arrays[f"biases_{layer}"] for layer in range(3)]
+    assert mlp.accuracy(network, datasets.load("tree", "test")) == result.rows[-1]["test_accuracy"]
+    assert [entry["split"] for entry in result.data] == ["train", "test"]
+
+
+def test_script_reports_divergence():
+    result = mlp.main(experiment.settings(mlp, steps=40, dataset="tree", activation="leaky", learning_rate=1e9))
+    assert result.finding.startswith("Training diverged")

@@ -417,7 +417,7 @@ def test_script_returns_the_run():
 def test_script_draws_colour_images():
     real("cifar10", limit=1)
     result = run(dataset="cifar10")
-    weights = next(axes for axes in result.figure.axes if axes.get_title().startswith("weights"))
+    weights = next(axes for axes in result.figure.axes if axes.get_title("left").startswith("weights"))
     assert weights.images[0].get_array().shape == (2 * 33 - 1, 3 * 33 - 1, 3)  # five filters in three columns
 
 

@@ -1,6 +1,5 @@
 """The recurrent net against complex steps, forward-mode derivatives written out, and clipping by hand."""
 import copy
-import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,8 +8,9 @@ import pytest
 import mlp
 import rnn
 from gradnets import experiment
+from gradnets.errors import UserError
 
-SMALL = ["--hidden-units", "12", "--steps", "30", "--batch-size", "2"]
+SMALL = {"dataset": "tree", "row": 1, "hidden_units": 12, "steps": 30, "batch_size": 2}
 NAMES = ("input_weights", "recurrent_weights", "output_weights", "hidden_bias", "output_bias")
 
 
@@ -21,7 +21,7 @@ def toy(n=12, features=20, classes=3, seed=0):
 
 
 def net(inputs=4, hidden=6, classes=3, seed=3):
-    """A net none of whose parameters is 0."""
+    """Return a net without zero parameters."""
     network = rnn.RNN(inputs, hidden, classes, "normal(0.6)", seed)
     rng = np.random.default_rng(seed)
     network.hidden_bias += rng.normal(size=hidden)
@@ -29,14 +29,14 @@ def net(inputs=4, hidden=6, classes=3, seed=3):
     return network
 
 
-def chosen(step, data):
-    """The labels of the batch, found by its inputs: rows of random numbers are unique."""
+def batch_of(step, data):
+    """Return the items of a step's batch, and their labels, looked up by the inputs: random rows are unique."""
     items = np.swapaxes(step.inputs, 0, 1).reshape(step.inputs.shape[1], -1)
     return items, np.array([data.labels[(data.inputs == item).all(axis=1)][0] for item in items])
 
 
 def complex_step(network, name, entry, items, labels, h=1e-30):
-    """The derivative of the mean loss by one entry of a parameter, exact to rounding."""
+    """Return the derivative of the mean loss with respect to one entry of a parameter, exact to rounding."""
     probe = copy.deepcopy(network)
     setattr(probe, name, getattr(network, name).astype(complex))
     getattr(probe, name)[entry] += 1j * h
@@ -49,7 +49,7 @@ def complex_step(network, name, entry, items, labels, h=1e-30):
 def test_gradients_equal_complex_steps(batch_size, row):
     network, data = net(row), toy()
     for step in rnn.train(network, data, 3, 0.1, batch_size, seed=5):
-        items, labels = chosen(step, data)
+        items, labels = batch_of(step, data)
         _, outputs = network.forward(rnn.sequences(items, row))
         assert step.loss == pytest.approx(-np.log(outputs[np.arange(batch_size), labels]).mean(), rel=1e-12)
         for name, gradient in zip(NAMES, step.gradients + step.bias_gradients, strict=True):
@@ -57,10 +57,10 @@ def test_gradients_equal_complex_steps(batch_size, row):
             np.testing.assert_allclose(gradient.ravel(), exact, rtol=1e-7, atol=1e-13)
 
 
-def test_deltas_are_derivatives_by_the_drive_of_each_time_step():
+def test_deltas_are_derivatives_with_respect_to_the_pre_activations_of_each_time_step():
     network, data = net(), toy()
     step = next(rnn.train(network, data, 1, 0.1, seed=5))
-    _, labels = chosen(step, data)
+    _, labels = batch_of(step, data)
 
     def loss(push, t, j):
         state = np.zeros(6)
@@ -77,10 +77,10 @@ def test_deltas_are_derivatives_by_the_drive_of_each_time_step():
 
 
 def test_gradients_equal_forward_mode_written_out():
-    """Real-time recurrent learning (Williams and Zipser 1989): dh_t / dW carried forwards, no backward pass."""
+    """Real-time recurrent learning (Williams and Zipser 1989) carries dh_t / dW forwards, without a backward pass."""
     network, data = net(), toy()
     step = next(rnn.train(network, data, 1, 0.1, seed=6))
-    _, labels = chosen(step, data)
+    _, labels = batch_of(step, data)
     hidden = 6
     state, by_recurrent = np.zeros(hidden), np.zeros((hidden, hidden, hidden))  # [k, i, j]: dh_k / dW_ij
     by_input = np.zeros((hidden, 4, hidden))
@@ -108,7 +108,7 @@ def test_gradients_equal_forward_mode_written_out():
 
 
 @pytest.mark.parametrize("clip", [None, 1e-3, 1e3])
-def test_updates_are_no_longer_than_the_clipping_norm(clip):
+def test_updates_follow_the_gradient_shortened_to_the_clipping_norm(clip):
     network, data = net(), toy()
 
     def parameters():
@@ -137,7 +137,7 @@ def test_recorded_steps_are_not_written_to_again():
             np.testing.assert_array_equal(now, then)
 
 
-def test_memory_of_the_first_row_is_learnt():
+def test_training_learns_to_remember_the_first_row():
     rng = np.random.default_rng(0)
     labels = rng.integers(2, size=200)
     inputs = rng.normal(0, 0.1, (200, 24))
@@ -150,86 +150,74 @@ def test_memory_of_the_first_row_is_learnt():
     assert rnn.accuracy(network, data, chunk=7) == 1
 
 
-def test_recurrent_weights_are_orthogonal_at_first_and_seeds_differ():
-    one, again, other = (rnn.RNN(4, 6, 3, seed=seed) for seed in (0, 0, 1))
-    np.testing.assert_allclose(one.recurrent_weights @ one.recurrent_weights.T, np.eye(6), atol=1e-12)
-    for a, b, c in zip(one.weights, again.weights, other.weights, strict=True):
-        np.testing.assert_array_equal(a, b)
-        assert (a != c).any()
+def test_a_seed_determines_the_initial_weights_and_the_recurrent_ones_are_orthogonal():
+    network, same, different = (rnn.RNN(4, 6, 3, seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_allclose(network.recurrent_weights @ network.recurrent_weights.T, np.eye(6), atol=1e-12)
+    for weights, same_weights, different_weights in zip(network.weights, same.weights, different.weights, strict=True):
+        np.testing.assert_array_equal(weights, same_weights)
+        assert (weights != different_weights).any()
 
 
-def test_samples_are_those_of_the_perceptron_of_the_same_seed():
+def test_a_perceptron_of_the_same_seed_sees_the_same_samples():
     data = toy()
-    theirs = [step.activations[0] for step in mlp.train(mlp.MLP((20, 3)), data, 4, 0.1, 2, seed=9)]
-    ours = [chosen(step, data)[0] for step in rnn.train(net(), data, 4, 0.1, 2, seed=9)]
-    np.testing.assert_array_equal(ours, theirs)
+    perceptron = [step.activations[0] for step in mlp.train(mlp.MLP((20, 3)), data, 4, 0.1, 2, seed=9)]
+    recurrent = [batch_of(step, data)[0] for step in rnn.train(net(), data, 4, 0.1, 2, seed=9)]
+    np.testing.assert_array_equal(recurrent, perceptron)
 
 
-@pytest.mark.parametrize(("change", "words"), [
+@pytest.mark.parametrize(("change", "message"), [
     ({"steps": 0}, "steps is 0"),
-    ({"learning_rate": np.nan}, "learning_rate is nan"),
     ({"clip": 0.0}, "clip is 0.0: expected a positive number, or None"),
     ({"clip": np.nan}, "clip is nan"),
-    ({"network": net(inputs=3)}, "row is 3: expected a whole number that divides the 20 features"),
+    ({"network": net(inputs=3)}, "row is 3: expected an integer that divides the 20 features"),
     ({"network": net(classes=2)}, "the network has 2 outputs"),
     ({"dataset": SimpleNamespace(name="none", inputs=np.zeros((0, 20)), labels=np.zeros(0, int))}, "0 items"),
 ])
-def test_training_refuses_what_does_not_fit(change, words):
+def test_bad_training_raises_before_the_first_step(change, message):
     arguments = {"network": net(), "dataset": toy(seed=1), "steps": 5, "learning_rate": 0.1} | change
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(UserError, match=message):
         rnn.train(**arguments)
 
 
 @pytest.mark.parametrize("sizes", [(0, 2, 2), (3, 2.5, 2), (3, 2, -1)])
-def test_sizes_are_positive_whole_numbers(sizes):
-    with pytest.raises(ValueError, match="expected a positive whole number"):
+def test_sizes_are_positive_integers(sizes):
+    with pytest.raises(UserError, match="expected a positive integer"):
         rnn.RNN(*sizes)
 
 
-def test_script_reports_what_it_trained(tmp_path):
-    experiment.run(rnn.main, [*SMALL, "--out", str(tmp_path)])
-    record = json.loads((tmp_path / "rnn.json").read_text())
-    last, arrays = record["rows"][-1], np.load(tmp_path / "rnn.npz")
+def run(**changes):
+    return rnn.main(experiment.settings(rnn, **SMALL | changes))
+
+
+def test_script_returns_the_run():
+    result = run()
+    last, arrays = result.rows[-1], result.files[".npz"]
     assert last["step"] == 30
-    assert f"Test accuracy {last['test_accuracy']:.1%} after 30 steps" in record["finding"]
+    assert result.finding == f"Test accuracy {last['test_accuracy']:.1%} after 30 steps"
     assert arrays["norms"].shape == (30,)
-    assert np.median(arrays["norms"][-2:]) == pytest.approx(last["median_norm"])
+    assert np.median(arrays["norms"][-2:]) == last["median_norm"]
     assert arrays["recurrent_weights"].shape == (12, 12)
+    caption = " ".join(text.get_text() for text in result.figure.texts)
     for when in ("untrained", "trained"):
-        share = np.median(arrays[f"fading_{when}"][:, 0])
-        assert f"{share:.2g}" in record["finding"]
+        assert f"{np.median(arrays[f'fading_{when}'][:, 0]):.2g}" in caption
         assert (arrays[f"fading_{when}"][:, -1] == 1).all()
 
 
-def test_script_takes_other_data_without_clipping(tmp_path):
-    flags = ["--dataset", "tree", "--row", "31", "--clip", "0", "--out", str(tmp_path)]
-    experiment.run(rnn.main, [*SMALL, *flags])
-    rows = json.loads((tmp_path / "rnn.json").read_text())["rows"]
-    assert {row["share_clipped"] for row in rows} == {0}
+def test_script_trains_without_clipping():
+    assert {row["share_clipped"] for row in run(clip=0.0).rows} == {0}
 
 
-def test_from_the_shell(script, tmp_path):
-    done = script("rnn.py", *SMALL, "--out", tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert (tmp_path / "rnn.png").stat().st_size > 50_000
-
-
-@pytest.mark.parametrize(("flags", "words"), [
-    (["--row", "27"], "divides the 784 features"),
-    (["--hidden-units", "0"], "HIDDEN_UNITS is 0"),
-    (["--clip", "-1"], "CLIP is -1"),
-    (["--recurrent-init", "zero"], "unknown init"),
-    (["--batch-size", "0"], "batch_size is 0"),
+@pytest.mark.parametrize(("change", "message"), [
+    ({"row": 2}, "divides the 31 features"),
+    ({"hidden_units": 0}, "hidden_units is 0"),
+    ({"clip": -1.0}, "clip is -1"),
+    ({"recurrent_init": "zero"}, "unknown init"),
+    ({"batch_size": 0}, "batch_size is 0"),
 ])
-def test_mistakes_end_with_one_line(tmp_path, capsys, flags, words):
-    with pytest.raises(SystemExit) as end:
-        experiment.run(rnn.main, [*SMALL, *flags, "--out", str(tmp_path)])
-    err = capsys.readouterr().err
-    assert end.value.code == 2
-    assert words in err
-    assert err.count("\n") == 1
+def test_mistakes_in_settings_raise(change, message):
+    with pytest.raises(UserError, match=message):
+        run(**change)
 
 
-def test_a_training_that_diverges_says_so(tmp_path):
-    experiment.run(rnn.main, [*SMALL, "--clip", "0", "--learning-rate", "1e308", "--out", str(tmp_path)])
-    assert "diverged" in json.loads((tmp_path / "rnn.json").read_text())["finding"]
+def test_script_reports_divergence():
+    assert run(clip=0.0, learning_rate=1e308).finding.startswith("Training diverged")
