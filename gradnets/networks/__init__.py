@@ -6,8 +6,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules={"comparison", "histograms", "kronecker"},
     submod_attrs={
         "graphs": ["LAYERS", "DegenerateMatrix", "merge_layers", "probabilities", "sample", "threshold", "to_networkx"],
-        "metrics": ["BipartiteStats", "NetworkStats", "Packed", "distances", "measure", "measure_bipartite", "pack",
-                    "summarize_distances", "triangles", "unpack"],
+        "metrics": ["BipartiteStats", "NetworkStats", "Packed", "average_clustering", "distances", "measure",
+                    "measure_bipartite", "pack", "summarize_distances", "triangles", "unpack"],
         "nulls": ["directed_configuration", "erdos_renyi", "expected_clustering", "expected_degrees", "rank_one",
                   "shuffled_entries", "undirected_configuration"],
     })

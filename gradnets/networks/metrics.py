@@ -126,6 +126,15 @@ def measure_bipartite(adjacency):
                           butterflies=butterflies, bipartite_clustering=4 * butterflies / paths if paths else 0.0)
 
 
+def average_clustering(adjacency):
+    """Return the mean clustering of all nodes, as `measure` does, without the distances, which take longest.
+
+    Parameters and errors are those of `measure`.
+    """
+    packed = pack(adjacency)
+    return _average_clustering(packed.degrees, triangles(packed))
+
+
 def pack(adjacency):
     """Pack an undirected network for `measure`, `distances`, `triangles` and the null models.
 
@@ -221,9 +230,13 @@ def _statistics(starts, neighbors, closed):
         "diameter": diameter,
         "average_path_length": average,
         "effective_diameter": effective,
-        "average_clustering": float(np.mean(closed / np.maximum(wedges, 1))),
+        "average_clustering": _average_clustering(degrees, closed),
         "transitivity": float(closed.sum() / max(wedges.sum(), 1)),
     }
+
+
+def _average_clustering(degrees, closed):
+    return float(np.mean(closed / np.maximum(degrees * (degrees - 1) // 2, 1)))
 
 
 def _bits(adjacency):
