@@ -206,4 +206,5 @@ def _check_step(gradient, hessian, damping=0.0, positive=False):
         finite_array("the Hessian", hessian, axes=2)
     damping = np.asarray(damping)
     if not (np.isfinite(damping).all() and (damping > 0 if positive else damping >= 0).all()):
-        raise UserError(f"damping is {damping}: expected {'positive numbers' if positive else 'numbers of at least 0'}")
+        raise UserError(f"damping is {damping}: expected {'positive, finite' if positive else 'finite'} numbers"
+                        + ("" if positive else " of at least 0"))
