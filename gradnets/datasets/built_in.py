@@ -71,7 +71,7 @@ def glyphs(n, rng):
         )
         # Bilinear: four neighbors; the template's rim is empty, so its cells may repeat outwards.
         x, y = x.clip(0, cells - 2), y.clip(0, cells - 2)
-        column, row = x.astype(np.int64), y.astype(np.int64)
+        column, row = x.astype(np.int32), y.astype(np.int32)
         x, y = (x - column).astype(np.float32), (y - row).astype(np.float32)
         corner = first[batch, None, None] + row * cells + column
         upper, upper_right, lower, lower_right = (
