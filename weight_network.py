@@ -1,152 +1,266 @@
 """Are the trained weights of a perceptron a complex network?
 
-Trains nets, takes the absolute values of the first layer's weights over the largest as chances of links, draws networks
-from them or keeps the largest entries (threshold, as many links), and compares both with the nulls of grad_network.py,
-untrained and trained. A net with as many hidden units as inputs is merged, as the essay merges gradients; another one
-keeps its layers apart, where four-cycles take the place of triangles.
+Trains nets, divides each absolute weight of the first layer by the largest, and draws each link with that probability,
+or keeps the same number of largest entries (threshold). Compares both kinds of network with the null models of
+grad_network.py, before and after training. A net with as many hidden units as inputs is merged, as the essay merges
+gradients. Any other net keeps its layers apart, and four-cycles are counted instead of triangles.
 
-Merged all the same, hidden unit i with input i, a 784-30 net has a triangle only where two of its nodes are hidden
-units: it takes a link from one of the first 30 inputs to a hidden unit. On MNIST those inputs are always dark, their
-weights keep the initial values, and where these are small there are next to no such links. The columns shared_links
-and triangles count both.
+If a 784-30 net is merged all the same, hidden unit i with input i, a triangle needs two nodes that are hidden units,
+and so a link from one of the first 30 inputs to a hidden unit. On MNIST those inputs are always dark, so their weights
+keep the initial values. If these are small, there are almost no such links. The columns shared_links and triangles
+count both.
 
-With --weights FILE it takes the matrices of your own net, and trains nothing: .npy, .npz or .safetensors; --list shows
-what the file holds, --layer picks some by name or pattern. Square ones are merged.
+With --weights FILE the matrices of your own net are taken, and nothing is trained: .npy, .npz or .safetensors. --list
+shows what the file holds, --layer picks matrices by name or pattern. Square matrices are merged.
 
-Figure: the clustering over that of each null, a line a network; of the last net the trained weights, the degrees, the
-weights of the first inputs, and how many inputs share a degree when links are drawn and when the largest are kept.
+Figure: the clustering over that of each null model, one line per network; and of the last net the trained weights, the
+degrees, the weights of the first inputs, and how many inputs share a degree with either method.
 
 Source: README of mlp_gradient_networks (2016): the weight network of a trained 784-30-10 net is not a complex network.
-The source's initialisation is not known, so there are two.
+The source does not say how weights were initialised, so there are two laws.
 
 Takes 35 s.
 """
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-import mlp
-from gradnets import comparison, datasets, experiment, graphs, metrics, plots, tensors
+import essay
+from gradnets import checkpoints, checks, datasets, experiment, networks, plots
+from gradnets.progress import progress
 
-WEIGHTS = ""                # a file with weights of your own: .npy, .npz or .safetensors
-LAYER = "*"                 # of WEIGHTS: the matrices, by name or pattern
-KERNELS = "oihw"            # axes of convolutions' kernels in WEIGHTS: oihw (PyTorch) or hwio (JAX, Keras)
-LIST = False                # only show what is in WEIGHTS
-DATASET = "glyphs"          # glyphs, noise, noise-constant, mnist, cifar10, cifar100, tree or clusters
-IMAGES = 10_000             # at most so many training images, from the first on
-HIDDEN_UNITS = (30, 784)    # a net each; one with as many hidden units as inputs is merged
-INITS = ("uniform(0.25)", "normal(0.01)")  # uniform(scale), normal(scale), glorot, glorot-normal, orthogonal(gain)
-LEARNING_RATE = 0.01        # step length
-STEPS = 30_000              # single-sample steps of training
-DRAWS = 20                  # networks drawn from each matrix of weights, and of each null
-SEED = 0                    # seeds data, weights, samples and links
+WEIGHTS = ""                # file with weights of your own: .npy, .npz or .safetensors
+LAYER = "*"                 # names of the matrices in the file, or a pattern
+KERNELS = "oihw"            # axes of convolution kernels in the file: oihw (PyTorch) or hwio (JAX, Keras)
+LIST = False                # only show what the file holds
+DATASET = "glyphs"          # data set: glyphs, noise, noise-constant, mnist, cifar10, cifar100, tree or clusters
+IMAGES = 10_000             # largest number of training images, from the first on
+HIDDEN_UNITS = (30, 784)    # numbers of hidden units, one net each; layers are merged if as many as inputs
+INITS = ("uniform(0.25)",
+         "normal(0.01)")    # weights, a net each: uniform(scale), normal(scale), glorot, glorot-normal, orthogonal(gain)
+LEARNING_RATE = 0.01        # step length of SGD
+STEPS = 30_000              # number of single-sample training steps
+DRAWS = 20                  # number of networks sampled from each matrix of weights, and of each null model
+SEED = 0                    # seed of data, weights, samples and links
+# ---- not flags
+METHODS = {"sample": "drawn", "threshold": "largest kept"}
+NAMES = ("net", "init", "when", "method")
+COLUMNS = ("layers", "edges", "clustering", "over_shuffled", "over_degrees", "shared_links", "triangles")
 
-WHEN = ("untrained", "trained")
-METHODS = ("sample", "threshold")
-# Observed clustering over that of each null; where layers stay apart there are two of them.
-OVER = {comparison.SHUFFLED: "over_shuffled", comparison.DEGREES: "over_degrees",
-        comparison.UNDIRECTED[0]: "over_undirected", comparison.UNDIRECTED[1]: "over_erdos_renyi"}
+
+@dataclass(frozen=True)
+class Weights:
+    """The matrices (n, m) of one layer, by when they were taken: untrained and trained, or stored."""
+
+    net: str                # sizes of the net, or the name of the matrix
+    init: str               # law of the initial weights, or the shape of the matrix
+    matrices: dict
+    rows_are_inputs: bool   # known of trained nets, not of matrices from a file
+
+    @property
+    def sides(self):
+        """What rows and columns are."""
+        return ("inputs", "hidden units") if self.rows_are_inputs else ("rows", "columns")
 
 
-def weights_before_and_after(dataset, hidden_units, init, learning_rate, steps, seed):
-    """The first layer's weights, float64 (inputs, hidden): {"untrained": ..., "trained": ...}."""
-    sizes = (dataset.inputs.shape[1], hidden_units, dataset.classes)
-    network = mlp.MLP(sizes, "tanh", "squared", init, seed, biases=(True, False), targets=(-1.0, 1.0))
-    before = network.weights[0].copy()
-    training = mlp.train(network, dataset, steps, learning_rate, seed=seed)
-    for _ in experiment.progress(training, total=steps, what=f"training {'-'.join(map(str, sizes))}"):
+def main(settings):
+    checks.nonempty_tuples(hidden_units=settings.hidden_units, inits=settings.inits)
+    checks.positive_integers(images=settings.images, steps=settings.steps, draws=settings.draws,
+                             hidden_units=settings.hidden_units)
+    checkpoints.check_flags("weights", settings.weights, settings.layer, settings.kernels, settings.list)
+    if settings.list:
+        return experiment.Result(checkpoints.table_of_contents(settings.weights), names=("name",))
+    return result_of_file(settings) if settings.weights else result_of_training(settings)
+
+
+def result_of_file(settings):
+    rows, zero = [], []
+    for name, values in checkpoints.matrices(settings.weights, settings.layer, settings.kernels):
+        if not values.any():
+            zero.append(name)
+            continue
+        weights = Weights(name, " x ".join(map(str, values.shape)), {"stored": values}, False)
+        new_rows, degrees = compare(weights, settings.draws, settings.seed)
+        rows += new_rows
+    if not rows:
+        raise networks.DegenerateMatrix(f"{settings.weights}: {', '.join(zero)} is zero everywhere, choose another "
+                                        "with --layer")
+    caption = (f"{Path(settings.weights).name}, {len(rows) // len(METHODS)} matrices; n = {settings.draws} networks "
+               f"and nulls per line, bars the middle 90 %, seed {settings.seed}.\nOn the right: {weights.net}."
+               + (f" Left out, all zero: {', '.join(zero)}." if zero else ""))
+    return result(rows, "stored", weights, degrees, 0, caption,
+                  checkpoints.provenance(settings.weights, settings.layer))
+
+
+def result_of_training(settings):
+    dataset = datasets.load(settings.dataset, limit=settings.images, seed=settings.seed)
+    rows = []
+    for hidden_units in dict.fromkeys(settings.hidden_units):
+        for init in dict.fromkeys(settings.inits):
+            weights = trained_weights(dataset, hidden_units, init, settings.learning_rate, settings.steps,
+                                      settings.seed)
+            new_rows, degrees = compare(weights, settings.draws, settings.seed)
+            rows += new_rows
+    caption = (f"{dataset.name}, {len(dataset.labels):,} items, tanh nets, targets -1 and 1, {settings.steps:,} "
+               f"single-sample steps at learning rate {settings.learning_rate:g}, seed {settings.seed}; n = "
+               f"{settings.draws} networks and nulls per line, bars the middle 90 %.\n"
+               f"On the right: {weights.net}, init {weights.init}.")
+    return result(rows, "trained", weights, degrees, min(settings.hidden_units), caption, [dataset.provenance])
+
+
+def result(rows, when, weights, degrees, shared, caption, data):
+    """Return the Result: all rows, and of the last net its weights and degrees."""
+    finding = finding_of([row for row in rows if row["when"] == when], when)
+    figure = picture(rows, weights, degrees, when, shared, finding, caption)
+    return experiment.Result(rows, names=NAMES, columns=COLUMNS, finding=finding, figure=figure, data=data)
+
+
+# ---- measurements -----------------------------------------------------------------------------------------
+
+def trained_weights(dataset, hidden_units, init, learning_rate, steps, seed):
+    """Return the Weights of the first layer, float64 (inputs, hidden_units), untrained and trained."""
+    network = essay.network(dataset, hidden_units, seed, init=init, targets=(-1.0, 1.0))
+    net = "-".join(map(str, network.sizes))
+    untrained = network.weights[0].copy()
+    training = essay.train(network, dataset, steps, learning_rate, batch_size=1, seed=seed)
+    for _ in progress(training, total=steps, label=f"training {net}"):
         pass
-    return {"untrained": before, "trained": network.weights[0]}
+    return Weights(net, init, {"untrained": untrained, "trained": network.weights[0]}, True)
 
 
-def compare(chances, draws, seed):
-    """Of one matrix of chances: its row, the degrees of its networks and of shuffled ones, and its first network.
+def compare(weights, draws, seed):
+    """Compare the networks of all matrices, by both methods, with their null models.
 
-    Degrees are {name: list of sides}, the network is bool (n, m).
+    Returns
+    -------
+    rows : list of dict
+    degrees : dict
+        By (when, method), then by name of the network, the list of degrees that networks.comparison measures.
     """
-    layers = "merged" if chances.shape[0] == chances.shape[1] else "bipartite"
-    kinds, first = comparison.networks(chances, layers, draws, seed)
-    rows = {row["network"]: row for row in comparison.summary(kinds)}
-    observed = rows[comparison.OBSERVED]
+    rows, degrees = [], {}
+    for when, matrix in weights.matrices.items():
+        for method in METHODS:
+            probabilities = networks.probabilities(matrix)
+            if method == "threshold":
+                probabilities = networks.comparison.threshold_probabilities(probabilities)
+            row, degrees[when, method], first = compare_with_nulls(probabilities, draws, seed)
+            if weights.rows_are_inputs and len(first) > first.shape[1]:
+                row["shared_links"], row["triangles"] = links_if_merged(first)
+            rows.append({"net": weights.net, "init": weights.init, "when": when, "method": method} | row)
+    return rows, degrees
+
+
+def compare_with_nulls(probabilities, draws, seed):
+    """Compare sampled networks with their null models, merged if the matrix is square.
+
+    Returns
+    -------
+    row : dict
+        Numbers of the sampled networks, and their clustering over that of each null model.
+    degrees : dict of str to list
+        Of sampled networks and of shuffled entries, the degrees of both sides.
+    first : bool array (n, m)
+        The first sampled network.
+    """
+    comparison = networks.comparison
+    layers = "merged" if probabilities.shape[0] == probabilities.shape[1] else "bipartite"
+    measurements, first = comparison.draw(probabilities, layers, draws, seed)
+    rows = {row["network"]: row for row in comparison.summary(measurements)}
     row = {"layers": layers}
     for key in ("edges", "clustering", "diameter", "out_degrees", "units_of_commonest"):
-        row |= {key + end: observed[key + end] for end in ("", "_low", "_high")}
-    for null, key in OVER.items():
-        if null in rows:
-            row |= {key + end: rows[null]["observed_over_this" + end] for end in ("", "_low", "_high")}
-    degrees = {name: [sides for _, sides in kinds[name]] for name in (comparison.OBSERVED, comparison.SHUFFLED)}
+        row |= interval(rows[comparison.OBSERVED], key, key)
+    for null_model, key in ((comparison.SHUFFLED, "over_shuffled"),
+                            (comparison.DIRECTED_CONFIGURATION, "over_degrees"),
+                            (comparison.UNDIRECTED_CONFIGURATION, "over_undirected"),
+                            (comparison.ERDOS_RENYI, "over_erdos_renyi")):
+        if null_model in rows:  # bipartite networks have no undirected null models
+            row |= interval(rows[null_model], "observed_over_this", key)
+    degrees = {name: [measurement.degrees for measurement in measurements[name]]
+               for name in (comparison.OBSERVED, comparison.SHUFFLED)}
     return row, degrees, first
 
 
-def forced_together(links):
-    """Links whose both ends are hidden units, and triangles, once hidden unit i and input i are one node.
+def interval(row, key, new_key):
+    """Return median and interval of a column under a new name."""
+    return {new_key + end: row[key + end] for end in ("", "_low", "_high")}
 
-    links: bool (inputs, hidden), more inputs than hidden units.
+
+def links_if_merged(links):
+    """Count links between hidden units, and triangles, once hidden unit i and input i are merged.
+
+    links : bool (inputs, hidden), more inputs than hidden units. Returns two ints.
     """
     inputs, hidden = links.shape
     square = np.zeros((inputs, inputs), dtype=bool)
     square[:, :hidden] = links
-    merged = graphs.merge_layers(square)
-    return np.count_nonzero(np.triu(merged[:hidden, :hidden])), int(metrics.triangles(metrics.pack(merged)).sum()) // 3
+    merged = networks.merge_layers(square)
+    triangles = int(networks.triangles(networks.pack(merged)).sum()) // 3
+    return np.count_nonzero(np.triu(merged[:hidden, :hidden])), triangles
 
 
-def finding(rows):
-    """What the networks of trained weights say, by the nulls."""
-    trained = [row for row in rows if row["when"] != "untrained"]
-    spans = [f"{min(row[key] for row in trained):.2f} to {max(row[key] for row in trained):.2f}"
+# ---- finding and figure -----------------------------------------------------------------------------------
+
+def finding_of(rows, when):
+    """State the range of the clustering over that of both null models."""
+    spans = [f"{min(row[key] for row in rows):.2f} to {max(row[key] for row in rows):.2f}"
              for key in ("over_shuffled", "over_degrees")]
-    return (f"Networks of {trained[0]['when']} weights cluster {spans[0]} times as much as shuffled entries, "
+    return (f"Networks of {when} weights cluster {spans[0]} times as much as shuffled entries, "
             f"{spans[1]} times as much as their degrees")
 
 
 @plots.styled
-def picture(rows, weights, degrees, shared, title, caption, sides=("inputs", "hidden units")):
-    """The figure.
+def picture(rows, weights, degrees, when, shared, title, caption):
+    """Draw all rows at the left, and one net at the right.
 
-    weights, degrees: of the last net, {when: matrix}, {(when, method): {name: list of sides}}; of these what is shown
-    alone is the last. shared: the inputs that hidden units would share nodes with, 0 for none. sides: what the matrix's
-    rows and columns are.
+    weights, degrees : of that net, its Weights and what `compare` returns.
+    when : which of its matrices the panels of a single matrix show.
+    shared : number of inputs that would share nodes with hidden units, which is shaded; 0 for none.
     """
-    last = list(weights)[-1]
     figure, panels = plots.figure([["ratios", "matrix", "degrees"], ["ratios", "strengths", "shared"]], 14,
                                   max(8, 2 + 0.35 * len(rows)), title, caption)
-    largest = np.abs(weights[last])
-    order = np.ix_(np.argsort(-largest.sum(axis=1)), np.argsort(-largest.sum(axis=0)))
-    plots.draw_matrix(panels["matrix"], largest[order] / largest.max())
-    panels["matrix"].set(title=f"|{last} weights| over the largest", xlabel=f"{sides[1]}, strongest first",
-                         ylabel=f"{sides[0]}, strongest first")
-    for side, color, label in (("out", plots.BLUE, sides[0]), ("in", plots.RED, sides[1])):
-        drawn = degrees[last, "sample"]
+    comparison, (row_units, column_units) = networks.comparison, weights.sides
+    draw_ratios(panels["ratios"], rows)
+    magnitudes = np.abs(weights.matrices[when])
+    order = np.ix_(np.argsort(-magnitudes.sum(axis=1)), np.argsort(-magnitudes.sum(axis=0)))
+    plots.draw_matrix(panels["matrix"], magnitudes[order] / magnitudes.max())
+    panels["matrix"].set(title=f"|{when} weights| over the largest", xlabel=f"{column_units}, strongest first",
+                         ylabel=f"{row_units}, strongest first")
+    for side, color, label in (("out", plots.BLUE, row_units), ("in", plots.RED, column_units)):
+        drawn = degrees[when, "sample"]
         plots.draw_ccdf(panels["degrees"], [d[side] for d in drawn[comparison.SHUFFLED]], color, None, band=True)
         plots.draw_ccdf(panels["degrees"], [d[side] for d in drawn[comparison.OBSERVED]], color, label)
     panels["degrees"].set(title="degrees, drawn", xlabel="degree (shaded: entries shuffled)",
                           ylabel="share of units with at least this degree", xscale="linear")
     panels["degrees"].legend(fontsize=8, loc="lower left")
-    for method, color in zip(METHODS, (plots.INK, plots.RED), strict=True):
-        of_first = degrees[last, method][comparison.OBSERVED][0]
-        units = np.sort(np.bincount(of_first["out"])[1:])[::-1]  # those that share a degree, none left out
-        panels["shared"].plot(range(1, np.count_nonzero(units) + 1), units[units > 0], ".-", color=color, lw=0.8,
-                              label={"sample": "drawn", "threshold": "largest kept"}[method])
-    panels["shared"].set(title=f"{sides[0]} that share a degree", xlabel="degrees, the commonest first",
-                         ylabel=sides[0], yscale="log", xscale="log")
-    panels["shared"].legend(fontsize=8)
-    first = slice(0, 200)
-    for when, color in zip(weights, (plots.GREY, plots.RED), strict=False):
-        panels["strengths"].plot(np.abs(weights[when][first]).max(axis=1), color=color, lw=1, label=when)
+    draw_shared_degrees(panels["shared"], degrees, when, row_units)
+    for name, color in zip(weights.matrices, (plots.GREY, plots.RED), strict=False):
+        panels["strengths"].plot(np.abs(weights.matrices[name][:200]).max(axis=1), color=color, lw=1, label=name)
     panels["strengths"].axvspan(0, shared, color=plots.PALE, zorder=0)
-    panels["strengths"].set(title=f"largest |weight| of the first {sides[0]}", ylabel="|weight|",
-                            xlabel=sides[0] + (f" (shaded: the first {shared})" if shared else ""))
+    panels["strengths"].set(title=f"largest |weight| of the first {row_units}", ylabel="|weight|",
+                            xlabel=row_units + (f" (shaded: the first {shared})" if shared else ""))
     panels["strengths"].legend(fontsize=8)
-    draw_ratios(panels["ratios"], rows)
     return figure
 
 
+def draw_shared_degrees(axes, degrees, when, units):
+    """Draw how many units share each degree, in one network of each method."""
+    for (method, label), color in zip(METHODS.items(), (plots.INK, plots.RED), strict=True):
+        first, *_ = degrees[when, method][networks.comparison.OBSERVED]
+        sharing = np.sort(np.bincount(first["out"])[1:])[::-1]  # units without a link are left out
+        axes.plot(range(1, np.count_nonzero(sharing) + 1), sharing[sharing > 0], ".-", color=color, lw=0.8, label=label)
+    axes.set(title=f"{units} that share a degree", xlabel="degrees, the commonest first", ylabel=units, yscale="log",
+             xscale="log")
+    axes.legend(fontsize=8)
+
+
 def draw_ratios(axes, rows):
-    nulls = ("over_shuffled", plots.BLUE, "shuffled entries"), ("over_degrees", plots.RED, "the same degrees")
-    for place, row in enumerate(rows):
-        for key, color, label in nulls:
-            axes.plot([row[key + "_low"], row[key + "_high"]], [place] * 2, color=color, lw=4, alpha=0.3)
-            axes.plot(row[key], place, "o", color=color, ms=5, label=label if place == 0 else None)
+    for key, color, label in (("over_shuffled", plots.BLUE, "shuffled entries"),
+                              ("over_degrees", plots.RED, "the same degrees")):
+        places = range(len(rows))
+        axes.hlines(places, [row[key + "_low"] for row in rows], [row[key + "_high"] for row in rows], color=color,
+                    lw=4, alpha=0.3)
+        axes.plot([row[key] for row in rows], places, "o", color=color, ms=5, label=label)
     axes.axvline(1, color=plots.INK, lw=0.8, zorder=0)
     axes.set(title="observed clustering over that of", yticks=range(len(rows)), ylim=(len(rows) - 0.5, -0.5),
              yticklabels=[f"{row['net']} {row['init']}\n{row['when']}, {row['method']}" for row in rows],
@@ -155,59 +269,6 @@ def draw_ratios(axes, rows):
     axes.grid(axis="y", color=plots.PALE, lw=0.6)
     axes.set_axisbelow(True)
     axes.legend(fontsize=8, loc="upper right")
-
-
-def main():
-    experiment.check_several(HIDDEN_UNITS=HIDDEN_UNITS, INITS=INITS)
-    experiment.check_positive(IMAGES=IMAGES, STEPS=STEPS, DRAWS=DRAWS)
-    if (LIST or LAYER != "*" or KERNELS != "oihw") and not WEIGHTS:
-        raise ValueError("--list, --layer and --kernels are of a file: name it with --weights")
-    if LIST:
-        return tensors.table(WEIGHTS), None
-    return of_file() if WEIGHTS else of_training()
-
-
-def of_file():
-    rows, zero = [], []
-    for name, values in tensors.matrices(WEIGHTS, LAYER, KERNELS):
-        if not values.any():
-            zero.append(name)
-            continue
-        weights, degrees = {"stored": values}, {}
-        chances = graphs.probabilities(values)
-        for method in METHODS:
-            kept = comparison.thresholded(chances) if method == "threshold" else chances
-            row, degrees["stored", method], _ = compare(kept, DRAWS, SEED)
-            rows.append({"net": name, "init": " x ".join(map(str, values.shape)), "when": "stored", "method": method}
-                        | row)
-    if not rows:
-        raise graphs.DegenerateMatrix(f"{WEIGHTS}: {', '.join(zero)} is zero everywhere, choose another with --layer")
-    caption = (f"{Path(WEIGHTS).name}, {len(rows) // len(METHODS)} matrices; n = {DRAWS} networks and nulls a line, "
-               f"bars the middle 90 %, seed {SEED}.\nOn the right: {rows[-1]['net']}."
-               + (f" Left out, all zero: {', '.join(zero)}." if zero else ""))
-    return rows, picture(rows, weights, degrees, 0, finding(rows), caption, ("rows", "columns"))
-
-
-def of_training():
-    dataset = datasets.load(DATASET, limit=IMAGES, seed=SEED)
-    rows = []
-    for hidden_units in HIDDEN_UNITS:
-        for init in INITS:
-            weights = weights_before_and_after(dataset, hidden_units, init, LEARNING_RATE, STEPS, SEED)
-            degrees = {}
-            for when in WHEN:
-                chances = graphs.probabilities(weights[when])
-                for method in METHODS:
-                    kept = comparison.thresholded(chances) if method == "threshold" else chances
-                    row, degrees[when, method], first = compare(kept, DRAWS, SEED)
-                    if len(first) > hidden_units:
-                        row["shared_links"], row["triangles"] = forced_together(first)
-                    net = "-".join(map(str, (dataset.inputs.shape[1], hidden_units, dataset.classes)))
-                    rows.append({"net": net, "init": init, "when": when, "method": method} | row)
-    caption = (f"{dataset.name}, {len(dataset.labels):,} items, tanh nets, targets -1 and 1, {STEPS:,} single-sample "
-               f"steps at learning rate {LEARNING_RATE:g}, seed {SEED}; n = {DRAWS} networks and nulls a line, bars "
-               f"the middle 90 %.\nOn the right: {rows[-1]['net']}, init {rows[-1]['init']}.")
-    return rows, picture(rows, weights, degrees, min(HIDDEN_UNITS), finding(rows), caption)
 
 
 if __name__ == "__main__":
