@@ -106,8 +106,7 @@ def main(settings):
             spectra[when, matrix] = values
             rows.append({"what": f"spectrum of {matrix}, {when}"} | curvature.spectrum_summary(values))
     blocks, sgd = (ends[name]["accuracy"] for name in ("layers' blocks", "SGD"))
-    finding = (f"Newton layer by layer reaches a test accuracy of {blocks:.3f}, and SGD {sgd:.3f}, after equally many "
-               "steps")
+    finding = f"In equally many steps Newton by layers reaches an accuracy of {blocks:.3f}, and SGD {sgd:.3f}"
     caption = (f"{training.name}, {len(training.labels):,} images; n = {runs} runs, seeds {seed} to {seed + runs - 1}, "
                "bands the middle 90 %. Learning rates are chosen on validation images.")
     return experiment.Result(rows, names=("what", "step"), finding=finding,

@@ -214,8 +214,8 @@ def main(settings):
         rows += two_layer_rows(units, draws, seed)
     exact = next(row["error"] for row in rows if row["what"] == "complex-step")
     beyond = [row["error"] for row in rows if row.get("share", 0) > 1]
-    finding = (f"The functional inverse is Newton's step to {exact:.0e}, but wrong by at least {min(beyond):.0%} if "
-               "the batch outgrows the inputs")
+    finding = (f"The functional inverse is Newton's step to {exact:.0e}, but wrong by at least "
+               f"{100 * min(beyond):.0f} % if the batch outgrows the inputs")
     caption = (f"{training.name}, {len(training.labels):,} images; n = {runs} runs, seeds {seed} to {seed + runs - 1}, "
                "bands and bars the middle 90 %. Learning rates and dampings are chosen on validation images.")
     return experiment.Result(rows, names=("what", "step", "r", "share"), finding=finding,

@@ -158,6 +158,8 @@ def comparison(newton, rival, name):
         return "does not arrive"
     if not np.isfinite(rival):
         return "alone arrives"
+    if newton == rival:
+        return f"is as fast as {name}"
     return f"is {newton / rival:.1f} times slower than {name}" if newton > rival else (
         f"is {rival / newton:.1f} times faster than {name}")
 
@@ -165,8 +167,8 @@ def comparison(newton, rival, name):
 @plots.styled
 def picture(curves, title, caption):
     """Return the figure; curves as `race` returns them."""
-    names = [f"{net} {unit}" for net in NETS for unit in ("iterations", "seconds")]
-    drawing, panels = plots.figure([names], 4.2 * len(names), 4.5, title, caption)
+    mosaic = [[f"{net} {unit}" for unit in ("iterations", "seconds")] for net in NETS]
+    drawing, panels = plots.figure(mosaic, 9, 8.5, title, caption)
     for net in NETS:
         of_net = {method: curves[net, method] for method in COLORS}
         floor = min(descent.losses.min() for descent in of_net.values())
