@@ -9,10 +9,10 @@ Hessian. Every speed is taken of steps that were compared with their peer's firs
 difference, over the peer's largest entry, ends the run. The fast network's own finite difference is too noisy
 for that: its distance stands behind the row (`source_difference`), and both are compared with one pseudoinverse.
 
-Two-layer steps, critical points and the third order are the experiments of second_order.py, with its settings; behind
-the two-layer rows, which count the closed form, stand the complex step and the finite difference with the source's
-r = 1e-9. The Chebyshev iteration takes whichever of the two steps leaves the lower loss; to take Chebyshev's wherever
-the gradient falls saves fewer iterations.
+Two-layer steps, critical points and third order are the experiments of functional_inverse.py, critical_points.py and
+third_order.py, with their settings. The two-layer rows count the closed form; behind them stand the complex step and
+the finite difference with the source's r = 1e-9. The Chebyshev iteration takes the step with the lower loss of the two;
+to take Chebyshev's wherever the gradient falls saves fewer iterations.
 
 The Lanczos step stops after a set number of products, before it has converged: behind its row stands how far it
 is from the step of four times as many, and the loss before and after it.
@@ -21,7 +21,6 @@ Takes three minutes.
 """
 import harness  # first: it pins the threads  # isort: skip
 
-import importlib.util
 import multiprocessing
 import resource
 import sys
@@ -30,8 +29,11 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
+import critical_points
+import functional_inverse
 import mlp
-from gradnets import curvature, datasets
+import third_order
+from gradnets import curvature, datasets, experiment
 
 ROUNDS = 5
 DAMPING = 0.1    # the source's
@@ -195,35 +197,30 @@ def fast_network(images):
             | {"difference": difference, "source_difference": relative(source, exact)}]
 
 
-# ---- the script's experiments -----------------------------------------------------------------------------
+# ---- the scripts' experiments -----------------------------------------------------------------------------
 
-def script():
-    """The script of this name: its experiments are the same, and a plain import would find this file."""
-    spec = importlib.util.spec_from_file_location("second_order_script", harness.ROOT / "second_order.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def two_layer_inverse(experiments, n):
-    closed, complex_step, difference = (row["agree"] for row in experiments.two_layers(n, DRAWS, n))
+def two_layer_inverse(n):
+    closed, complex_step, difference = (row["agree"] for row in functional_inverse.two_layer_rows(n, DRAWS, n))
     what = f"two-layer functional inverse agrees with block Newton, n = {n}, draws of {DRAWS:,}"
     return [at_least(what, closed, DRAWS, complex_step=complex_step,
                      finite_difference_with_the_source_r=difference)]
 
 
-def critical_points(experiments, digits):
-    shares, losses = experiments.critical_points(digits, experiments.STARTS, experiments.SEED)
-    found, = experiments.index_rows(shares, losses)
-    return [at_least("index against loss, distinct critical points", found["points"], 50, minima=found["minima"]),
-            at_least("index against loss, Spearman", float(found["spearman"]), 0.8)]
+def index_against_loss():
+    settings = experiment.settings(critical_points)
+    images = datasets.load(settings.dataset, limit=settings.images, seed=settings.seed)
+    row = critical_points.index_row(*critical_points.critical_points(images, settings.starts, settings.seed))
+    return [at_least("index against loss, distinct critical points", row["points"], 50, minima=row["minima"]),
+            at_least("index against loss, Spearman", float(row["spearman"]), 0.8)]
 
 
-def third_order(experiments, digits):
+def chebyshev_iterations():
+    settings = experiment.settings(third_order)
+    images = datasets.load(settings.dataset, limit=settings.images, seed=settings.seed)
     return [at_least(f"Chebyshev against Newton, {row['what']}, fewer iterations, %", float(row["fewer_percent"]),
                      20, newton=float(row["newton"]), chebyshev=float(row["chebyshev"]), cases=row["cases"],
                      both_ended=row["both_ended"])
-            for row in experiments.third_rows(digits, 300, experiments.SEED)]
+            for row in third_order.iteration_rows(images, settings.starts, settings.seed)]
 
 
 # ---- Lanczos ----------------------------------------------------------------------------------------------
@@ -272,11 +269,9 @@ def main():
     rows = slow_network(images) + structured_hessian(digits)
     if images.name == "cifar10":  # the stand-in has fewer inputs than the batch has images
         rows += fast_network(images)
-    experiments = script()
     for n in (3, 10, 30):
-        rows += two_layer_inverse(experiments, n)
-    drawn = datasets.load(experiments.DIGITS, limit=experiments.IMAGES, seed=experiments.SEED)
-    rows += critical_points(experiments, drawn) + third_order(experiments, drawn)
+        rows += two_layer_inverse(n)
+    rows += index_against_loss() + chebyshev_iterations()
     harness.report("second_order", rows + of_lanczos, ("numpy", "scipy", "torch"))
 
 
