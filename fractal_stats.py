@@ -1,15 +1,15 @@
 """Does a weighted Kronecker fractal have the same histogram as a perceptron's gradient?
 
-Compares magnitudes of single-sample gradients with the Kronecker power of a small matrix, both over their largest
-entry: the logarithms as they are, and standardised to mean 0 and deviation 1. Logarithms of products are nearly normal,
-so two controls say what a likeness is worth: a normal law, and a power of higher order. To compare with these two is
-fair: a single level of order 10 holds up to 7 % of the entries, so no smooth histogram can be near it. Then what
-no histogram shows: the energy in the first singular vectors, and the networks drawn from both, beside a stochastic
-Kronecker graph that is fitted to the gradient's network by its counts of links, wedges, tripins (three links at a node)
-and triangles.
+Compares magnitudes of single-sample gradients with the Kronecker power of a small matrix, both divided by their largest
+entry: the logarithms as they are, and standardised to mean 0 and standard deviation 1. Logarithms of products are
+nearly normal, so two controls say how much a likeness means: a normal distribution, and a power of higher order. The
+comparison with these two is fair: a single level of order 10 holds up to 7 % of the entries, so no smooth histogram can
+be near it. Histograms cannot show everything, so the script also compares the energy in the first singular vectors, and
+the networks sampled from both. A stochastic Kronecker graph is fitted to the gradient's network by its counts of links,
+wedges, tripins (three links at a node) and triangles.
 
-Figure: the fractal and a gradient; their log histograms; their standardised distribution functions less the normal one;
-the counts that the fitted graphs miss; the clustering of the networks beside that of their nulls.
+Figure: the fractal and a gradient; their log histograms; their standardised distribution functions minus the normal
+one; the counts that the fitted graphs miss; the clustering of the networks beside that of their null models.
 
 Source: README of mlp_gradient_networks (Howon Lee, 2016), which shows that the power of this seed has a histogram like
 that of a gradient. The net is the essay's, as in grad_network.py: 784-784-10, tanh, squared error, a bias on the input
@@ -19,197 +19,283 @@ that are exactly 0 (dark pixels, dead units) are counted and left out of the his
 Takes 4 s.
 """
 import itertools
+from typing import NamedTuple
 
 import numpy as np
-from scipy import special
-from scipy.sparse.linalg import svds
+import scipy
 
-import grad_network
-from gradnets import datasets, experiment, fractals, graphs, metrics, nulls, plots
+import essay
+from gradnets import checks, datasets, experiment, networks, plots, streams, summaries
+from gradnets.errors import UserError
 
 SEED_MATRIX = (0.99, 0.7, 0.7, 0.1)  # the fractal's seed, 2 x 2, row by row
-ORDER = 10                  # Kronecker products of the fractal that gradients are compared with
-LARGE_ORDER = 30            # of another one, as a control
-NETWORK_ORDER = 9           # of the one that networks are drawn from: 2^10 nodes
-DATASETS = ("glyphs", "noise")  # names that gradnets.datasets knows
-IMAGES = 10_000             # at most so many training images, from the first on
-HIDDEN_UNITS = "inputs"     # as many as there are inputs, in this word or as a number: the gradient must be square
-INIT = "uniform(0.25)"      # uniform(scale), normal(scale), glorot, glorot-normal or orthogonal(gain)
-LEARNING_RATE = 0.1         # step length
-STEPS = 500                 # single-sample steps; the gradient is that of the last one
-RUNS = 5                    # training runs a data set, and networks drawn from the fractal
-SEED = 0                    # seeds the data; run k has the weights, samples and links of grad_network.py's seed + k
-
-COUNTS = fractals.Counts._fields
+ORDER = 10                  # number of Kronecker products of the fractal that gradients are compared with
+LARGE_ORDER = 30            # number of Kronecker products of the control
+NETWORK_ORDER = 9           # number of Kronecker products of the fractal that networks are drawn from; 9 for 2^10 nodes
+DATASETS = ("glyphs", "noise")  # data sets, by name
+IMAGES = 10_000             # largest number of training images, from the first on
+HIDDEN_UNITS = "inputs"     # inputs, or their number: as many as inputs, since the gradient must be square
+INIT = "uniform(0.25)"      # weights: uniform(scale), normal(scale), glorot, glorot-normal or orthogonal(gain)
+LEARNING_RATE = 0.1         # step length of SGD
+STEPS = 500                 # number of single-sample training steps; the gradient is that of the last step
+RUNS = 5                    # number of training runs per data set, and of networks drawn from the fractal
+SEED = 0                    # seed of the data; run k draws weights, samples and links with SEED + k
+# ---- not flags
+PICTURE_ORDER = 7  # of the fractal in the figure, where more rows would not be visible
 NETWORKS = {"clustering": "observed", "clustering_same_degrees": "directed configuration",
             "clustering_fitted": "fitted Kronecker graph", "clustering_erdos_renyi": "Erdős-Rényi"}
-PICTURE_ORDER = 7  # more rows would not be seen
 COLORS = (plots.BLUE, plots.RED, "#3f8f5f", "#8a63b0", "#b8860b", "#4d9aa8")  # of the data sets, in turn
+COLUMNS = ("runs", "raw_distance", "standardised_distance", "large_order_distance", "normal_distance", "energy_share",
+           "clustering")
 
 
-# ---- what is measured -------------------------------------------------------------------------------------
+class Measurement(NamedTuple):
+    """What is measured of one gradient.
 
-def last_chances(dataset, init, learning_rate, steps, seed):
-    """|gradient| of the last step over its largest entry, without the bias: float64 (inputs, inputs).
-
-    None where it cannot be had: the gradient is zero everywhere, or not finite.
+    `numbers` are its statistics by name, `at_bound` names the parameters of the fitted graph that ended at a bound, and
+    `logs` are the logarithms of its positive probabilities, float64, in rising order.
     """
-    gradient, _ = grad_network.last_gradient(dataset, dataset.inputs.shape[1], steps, learning_rate, 1, seed, init=init)
+
+    numbers: dict
+    at_bound: tuple
+    logs: np.ndarray
+
+
+class Fractals(NamedTuple):
+    """The seed matrix, and the histograms of its powers of both orders: logarithms in rising order and shares."""
+
+    seed_matrix: np.ndarray
+    histogram: tuple
+    large_histogram: tuple
+
+
+def main(settings):
+    check(settings)
+    seed_matrix = np.reshape(settings.seed_matrix, (2, 2)) / max(settings.seed_matrix)
+    fractals = Fractals(seed_matrix, histogram_of(seed_matrix, settings.order),
+                        histogram_of(seed_matrix, settings.large_order))
+    rows_of_powers = power_rows(fractals, settings)
+    rows, logs, provenance, shown = [], {}, [], None
+    for name in dict.fromkeys(settings.datasets):
+        dataset = load(name, settings)
+        measurements, probabilities = measure_runs(dataset, fractals, settings)
+        rows.append(gradient_row(name, measurements, settings.runs - len(measurements)))
+        logs[name] = [measurement.logs for measurement in measurements]
+        provenance.append(dataset.provenance)
+        shown = probabilities if shown is None else shown
+    finding = finding_of(rows)
+    figure = picture(rows, rows_of_powers, fractals, shown, logs, settings, finding, caption(rows, logs, settings))
+    return experiment.Result(rows + rows_of_powers, names=("matrix",), columns=COLUMNS, finding=finding, figure=figure,
+                             data=provenance)
+
+
+def load(name, settings):
+    """Load a data set, and check that the gradient will be square."""
+    dataset = datasets.load(name, limit=settings.images, seed=settings.seed)
+    inputs = dataset.inputs.shape[1]
+    if str(settings.hidden_units) not in ("inputs", str(inputs)):
+        raise UserError(f"hidden_units is {settings.hidden_units}, but {name} has {inputs} inputs and the gradient "
+                        "must be square: set it to inputs")
+    return dataset
+
+
+# ---- measurements -----------------------------------------------------------------------------------------
+
+def measure_runs(dataset, fractals, settings):
+    """Return the Measurement of each run with a gradient that is not degenerate, and the probabilities of the first."""
+    measurements, shown = [], None
+    for seed in range(settings.seed, settings.seed + settings.runs):
+        probabilities = last_probabilities(dataset, settings.init, settings.learning_rate, settings.steps, seed)
+        if probabilities is not None:
+            measurements.append(measure(probabilities, fractals, streams.generator(seed, streams.LINKS, 0)))
+            shown = probabilities if shown is None else shown
+    if not measurements:
+        raise networks.DegenerateMatrix(f"{dataset.name}: the gradient of step {settings.steps} is zero or not finite "
+                                        f"in all {settings.runs} runs: lower --learning-rate, or take other --steps or "
+                                        "another --seed")
+    return measurements, shown
+
+
+def last_probabilities(dataset, init, learning_rate, steps, seed):
+    """Return the sampling probabilities at the last step, float64 (inputs, inputs); None if they are degenerate."""
+    inputs = dataset.inputs.shape[1]
+    gradient, _ = essay.gradient(dataset, inputs, steps, learning_rate, 1, seed, init=init)
     try:
-        chances = graphs.probabilities(gradient)[:-1]
-    except graphs.DegenerateMatrix:
+        return essay.sampling_probabilities(gradient, inputs)
+    except networks.DegenerateMatrix:
         return None
-    return chances if chances.any() else None
+
+
+def measure(probabilities, fractals, rng):
+    """Return the Measurement of one gradient from its sampling probabilities."""
+    entries = np.sort(probabilities[probabilities > 0])
+    logs = np.log(entries)
+    (skew, kurtosis), (log_skew, log_kurtosis) = summaries.moments(entries), summaries.moments(logs)
+    numbers = {"zeros": 1 - logs.size / probabilities.size, **distances((logs, np.ones(logs.size)), fractals),
+               "skew": skew, "kurtosis": kurtosis, "log_skew": log_skew, "log_kurtosis": log_kurtosis,
+               "energy_share": energy_share(probabilities)}
+    merged, clusterings = clustering(networks.sample(probabilities, rng), rng)
+    fit, at_bound = kronecker_fit(merged, rng)
+    return Measurement(numbers | fit | clusterings, at_bound, logs)
 
 
 def histogram_of(seed_matrix, order):
-    """Logarithms of the fractal's entries over the largest, rising, and their shares: float64 (q,) each."""
-    levels = fractals.levels(seed_matrix, order)
+    """Return the histogram of a power over its largest entry: rising logarithms and their shares, float64 (q,) each."""
+    levels = networks.kronecker.levels(seed_matrix, order)
     return levels.logs - levels.logs[-1], levels.shares
 
 
-def distances(histogram, small, large):
-    """How far a histogram lies from those of both fractals, and from a normal law."""
-    return {"raw_distance": fractals.distance(*histogram, *small),
-            "standardised_distance": fractals.distance(*histogram, *small, standardised=True),
-            "large_order_distance": fractals.distance(*histogram, *large, standardised=True),
-            "normal_distance": fractals.normal_distance(*histogram)}
+def distances(histogram, fractals):
+    """Return the distances of a histogram from those of both fractals and from a normal distribution."""
+    ks_distance = networks.histograms.ks_distance
+    return {"raw_distance": ks_distance(*histogram, *fractals.histogram),
+            "standardised_distance": ks_distance(*histogram, *fractals.histogram, standardized=True),
+            "large_order_distance": ks_distance(*histogram, *fractals.large_histogram, standardized=True),
+            "normal_distance": networks.histograms.ks_distance_from_normal(*histogram)}
 
 
 def energy_share(matrix):
-    """Share of the squared entries in the first singular vectors of a matrix (n, m) without negative entries."""
-    # Then neither have those vectors negative entries, and this start cannot miss them.
-    largest = svds(matrix, k=1, v0=np.ones(min(matrix.shape)), return_singular_vectors=False)[0]
+    """Return the share of squared entries in the first singular vectors of a matrix (n, m) without negative entries."""
+    # The first singular vectors have no negative entries either, so this start is not orthogonal to them.
+    start = np.ones(min(matrix.shape))
+    largest, *_ = scipy.sparse.linalg.svds(matrix, k=1, v0=start, return_singular_vectors=False)
     return float(largest**2 / (matrix**2).sum())
 
 
 def clustering(links, rng):
-    """The merged network of links, bool (n, n), and the clustering of it and of its nulls."""
-    merged = graphs.merge_layers(links)
-    if not merged.any():
-        raise graphs.DegenerateMatrix(f"a network of {len(merged)} nodes was drawn without a link between two of them: "
-                                      "take another SEED, other STEPS or a SEED_MATRIX with larger entries")
-    networks = {"clustering": merged,
-                "clustering_same_degrees": graphs.merge_layers(nulls.directed_configuration(links, rng)),
-                "clustering_erdos_renyi": nulls.erdos_renyi(merged, rng)}
-    return merged, {key: metrics.measure(network).average_clustering for key, network in networks.items()}
+    """Merge a sampled network, bool (n, n), and measure its clustering and that of its null models.
+
+    Returns metrics.Packed of the merged network, and dict of float.
+    """
+    merged = networks.pack(networks.merge_layers(links))
+    if not merged.neighbors.size:
+        raise networks.DegenerateMatrix(f"a network of {len(links)} nodes was drawn without a link between two of "
+                                        "them: take another --seed, other --steps or a --seed-matrix with larger "
+                                        "entries")
+    same_degrees = networks.merge_layers(networks.directed_configuration(links, rng))
+    random = networks.erdos_renyi(merged, rng)
+    return merged, {"clustering": networks.average_clustering(merged),
+                    "clustering_same_degrees": networks.average_clustering(same_degrees),
+                    "clustering_erdos_renyi": networks.average_clustering(random)}
 
 
 def kronecker_fit(merged, rng):
-    """The seed fitted to a network, the counts it misses and the clustering of one draw; and what is at a bound.
+    """Fit a seed to a network; return its numbers, and the parameters at a bound.
 
-    Nothing where a count is 0, so that there is no fit by moments.
+    The numbers are the seed, the expected counts over the observed ones, and the clustering of one network drawn from
+    the fitted graph. Both are empty if a count is 0, since there is no fit by moments then.
     """
-    if 0 in fractals.observed_counts(merged):
+    kronecker = networks.kronecker
+    if 0 in kronecker.observed_counts(merged):
         return {}, ()
-    fit = fractals.fit_seed(merged)
+    fit = kronecker.fit_seed(merged)
     (a, b), (_, c) = fit.seed.tolist()
-    ratios = {f"{name}_ratio": expected / observed
-              for name, expected, observed in zip(COUNTS, fit.expected, fit.observed, strict=True)}
-    pairs = graphs.sample(np.triu(fractals.power(fit.seed, fit.order), k=1), rng)  # one chance for i, j and j, i
-    drawn = metrics.measure(graphs.merge_layers(pairs))
+    ratios = {f"{name}_ratio": expected / observed for (name, expected), observed in
+              zip(fit.expected._asdict().items(), fit.observed, strict=True)}
+    upper = np.triu(kronecker.power(fit.seed, fit.order), k=1)  # one probability for the pairs i, j and j, i
+    random = networks.merge_layers(networks.sample(upper, rng))
     return {"a": a, "b": b, "c": c, "misfit": fit.misfit, **ratios,
-            "clustering_fitted": drawn.average_clustering}, fit.at_bound
+            "clustering_fitted": networks.average_clustering(random)}, fit.at_bound
 
 
-def measure_runs(dataset, seeds, small, large, init, learning_rate, steps):
-    """What `measure` gives for each run that ends in a gradient other than 0, and the first such |gradient|."""
-    measured, first = [], None
-    for seed in seeds:
-        chances = last_chances(dataset, init, learning_rate, steps, seed)
-        if chances is not None:
-            measured.append(measure(chances, small, large, stream(seed, 0)))
-            first = chances if first is None else first
-    if not measured:
-        raise graphs.DegenerateMatrix(f"{dataset.name}: the gradient of step {steps} is zero or not finite in all "
-                                      f"{len(seeds)} runs: lower LEARNING_RATE, or take other STEPS or another SEED")
-    return measured, first
+# ---- rows and finding -------------------------------------------------------------------------------------
+
+def power_rows(fractals, settings):
+    """Return the rows of the Kronecker powers in closed form, with the clustering of networks drawn from one power."""
+    rows = {order: power_row(fractals, order)
+            for order in (settings.order, settings.large_order, settings.network_order)}
+    probabilities = networks.probabilities(networks.kronecker.power(fractals.seed_matrix, settings.network_order))
+    clusterings = []
+    for seed in range(settings.seed, settings.seed + settings.runs):
+        rng = streams.generator(seed, streams.LINKS, 1)
+        clusterings.append(clustering(networks.sample(probabilities, rng), rng)[1])
+    rows[settings.network_order] |= intervals(clusterings)
+    return list(rows.values())
 
 
-def measure(chances, small, large, rng):
-    """The numbers of one gradient, what of its fit is at a bound, and its logarithms, rising."""
-    entries = np.sort(chances[chances > 0])
-    logs = np.log(entries)
-    moments = fractals.Moments(*metrics.moments(entries), *metrics.moments(logs))
-    numbers = {"zeros": 1 - logs.size / chances.size, **distances((logs, np.ones(logs.size)), small, large),
-               **moments._asdict(), "energy_share": energy_share(chances)}
-    merged, clusters = clustering(graphs.sample(chances, rng), rng)
-    fit, at_bound = kronecker_fit(merged, rng)
-    return numbers | fit | clusters, at_bound, logs
+def power_row(fractals, order):
+    seed_matrix = fractals.seed_matrix
+    return {"matrix": f"fractal, order {order}", "zeros": 1 - (np.count_nonzero(seed_matrix) / 4) ** (order + 1),
+            **distances(histogram_of(seed_matrix, order), fractals),
+            **networks.kronecker.moments(seed_matrix, order)._asdict(),
+            "energy_share": networks.kronecker.energy_share(seed_matrix, order)}
 
 
-# ---- what is told -----------------------------------------------------------------------------------------
-
-def spread(draws):
-    """Medians and the middle 90 % of each number, over the draws that have it."""
-    return experiment.spread(**{key: [numbers[key] for numbers in draws if key in numbers]
-                                for key in dict.fromkeys(key for numbers in draws for key in numbers)})
-
-
-def gradient_row(name, measured, degenerate):
-    """The row of one data set, from what `measure` gave for each run."""
-    draws = [numbers for numbers, _, _ in measured]
-    bounds = [bound for _, at_bound, _ in measured for bound in at_bound]
-    return {"matrix": f"{name} gradient", "runs": len(draws), "degenerate_runs": degenerate, **spread(draws),
+def gradient_row(name, measurements, degenerate):
+    """Return the row of one data set from the Measurements of its runs and the number of degenerate runs."""
+    draws = [measurement.numbers for measurement in measurements]
+    bounds = [bound for measurement in measurements for bound in measurement.at_bound]
+    return {"matrix": f"{name} gradient", "runs": len(draws), "degenerate_runs": degenerate, **intervals(draws),
             "normal_is_closer": sum(numbers["normal_distance"] < numbers["large_order_distance"] for numbers in draws),
             "at_bound": ", ".join(f"{bound} in {bounds.count(bound)}" for bound in dict.fromkeys(bounds)) or "none"}
 
 
-def fractal_row(seed_matrix, order, small, large):
-    """The row of one fractal, in closed form."""
-    return {"matrix": fractal_name(order), "zeros": 1 - (np.count_nonzero(seed_matrix) / 4) ** (order + 1),
-            **distances(histogram_of(seed_matrix, order), small, large),
-            **fractals.moments(seed_matrix, order)._asdict(), "energy_share": fractals.energy_share(seed_matrix, order)}
+def intervals(draws):
+    """Return medians and 90 % intervals of each number over the draws that have it."""
+    keys = dict.fromkeys(key for numbers in draws for key in numbers)
+    return summaries.median_intervals(**{key: [numbers[key] for numbers in draws if key in numbers] for key in keys})
 
 
-def finding(rows):
-    """The verdict in a sentence, over the runs on all data sets."""
-    gradients = [row for row in rows if "runs" in row]
-
+def finding_of(rows):
+    """State how far gradients are from the fractal and from a normal distribution; rows: those of the gradients."""
     def span(key):
-        low, high = min(row[f"{key}_low"] for row in gradients), max(row[f"{key}_high"] for row in gradients)
-        return low, high, f"{low:.2f} to {high:.2f}"
+        return min(row[f"{key}_distance_low"] for row in rows), max(row[f"{key}_distance_high"] for row in rows)
 
-    raw, standardised, large, normal = (span(f"{key}_distance")
-                                        for key in ("raw", "standardised", "large_order", "normal"))
-    if raw[0] > standardised[1]:
-        verdict = f"Log histograms differ (KS {raw[2]}), less so standardised ({standardised[2]})"
+    raw, standardised, large, normal = (span(key) for key in ("raw", "standardised", "large_order", "normal"))
+    raw_words, standardised_words, large_words, normal_words = (
+        f"{low:.2f} to {high:.2f}" for low, high in (raw, standardised, large, normal))
+    if min(raw) > max(standardised):
+        verdict = f"Log histograms differ (KS {raw_words}), less so standardised ({standardised_words})"
     else:
-        verdict = f"Log histograms are at KS {raw[2]}, standardised at {standardised[2]}"
-    closer, runs = (sum(row[key] for row in gradients) for key in ("normal_is_closer", "runs"))
-    return (f"{verdict}, at a higher order ({large[2]}); a normal law is nearer than that in {closer} of {runs} runs "
-            f"({normal[2]})")
+        verdict = f"Log histograms are at KS {raw_words}, standardised at {standardised_words}"
+    closer, runs = (sum(row[key] for row in rows) for key in ("normal_is_closer", "runs"))
+    return (f"{verdict}, at a higher order ({large_words}); a normal law is nearer than that in {closer} of {runs} "
+            f"runs ({normal_words})")
 
 
 # ---- the figure -------------------------------------------------------------------------------------------
 
+def caption(rows, logs, settings):
+    degenerate = ", ".join(f"{row['degenerate_runs']} on {name}" for name, row in zip(logs, rows, strict=True))
+    return (f"Tanh nets with as many hidden units as inputs, squared loss, init {settings.init}, at most "
+            f"{settings.images:,} items; gradients of single-sample step {settings.steps:,} at\nlearning rate "
+            f"{settings.learning_rate:g}, seeds {settings.seed} to {settings.seed + settings.runs - 1}; of "
+            f"{settings.runs} runs left out as zero or not finite: {degenerate}. Fractals: powers of "
+            f"{' '.join(map(str, settings.seed_matrix))}.\nMagnitudes over the largest, zeros left out. Dots are "
+            f"medians, bars the middle 90 % of n = {settings.runs} runs, or of as many networks drawn from the "
+            "fractal.")
+
+
 @plots.styled
-def picture(rows, fractal, gradient, logs, histograms, title, caption):
-    """The figure. logs: {data: list of arrays, one a run}; histograms: {fractal: (logs, shares)}."""
+def picture(rows, rows_of_powers, fractals, gradient, logs, settings, title, caption):
+    """Draw the figure; gradient: probabilities (n, n) of the first run; logs: {data: list of arrays, one per run}."""
     figure, panels = plots.figure([["fractal", "gradient", "raw"], ["standardised", "fit", "clustering"]], 13, 8,
                                   title, caption)
-    plots.draw_matrix(panels["fractal"], fractal)
+    power = networks.kronecker.power(fractals.seed_matrix, PICTURE_ORDER)
+    plots.draw_matrix(panels["fractal"], networks.probabilities(power))
     panels["fractal"].set(title=f"fractal, order {PICTURE_ORDER}", xlabel="column", ylabel="row")
-    # In the order of their sums, without the dark inputs: rank one shows as a corner.
+    # In the order of their sums and without the dark inputs, so that rank one shows as a corner.
     inputs = np.argsort(-gradient.sum(axis=1), kind="stable")[:np.count_nonzero(gradient.any(axis=1))]
     hidden = np.argsort(-gradient.sum(axis=0), kind="stable")
     plots.draw_matrix(panels["gradient"], gradient[np.ix_(inputs, hidden)])
     panels["gradient"].set(title=f"|gradient| on {next(iter(logs))}, its first run",
                            xlabel="hidden units, largest first", ylabel=f"the {len(inputs)} inputs that are not 0")
     colors = dict(zip(logs, itertools.cycle(COLORS), strict=False))
-    draw_histograms(panels["raw"], logs, next(iter(histograms.values())), colors)
+    histograms = {f"fractal, order {settings.order}": fractals.histogram,
+                  f"fractal, order {settings.large_order}": fractals.large_histogram}
+    draw_histograms(panels["raw"], logs, fractals.histogram, colors)
     draw_distributions(panels["standardised"], logs, histograms, colors)
-    draw_fits(panels["fit"], [row for row in rows if "runs" in row], colors.values())
-    draw_clustering(panels["clustering"], [row for row in rows if "clustering" in row])
+    draw_fits(panels["fit"], [(row, color) for row, color in zip(rows, colors.values(), strict=True) if "a" in row])
+    draw_clustering(panels["clustering"], [row for row in rows + rows_of_powers if "clustering" in row])
     return figure
 
 
 def draw_histograms(axes, logs, fractal, colors):
-    """Shares in bins of half a decade, and a line for each level of the fractal."""
+    """Draw shares in bins of half a decade, and a line for each level of the fractal."""
     levels, shares = fractal[0] / np.log(10), fractal[1]
     lowest = min(levels[np.searchsorted(np.cumsum(shares), 0.01)],
                  *(values[len(values) // 100] / np.log(10) for runs in logs.values() for values in runs))
-    edges = np.arange(np.floor(lowest), 0.1, 0.5)  # all but the lowest hundredth
+    edges = np.arange(np.floor(lowest), 0.1, 0.5)  # without the lowest hundredth
     axes.hist(levels, edges, weights=shares, color=plots.PALE, label="fractal, in bins")
     axes.vlines(levels, 0, shares, color=plots.INK, lw=1, label="fractal, its levels")
     for name, runs in logs.items():
@@ -223,16 +309,16 @@ def draw_histograms(axes, logs, fractal, colors):
 
 
 def draw_distributions(axes, logs, histograms, colors):
-    """Standardised distribution functions less the normal one: how high a curve rises is its distance from it."""
+    """Draw standardised distribution functions minus the normal one: the height of a curve is its distance."""
     grid = np.linspace(-4, 3, 701)
-    normal = special.ndtr(grid)
+    normal, standardize = scipy.special.ndtr(grid), networks.histograms.standardize
     for name, runs in logs.items():
         for k, values in enumerate(runs):
-            standardised = fractals.standardise(values, np.ones(len(values)))
+            standardised = standardize(values, np.ones(len(values)))
             axes.plot(grid, np.searchsorted(standardised, grid, side="right") / len(values) - normal,
                       color=colors[name], lw=1, label=None if k else f"{name} gradients")
     for (name, (values, shares)), color in zip(histograms.items(), (plots.GREY, plots.INK), strict=False):
-        places = np.searchsorted(fractals.standardise(values, shares), grid, side="right")
+        places = np.searchsorted(standardize(values, shares), grid, side="right")
         axes.plot(grid, np.concatenate(([0], np.cumsum(shares)))[places] - normal, color=color, lw=0.8, zorder=1,
                   label=name)
     axes.axhline(0, color=plots.GREY, lw=0.8)
@@ -241,32 +327,34 @@ def draw_distributions(axes, logs, histograms, colors):
     axes.legend(loc="upper left", fontsize=8)
 
 
-def draw_fits(axes, gradients, colors):
-    """Expected over observed counts of the fitted graphs, a column a count."""
-    for k, (row, color) in enumerate(zip(gradients, colors, strict=False)):
-        places = np.arange(len(COUNTS)) + 0.2 * (k - (len(gradients) - 1) / 2)
-        low, middle, high = ([row[f"{count}_ratio{end}"] for count in COUNTS] for end in ("_low", "", "_high"))
+def draw_fits(axes, fits):
+    """Draw expected over observed counts of the fitted graphs, one column per count; fits: list of (row, color)."""
+    counts = networks.kronecker.Counts._fields
+    for k, (row, color) in enumerate(fits):
+        places = np.arange(len(counts)) + 0.2 * (k - (len(fits) - 1) / 2)
+        low, median, high = ([row[f"{count}_ratio{end}"] for count in counts] for end in ("_low", "", "_high"))
         axes.vlines(places, low, high, color=color, lw=4, alpha=0.3, capstyle="round")
         seed = " ".join(f"{row[name]:.2f}" for name in "abc")
-        axes.plot(places, middle, "o", color=color, ms=6,
+        axes.plot(places, median, "o", color=color, ms=6,
                   label=f"{row['matrix']}: a, b, c {seed}\nat a bound: {row['at_bound']} of {row['runs']}")
     axes.axhline(1, color=plots.GREY, lw=0.8)
-    axes.set(title="fitted Kronecker graph", ylabel="expected count over observed", xticks=range(len(COUNTS)),
-             xlim=(-0.5, len(COUNTS) - 0.5))
-    axes.set_xticklabels(COUNTS)
+    axes.set(title="fitted Kronecker graph", ylabel="expected count over observed", xticks=range(len(counts)),
+             xlim=(-0.5, len(counts) - 0.5))
+    axes.set_xticklabels(counts)
     axes.set_ylim(bottom=0)
-    axes.legend(loc="lower left", fontsize=8)
+    if fits:
+        axes.legend(loc="lower left", fontsize=8)
 
 
 def draw_clustering(axes, rows):
-    """A line a matrix: the network drawn from it, and its nulls."""
-    for (key, label), marker, color in zip(NETWORKS.items(), "oDs^", (plots.RED, plots.INK, plots.BLUE, plots.GREY),
-                                           strict=True):
-        places = [k for k, row in enumerate(rows) if key in row]
-        low, middle, high = ([rows[k][key + end] for k in places] for end in ("_low", "", "_high"))
-        heights = np.array(places) + 0.15 * (list(NETWORKS).index(key) - 1.5)
+    """Draw one line per matrix: the networks drawn from it, and their null models."""
+    for k, ((key, label), marker, color) in enumerate(zip(NETWORKS.items(), "oDs^",
+                                                          (plots.RED, plots.INK, plots.BLUE, plots.GREY), strict=True)):
+        places = [place for place, row in enumerate(rows) if key in row]
+        low, median, high = ([rows[place][key + end] for place in places] for end in ("_low", "", "_high"))
+        heights = np.array(places) + 0.15 * (k - 1.5)
         axes.hlines(heights, low, high, color=color, lw=4, alpha=0.3, capstyle="round")
-        axes.plot(middle, heights, marker, color=color, ms=6, label=label)
+        axes.plot(median, heights, marker, color=color, ms=6, label=label)
     axes.set(title="clustering", xlabel="mean over the nodes", yticks=range(len(rows)), ylim=(len(rows) + 0.4, -0.6))
     axes.set_yticklabels([row["matrix"].replace(" ", "\n", 1) for row in rows])
     axes.tick_params(axis="y", length=0)
@@ -275,62 +363,20 @@ def draw_clustering(axes, rows):
     axes.legend(loc="lower right", fontsize=8)
 
 
-# ---- the script -------------------------------------------------------------------------------------------
+# ---- checks -----------------------------------------------------------------------------------------------
 
-def main():
-    check_constants()
-    seed_matrix, seeds = np.reshape(SEED_MATRIX, (2, 2)) / max(SEED_MATRIX), range(SEED, SEED + RUNS)
-    small, large = (histogram_of(seed_matrix, order) for order in (ORDER, LARGE_ORDER))
-    powers = {fractal_name(order): fractal_row(seed_matrix, order, small, large)
-              for order in (ORDER, LARGE_ORDER, NETWORK_ORDER)}
-    chances = graphs.probabilities(fractals.power(seed_matrix, NETWORK_ORDER))
-    draws = [clustering(graphs.sample(chances, rng), rng)[1] for rng in (stream(seed, 1) for seed in seeds)]
-    powers[fractal_name(NETWORK_ORDER)] |= spread(draws)
-
-    rows, logs, shown = [], {}, []
-    for name in dict.fromkeys(DATASETS):
-        dataset = datasets.load(name, limit=IMAGES, seed=SEED)
-        if str(HIDDEN_UNITS) not in ("inputs", str(dataset.inputs.shape[1])):
-            raise ValueError(f"HIDDEN_UNITS is {HIDDEN_UNITS}, but {name} has {dataset.inputs.shape[1]} inputs and the "
-                             "gradient must be square: set it to inputs")
-        measured, first = measure_runs(dataset, seeds, small, large, INIT, LEARNING_RATE, STEPS)
-        rows.append(gradient_row(name, measured, RUNS - len(measured)))
-        logs[name] = [values for _, _, values in measured]
-        shown.append(first)
-    degenerate = ", ".join(f"{row['degenerate_runs']} on {name}" for name, row in zip(logs, rows, strict=True))
-    rows += powers.values()
-
-    caption = (f"Tanh nets with as many hidden units as inputs, squared loss, init {INIT}, at most {IMAGES:,} items; "
-               f"gradients of single-sample step {STEPS:,} at\nlearning rate {LEARNING_RATE:g}, seeds {seeds[0]} to "
-               f"{seeds[-1]}; of {RUNS} runs left out as zero or not finite: {degenerate}. Fractals: powers of "
-               f"{' '.join(map(str, SEED_MATRIX))}.\nMagnitudes over the largest, zeros left out. Dots are medians, "
-               f"bars the middle 90 % of n = {RUNS} runs, or of as many networks drawn from the fractal.")
-    histograms = {fractal_name(ORDER): small, fractal_name(LARGE_ORDER): large}
-    fractal = graphs.probabilities(fractals.power(seed_matrix, PICTURE_ORDER))
-    return rows, picture(rows, fractal, shown[0], logs, histograms, finding(rows), caption)
-
-
-def stream(seed, child):
-    """Random numbers for the networks of one run: child 0 of the gradient, 1 of the fractal."""
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, child)))
-
-
-def fractal_name(order):
-    return f"fractal, order {order}"
-
-
-def check_constants():
-    experiment.check_several(SEED_MATRIX=SEED_MATRIX, DATASETS=DATASETS)
-    experiment.check_positive(IMAGES=IMAGES, STEPS=STEPS, RUNS=RUNS)
-    if not (isinstance(SEED, int) and SEED >= 0):
-        raise ValueError(f"SEED is {SEED!r}: expected a whole number, 0 or greater")
-    if len(SEED_MATRIX) != 4:
-        raise ValueError(f"SEED_MATRIX has {len(SEED_MATRIX)} numbers: expected 4, the rows of a 2 x 2 matrix")
-    if not (np.isfinite(SEED_MATRIX).all() and min(SEED_MATRIX) >= 0):
-        raise ValueError(f"SEED_MATRIX is {SEED_MATRIX}: expected finite numbers, none negative")
-    if len(set(SEED_MATRIX) - {0}) == 1:
-        raise ValueError(f"SEED_MATRIX is {SEED_MATRIX}: all its values but 0 are equal, so its powers have no "
-                         "histogram: give it at least two")
+def check(settings):
+    checks.nonempty_tuples(seed_matrix=settings.seed_matrix, datasets=settings.datasets)
+    checks.positive_integers(images=settings.images, steps=settings.steps, runs=settings.runs)
+    streams.plain_generator(settings.seed)  # raises unless it is a seed
+    numbers = settings.seed_matrix
+    if len(numbers) != 4:
+        raise UserError(f"seed_matrix has {len(numbers)} numbers: expected 4, the rows of a 2 x 2 matrix")
+    if not (np.isfinite(numbers).all() and min(numbers) >= 0):
+        raise UserError(f"seed_matrix is {numbers}: expected finite numbers of at least 0")
+    if len(set(numbers) - {0}) == 1:
+        raise UserError(f"seed_matrix is {numbers}: all its nonzero values are equal, so its powers have no histogram: "
+                        "give at least two different values")
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ DATASET = "glyphs"          # data set: glyphs, noise, noise-constant, mnist, ci
 IMAGES = 10_000             # largest number of training images, from the first on
 HIDDEN_UNITS = (30, 784)    # numbers of hidden units, one net each; layers are merged if as many as inputs
 INITS = ("uniform(0.25)",
-         "normal(0.01)")    # weights, a net each: uniform(scale), normal(scale), glorot, glorot-normal, orthogonal(gain)
+         "normal(0.01)")    # laws of weights: uniform(scale), normal(scale), glorot, glorot-normal, orthogonal(gain)
 LEARNING_RATE = 0.01        # step length of SGD
 STEPS = 30_000              # number of single-sample training steps
 DRAWS = 20                  # number of networks sampled from each matrix of weights, and of each null model
