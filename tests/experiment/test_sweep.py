@@ -219,7 +219,7 @@ def test_runs_share_no_seed_with_each_other(here):
     (["--jobs", 2], "--jobs without --sweep or --seeds"),
     (["--store", "s"], "--store without --sweep or --seeds"),
     (["--sweep", "rate", 0.5, 9], "rate is 9: choose less (rate 9, seed 0)"),
-    (["--sweep", "rate", 8], "data set 'nowhere'"),
+    (["--sweep", "rate", 8], "data set is 'nowhere'"),
     (["--sweep", "rate", 2], "none of 1 runs has a result, the first: NoResult: it diverged"),
     (["--seeds", 2, "--name", "words"], "no row of this script has a number"),
 ])
@@ -228,10 +228,10 @@ def test_mistakes_are_one_line(here, tmp_path, capsys, flags, words):
     with pytest.raises(SystemExit) as end:
         experiment.run(toy.main, [*map(str, flags), "--out", str(tmp_path / "out")])
     assert end.value.code == 2
-    printed, said = capsys.readouterr()
+    printed, message = capsys.readouterr()
     assert printed == ""
-    assert said.count("\n") == 1, said
-    assert words in said
+    assert message.count("\n") == 1, message
+    assert words in message
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
@@ -354,11 +354,11 @@ def test_rows_that_one_value_lacks_are_no_curves():
     def run(value, seed):
         return [{"network": name, "loss": value + 0.1 * seed} for name in ("observed", "null", "closed form")[:value]]
     rows, figure = drawn([[run(value, seed) for seed in range(3)] for value in (2, 3)], [2, 3])
-    assert list(sweep.lines_of(rows, "rate", [2, 3])) == ["observed", "null"]
+    assert list(sweep_figure.comparable_lines(rows, ("network",), "rate", [2, 3])) == ["observed", "null"]
     assert "Shown: 2 of 3 rows." in figure.texts[1].get_text().replace("\n", " ")
     rows, figure = drawn([[[{"network": name, "loss": seed} for name in (word, "null " + word)] for seed in range(3)]
                           for word in "ab"], [2, 3])
-    assert list(sweep.lines_of(rows, "rate", [2, 3])) == ["a", "null a", "b", "null b"]
+    assert list(sweep_figure.comparable_lines(rows, ("network",), "rate", [2, 3])) == ["a", "null a", "b", "null b"]
     assert figure.get_suptitle().replace("\n", " ") == (
         "With rate, nothing can be compared: too few runs have the same numbers of a at two values")
 
@@ -419,8 +419,8 @@ def test_grad_network(tmp_path):
 
 
 def test_mlp_over_widths(tmp_path):
-    experiment.run(mlp.main, ["--dataset", "tree", "--steps", "40", "--sweep", "hidden-units", "5", "10", "--seeds", "2",
-                              "--out", str(tmp_path)])
+    experiment.run(mlp.main, ["--dataset", "tree", "--steps", "40", "--sweep", "hidden-units", "5", "10", "--seeds",
+                              "2", "--out", str(tmp_path)])
     record = json.loads((tmp_path / "mlp_sweep.json").read_text())
     losses = []
     for seed in range(2):
