@@ -7,6 +7,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import functools
+import logging
 import os
 import pickle
 import signal
@@ -17,6 +18,7 @@ import time
 import traceback
 import urllib.parse
 import warnings
+from multiprocessing import resource_tracker
 
 from gradnets.errors import UserError, one_line
 from gradnets.experiment import fingerprint
@@ -203,6 +205,7 @@ class WorkerProcesses:
 
         variables = dict.fromkeys(THREADS, "1") | {"TQDM_DISABLE": "1"}
         loaded = tuple(self.code.items()), tuple(sys.path)  # processes that were started with others are replaced
+        resource_tracker.ensure_running()  # which else lets interrupts through as soon as the first worker starts
         with _without_interrupts():
             self._pool = loky.get_reusable_executor(self.jobs, timeout=IDLE_SECONDS, env=variables,
                                                     initializer=_end_with_parent, initargs=(os.getpid(), loaded))
@@ -285,6 +288,8 @@ class DaskCluster:
 
     def __init__(self, address, code):
         self.address, self.code = address, code
+        self._log = logging.getLogger("distributed.client")
+        self._level = self._log.level
         self._seen, self._next_look = time.monotonic(), 0.0  # when a worker was seen, and when to look again
 
     def __enter__(self):
@@ -302,8 +307,11 @@ class DaskCluster:
             raise UserError(f"no Dask scheduler answers at {self.address} ({reason}): start one with dask scheduler, "
                             "or correct the address") from error
 
+        self._log.setLevel(logging.CRITICAL)  # the error of a scheduler that ended is raised, its traceback not shown
+
     def __exit__(self, *error):
         self._client.close()
+        self._log.setLevel(self._level)
 
     def prepare(self, function):
         return make_task(function, self.code)

@@ -48,6 +48,8 @@ class Store:
             raise self._unwritable(error.strerror) from error
         if self.path.is_dir():
             raise self._unwritable("it is a folder")
+        if self.path.exists() and self.path.stat().st_size == 1:  # for SQLite such a file is empty
+            raise self._foreign()
         with self._translated():
             self._connection = sqlite3.connect(self.path.absolute(), timeout=BUSY_SECONDS, isolation_level=None)
             self._connection.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
@@ -67,11 +69,7 @@ class Store:
     def finished(self, key):
         """Return {case: result} of one question, both as JSON texts."""
         with self._translated():
-            rows = self._connection.execute('SELECT "case", result, checksum FROM results WHERE key = ?', (key,))
-            rows = rows.fetchall()
-        if any(checksum != _checksum(key, case, result) for case, result, checksum in rows):
-            raise self._damaged("a checksum is wrong")
-        return {case: result for case, result, _ in rows}
+            return dict(self._connection.execute('SELECT "case", result FROM results WHERE key = ?', (key,)))
 
     def add(self, key, case, result):
         """Write the result of a case, which is on disk when this returns; a case that is there already stays."""
@@ -94,6 +92,9 @@ class Store:
         ((fault,),) = execute("PRAGMA integrity_check(1)")
         if fault != "ok":
             raise self._damaged(fault)
+        rows = execute('SELECT key, "case", result, checksum FROM results')
+        if any(checksum != _checksum(*row) for *row, checksum in rows):
+            raise self._damaged("a checksum is wrong")
         execute(f"PRAGMA user_version = {VERSION}")
         execute("COMMIT")
 
