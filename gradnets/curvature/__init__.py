@@ -11,7 +11,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "functional_inverse": ["INVERSES", "difference_of_inverse", "functional_inverse_step"],
     "krylov": ["lanczos"],
     "objectives": ["Objective"],
-    "orbits": ["lyapunov"],
     "steps": ["BLOCK_METHODS", "block_step", "chebyshev_step", "damped_step", "newton_step", "saddle_free_step",
               "shifted_step"],
     "symmetric": ["spectrum_summary"],
