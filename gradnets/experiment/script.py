@@ -7,6 +7,7 @@ from gradnets import files
 from gradnets.errors import UserError, one_line
 from gradnets.experiment import flags
 from gradnets.experiment.settings import path_of, settings
+from gradnets.threads import single_blas_thread
 
 
 def run(main, argv=None):
@@ -58,13 +59,10 @@ def run(main, argv=None):
 def _run(main, script, chosen, many, out):
     from dataclasses import asdict
 
-    import scipy.linalg  # noqa: F401  (the limit below holds only for the BLAS libraries that are loaded by then)
-    from threadpoolctl import threadpool_limits
-
     from gradnets.experiment import records, tables
 
     stem, facts, start = script, {}, time.perf_counter()
-    with threadpool_limits(limits=1):
+    with single_blas_thread():
         if many:
             from gradnets.experiment import sweep
             result, facts = sweep.run(script, asdict(chosen), **many)
