@@ -95,7 +95,8 @@ class Fetch:
     """The downloader that pooch calls: it shows a progress bar, and ends once it is closed or too much has arrived."""
 
     def __init__(self, name):
-        self.bar = tqdm(desc=name, unit="B", unit_scale=True, disable=not sys.stderr.isatty())
+        hidden = bool(os.environ.get("TQDM_DISABLE")) or not sys.stderr.isatty()
+        self.bar = tqdm(desc=name, unit="B", unit_scale=True, disable=hidden)
         self.closed = False
 
     def __call__(self, url, path, _):
