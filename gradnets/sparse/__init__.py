@@ -2,8 +2,9 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submodules={"recurrent"}, submod_attrs={
-    "training": ["BLOCKS", "COSTS", "CRITERIA", "DENSE", "LAYOUTS", "SCHEDULES", "SPARSE", "WIDTH", "Diverged", "Layer",
-                 "Net", "Recipe", "Samples", "Trained", "accuracy", "by_output", "check_order", "cost", "gradients",
-                 "keep_for", "pack", "pack_samples", "parameters", "prune", "regrow", "run", "schedule", "train_epoch",
-                 "unpack"],
+    "packing": ["BLOCKS", "BLOCK_WIDTH", "COSTS", "DENSE", "LAYOUTS", "SPARSE", "Diverged", "Layer", "Net", "Samples",
+                "by_output", "cost", "pack", "pack_samples", "parameters", "unpack"],
+    "pruning": ["SCHEDULES", "keep_for", "prune", "regrow", "schedule"],
+    "training": ["CRITERIA", "Recipe", "Trained", "accuracy", "check_order", "gradients", "run", "train_at_best_rate",
+                 "train_epoch"],
 })
