@@ -192,8 +192,8 @@ def sample(source, settings):
     total = float(f"{census.total:.3g}")
     finding = f"About {total:,.0f} connected subgraphs of {size} nodes are of {len(rows)} classes or more"
     caption = [f"{facts(source)}.", source.note,
-               f"A share of {settings.chance:g} of the subgraphs in 10 samples, whose spread gives standard errors; seed "
-               f"{settings.seed}.", "There are no random graphs and no Z: for them, take --chance 1."]
+               f"A share of {settings.chance:g} of the subgraphs in 10 samples, whose spread gives standard errors; "
+               f"seed {settings.seed}.", "There are no random graphs and no Z: for them, take --chance 1."]
     figure = picture(frequent, notes, "frequency", "share of all subgraphs", edges_of(source, settings.colored),
                      finding, caption)
     return experiment.Result(frequent, names=("id", "adjacency"), columns=("count", "standard_error", "frequency"),

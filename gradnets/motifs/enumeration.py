@@ -59,7 +59,7 @@ class Enumeration:
         width = len(self.pairs)**(size - 1)
         direct = width <= NARROW_TABLE or (width <= WIDEST_TABLE and subgraphs_at_most(graph, size) > MANY_SUBGRAPHS)
         self._width = width if direct else 0
-        self._raw, self._classes = np.empty(0, np.int64), np.empty(0, np.int64)  # raw codes so far, and their classes
+        self._raw, self._classes = np.array([-1]), np.array([-1])  # raw codes so far, ascending, and their classes
 
     def _number(self, pairs):
         return pairs[:, 0] * (self.colors + 1) + pairs[:, 1]
@@ -109,17 +109,17 @@ class Enumeration:
 
     def classes(self, raw):
         """Return the class codes of raw codes, int64."""
-        new = np.setdiff1d(raw, self._raw)
+        places = np.searchsorted(self._raw, raw).clip(max=len(self._raw) - 1)
+        new = np.unique(raw[self._raw[places] != raw])
         if new.size:
             matrices, rest = np.zeros((len(new), self.size, self.size), np.int64), new
             for j in range(1, self.size):
                 for i in range(j):
                     rest, state = np.divmod(rest, len(self.pairs))
                     matrices[:, i, j], matrices[:, j, i] = self.pairs[state].T
-            known = np.concatenate([self._raw, new])
-            classes = np.concatenate([self._classes, canonical(matrices, self.colors)])
-            order = np.argsort(known)
-            self._raw, self._classes = known[order], classes[order]
+            places = np.searchsorted(self._raw, new)
+            self._raw = np.insert(self._raw, places, new)
+            self._classes = np.insert(self._classes, places, canonical(matrices, self.colors))
         return self._classes[np.searchsorted(self._raw, raw)]
 
 
