@@ -1,0 +1,67 @@
+"""Claims on motifs of nets before and after learning."""
+import numpy as np
+
+from ledger.rows import any_of, column, more_often, pick, share, spread
+from ledger.verdicts import HOLDS, WHERE, Judgement, first_true
+
+COUNTS = ("raised", "created", "tested")  # motifs that learning raises, creates beyond Z 2, and all that are tested
+
+
+def counts_of_learning(parts):
+    """Return {(init, labels): {count: sum over data sets}}, and in words how many nets of how many seeds these are."""
+    counts = {}
+    rows = pick(parts["motifs"], part="learning")
+    for row in rows:
+        sums = counts.setdefault((row["init"], row["labels"]), dict.fromkeys(COUNTS, 0))
+        for key in COUNTS:
+            sums[key] += row[key]
+    return counts, f"{len({(row['data'], row['init']) for row in rows})} nets of {rows[0]['runs']} seeds"
+
+
+def total(sums, *keys):
+    """Return the totals of several counts, a tuple in the order of the keys."""
+    return tuple(sum(counts[key] for counts in sums) for key in keys)
+
+
+def topology(parts):
+    counts, n = counts_of_learning(parts)
+    real = {init: (sums["raised"], sums["tested"]) for (init, labels), sums in counts.items() if labels == "real"}
+    control = total([sums for (_, labels), sums in counts.items() if labels == "shuffled"], "raised", "tested")
+    shaped = [init for init, pair in real.items() if more_often(pair, control)]
+    return Judgement("share of motifs that learning raises", share(*map(sum, zip(*real.values(), strict=True))), n,
+                     ", ".join(f"{init} {raised} of {tested}" for init, (raised, tested) in real.items())
+                     + f"; shuffled labels {control[0]} of {control[1]:,}",
+                     first_true((shaped == list(real), HOLDS), (shaped, WHERE, f"the init is {any_of(shaped)}")))
+
+
+def initialization(parts):
+    rows = pick(parts["motifs"], part="beyond 2", epoch=0)
+    layered = {}  # init: rows
+    for row in pick(rows, null="layered"):
+        layered.setdefault(row["init"], []).append(row)
+    fanmod = column(pick(rows, null="fanmod"), "percent")
+    percents = {init: column(of_init, "percent") for init, of_init in layered.items()}
+    biased = [init for init, of_init in layered.items() if min(row["percent_low"] for row in of_init) > 5]
+    return Judgement("motifs of untrained nets beyond Z 2, %", spread(np.concatenate(list(percents.values()))),
+                     f"{len(pick(rows, null='layered'))} groups of {rows[0]['runs']} seeds",
+                     "layers kept; " + ", ".join(f"{init} {values.mean():.1f}" for init, values in percents.items())
+                     + ", 5 by chance; FANMOD's null, which detects layering: "
+                     f"{fanmod.min():.0f} to {fanmod.max():.0f}",
+                     first_true((len(biased) == len(layered), HOLDS), (biased, WHERE, f"the init is {any_of(biased)}")))
+
+
+def promotion(parts):
+    counts, n = counts_of_learning(parts)
+    normal, others = (total([sums for (init, labels), sums in counts.items() if labels == "real"
+                             and init.startswith("normal") == is_normal], "created", "tested")
+                      for is_normal in (True, False))
+    return Judgement("share of motifs created beyond Z 2", share(*others), n,
+                     f"{others[0]} of {others[1]}; from a small normal law {normal[0]} of {normal[1]}",
+                     first_true((more_often(others, normal), HOLDS)))
+
+
+CLAIMS = (  # claim, the source's number, rule
+    ("learning shapes the topology", "motifs", topology),
+    ("initialisation biases it", "Z of untrained nets", initialization),
+    ("non-trivial initialisations promote motifs", "in words", promotion),
+)

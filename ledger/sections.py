@@ -1,0 +1,35 @@
+"""All claims by section, and the ledger of them."""
+from ledger import motifs, networks, second_order, sparse, tails
+from ledger.rows import Row
+from ledger.verdicts import NOT_MEASURED, NotMeasured
+
+SECTIONS = {"Gradient networks": networks.CLAIMS, "Tails": tails.CLAIMS, "Sparse training": sparse.CLAIMS,
+            "Second order": second_order.CLAIMS, "Motifs": motifs.CLAIMS}
+
+
+def judge(parts):
+    """Judge every claim.
+
+    Parameters
+    ----------
+    parts : dict of list of dict
+        The rows of all parts, as `parts.measure` returns them.
+
+    Returns
+    -------
+    list of dict
+        section, claim, source; quantity, value, value_low, value_high, n; beside, what the value is compared with;
+        verdict. A claim that cannot be measured has no value, and beside says why.
+    """
+    parts = Row({part: [Row(row) for row in rows] for part, rows in parts.items()})
+    rows = []
+    for section, claims in SECTIONS.items():
+        for claim, source, rule in claims:
+            row = {"section": section, "claim": claim, "source": source}
+            try:
+                quantity, number, n, context, verdict = rule(parts)
+                row |= {"quantity": quantity} | number | {"n": n, "beside": context, "verdict": verdict}
+            except NotMeasured as error:
+                row |= {"quantity": "", "n": "", "beside": str(error), "verdict": NOT_MEASURED}
+            rows.append(row)
+    return rows

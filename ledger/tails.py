@@ -1,0 +1,137 @@
+"""Claims on the tails of weights, gradients and deltas."""
+from gradnets import experiment
+from ledger.parts import PARTS
+from ledger.rows import Row, any_of, each_in_words, in_words, joined, of_row, pick, share
+from ledger.verdicts import EXPLAINED, HOLDS, NOT, WHERE, Judgement, NotMeasured, first_true
+
+HEAVY, EXPONENTIAL = 2.0, "an exponential law has 2"  # the skew above which a tail is heavy
+
+
+def first_layers(parts, kind):
+    """Return the rows of the first layer of nets on images and on noise, by data set, and of an untrained net.
+
+    kind : "weights" or "gradients"
+    """
+    rows = pick(parts["tails"], layer=1, what=kind)
+    trained = {row["data"]: row for row in rows if row["when"] == "after"}
+    images = {data: row for data, row in trained.items() if not data.startswith("noise")}
+    noise = {data: row for data, row in trained.items() if data.startswith("noise")}
+    return images, noise, pick(rows, when="before", data=digits(images))[0]
+
+
+def digits(rows):
+    """Return the data set of digits that the rows by data set have: mnist, or in a trial glyphs."""
+    return "mnist" if "mnist" in rows else "glyphs"
+
+
+def without(rows, data):
+    """Return rows by data set, without one of these."""
+    return {name: row for name, row in rows.items() if name != data}
+
+
+def last_deltas(parts):
+    """Return the row of the deltas of the first hidden layer at the last step."""
+    return max(pick(parts["deltas"], layer=1), key=lambda row: row["step"])
+
+
+def heavy_weights(parts):
+    images, _, untrained = first_layers(parts, "weights")
+    small, large = experiment.settings("show_stats").init, PARTS["large init"].settings["init"]
+    wide = pick(parts["large init"], layer=1, what="weights", when="after")[0]
+    heavy = [data for data, row in images.items() if row["skew_low"] > HEAVY]
+    where = [f"the data are {any_of(heavy)}"] * (len(heavy) < len(images))
+    where += [f"the init is {small}"] * (wide["skew_low"] <= HEAVY)
+    data = digits(images)
+    return Judgement(f"skew of |weights| on {data}, from {small}", of_row(images[data], "skew"),
+                     f"{images[data]['runs']} runs",
+                     joined(EXPONENTIAL, f"untrained {in_words(of_row(untrained, 'skew'))}",
+                            each_in_words(without(images, data), "skew"),
+                            f"{wide['data']} from {large} {in_words(of_row(wide, 'skew'))}"),
+                     first_true((not heavy, NOT), (where, WHERE, " and ".join(where)), (True, HOLDS)))
+
+
+def heavy_gradients(parts):
+    images, noise, untrained = first_layers(parts, "gradients")
+    heavy = [data for data, row in images.items() if row["skew_low"] > HEAVY]
+    data = digits(images)
+    return Judgement(f"skew of |gradients| on {data}", of_row(images[data], "skew"), f"{images[data]['runs']} runs",
+                     joined(EXPONENTIAL, f"untrained {in_words(of_row(untrained, 'skew'))}",
+                            each_in_words(without(images, data) | noise, "skew")),
+                     first_true((len(heavy) == len(images), HOLDS), (heavy, WHERE, f"the data are {any_of(heavy)}")))
+
+
+def heavy_deltas(parts):
+    row = last_deltas(parts)
+    return Judgement(f"skew of |deltas| at step {row['step']:,}", of_row(row, "skew"), f"{row['runs']} runs",
+                     f"{EXPONENTIAL}; within a sample {in_words(of_row(row, 'skew_within'))}",
+                     first_true((row["skew_low"] <= HEAVY, NOT),
+                                (row["skew_within"] < row["skew"] / 2, EXPLAINED, "samples that differ in scale"),
+                                (True, HOLDS)))
+
+
+def no_power_law(parts):
+    counts = {}  # tails: [how often a power law is ruled out, number of nets]
+    for kind in ("weights", "gradients"):
+        images, *_ = first_layers(parts, kind)
+        counts[kind] = [sum(row[key] for row in images.values()) for key in ("power_law_ruled_out", "runs")]
+    deltas = last_deltas(parts)
+    counts["deltas"] = [deltas["power_law_ruled_out"], deltas["runs"]]
+    least = min(counts, key=lambda kind: counts[kind][0] / counts[kind][1])
+    ruled_out = [kind for kind, (count, total) in counts.items() if count >= 0.9 * total]
+    return Judgement(f"share of tails of {least} where it is ruled out", share(*counts[least]),
+                     f"{counts[least][1]} nets",
+                     "; ".join(f"{kind} {count} of {total}" for kind, (count, total) in counts.items())
+                     + "; by bootstrap of the searched tail (p < 0.1), or a law that fits better",
+                     first_true((len(ruled_out) == len(counts), HOLDS),
+                                (ruled_out, WHERE, f"the tails are those of {any_of(ruled_out)}")))
+
+
+def stretched(parts):
+    images, _, untrained = first_layers(parts, "weights")
+    best = {data: row["top_90_percent"] for data, row in images.items()}
+    stretched_on = [data for data, law in best.items()
+                    if law.startswith("stretched") and images[data]["beta_high"] < 1]
+    data = digits(images)
+    return Judgement(f"exponent over the top 90 % on {data}", of_row(images[data], "beta"),
+                     f"{images[data]['runs']} runs",
+                     "best law: " + "; ".join(f"{name} {law}" for name, law in best.items())
+                     + f"; stretched below 1, untrained {in_words(of_row(untrained, 'beta'))}",
+                     first_true((len(stretched_on) == len(images), HOLDS),
+                                (stretched_on, WHERE, f"the data are {any_of(stretched_on)}")))
+
+
+def lost_on_noise(parts):
+    images, noise, untrained = first_layers(parts, "weights")
+    worst = max(noise, key=lambda data: noise[data]["skew"])
+    least_on_images = min(row["skew_low"] for row in images.values())
+    return Judgement(f"skew of |weights| on {worst}", of_row(noise[worst], "skew"), f"{noise[worst]['runs']} runs",
+                     f"untrained {in_words(of_row(untrained, 'skew'))}; {each_in_words(images, 'skew')}",
+                     first_true((noise[worst]["skew_low"] <= 1.2 * untrained["skew"]
+                                 and noise[worst]["skew_high"] < least_on_images, HOLDS)))
+
+
+def fractal(parts):
+    gradients = Row({row["matrix"].removesuffix(" gradient"): row for row in parts["fractal"]
+                     if "normal_is_closer" in row})
+    row = gradients[digits(gradients)]
+    closer, total = row["normal_is_closer"], row["runs"]
+    if total < 5:
+        raise NotMeasured(f"{total} runs are too few to tell the fractal's law from a normal one")
+    return Judgement(f"KS distance of logarithms, {row['matrix']}", of_row(row, "large_order_distance"),
+                     f"{total} runs",
+                     f"before standardising {in_words(of_row(row, 'raw_distance'))}; a normal law "
+                     f"{in_words(of_row(row, 'normal_distance'))}, nearer in {closer} of {total}",
+                     first_true((row["large_order_distance"] > 0.2, NOT),
+                                (share(closer, total)["value_high"] >= 0.5, EXPLAINED,
+                                 "any product's normal logarithm"), (True, HOLDS)))
+
+
+CLAIMS = (  # claim, the source's number, rule
+    ("trained weights have heavy tails", "histogram", heavy_weights),
+    ("gradients have heavy tails", "in words", heavy_gradients),
+    ("cached deltas have heavy tails", "histogram", heavy_deltas),
+    ("not a power law", "by eye", no_power_law),
+    ("perhaps stretched exponential", "a guess", stretched),
+    ("lost on noise", "histogram", lost_on_noise),
+    ("a Kronecker fractal has a like histogram", "by eye", fractal),
+)
