@@ -1,4 +1,4 @@
-"""What a loop hands over stands in the file: numpy's, PyTorch's and JAX's arrays, and the README's two loops."""
+"""Recorded arrays stand in the file as they were added: of numpy, PyTorch and JAX, also from the documented loops."""
 import importlib.util
 import itertools
 import json
@@ -11,23 +11,25 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from helpers import ROOT
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from gradnets import tensors
-from gradnets.record import Recorder
+from gradnets import checkpoints
+from gradnets.checkpoints import Recorder
+from gradnets.errors import UserError
 
 
-def refusal(call, *args, **how):
-    with pytest.raises(ValueError) as caught:  # noqa: PT011, the message is what is returned
-        call(*args, **how)
+def refusal(function, *args, **options):
+    """Return the message with which a call is refused, which is one line."""
+    with pytest.raises(UserError) as caught:
+        function(*args, **options)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
     return str(caught.value)
 
 
-# ---- what stands in the file ------------------------------------------------------------------------------
+# ---- contents of the file ---------------------------------------------------------------------------------
 
 def test_a_loop_that_changes_its_arrays_in_place(tmp_path):
     rng, weights, expected = np.random.default_rng(0), np.zeros((4, 3)), {}
@@ -42,30 +44,30 @@ def test_a_loop_that_changes_its_arrays_in_place(tmp_path):
             weights -= gradient
             gradient[:] = 0
     path = tmp_path / "new" / "folder" / "run.safetensors"
-    found = load_file(path)
-    assert found.keys() == expected.keys()
-    assert len(found) == 6
+    stored = load_file(path)
+    assert stored.keys() == expected.keys()
+    assert len(stored) == 6
     for name, array in expected.items():
-        np.testing.assert_array_equal(found[name], array)
+        np.testing.assert_array_equal(stored[name], array)
     assert os.listdir(path.parent) == ["run.safetensors"]
     with safe_open(path, framework="np") as file:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
         assert file.metadata() == {"gradnets": project["version"], "steps": "[0, 4, 8]"}
 
 
-def test_patterns_find_kinds_layers_and_steps(tmp_path):
+def test_patterns_select_kinds_layers_and_steps(tmp_path):
     with Recorder(tmp_path / "run.safetensors", steps={5, 1_000_000}) as recorder:
         for step in (5, 1_000_000):
             for name in ("fc1.weight", "fc2.weight"):
                 recorder.add(step, "gradient", name, np.ones((2, 2)))
         recorder.add(np.int64(5), "delta", "fc1", np.ones((2, 2)))
 
-    def found(layer):
-        return [matrix.name for matrix in tensors.matrices(tmp_path / "run.safetensors", layer)]
+    def names(layer):
+        return [matrix.name for matrix in checkpoints.matrices(tmp_path / "run.safetensors", layer)]
 
-    assert found("gradient/fc1.weight/*") == ["gradient/fc1.weight/000005", "gradient/fc1.weight/1000000"]
-    assert found("*/000005") == ["delta/fc1/000005", "gradient/fc1.weight/000005", "gradient/fc2.weight/000005"]
-    assert found("delta/*") == ["delta/fc1/000005"]
+    assert names("gradient/fc1.weight/*") == ["gradient/fc1.weight/000005", "gradient/fc1.weight/1000000"]
+    assert names("*/000005") == ["delta/fc1/000005", "gradient/fc1.weight/000005", "gradient/fc2.weight/000005"]
+    assert names("delta/*") == ["delta/fc1/000005"]
 
 
 @pytest.mark.parametrize("array", [
@@ -77,17 +79,17 @@ def test_arrays_keep_dtype_and_shape(tmp_path, array):
     with Recorder(tmp_path / "run.safetensors", steps=[0]) as recorder:
         recorder.add(0, "gradient", "odd", np.ones(1, np.uint8))  # the next begins at an odd byte
         recorder.add(0, "gradient", "w", array)
-    found = load_file(tmp_path / "run.safetensors")["gradient/w/000000"]
-    np.testing.assert_array_equal(found, array)
-    assert found.shape == np.shape(array)
-    assert found.dtype == np.asarray(array).dtype.newbyteorder("=")
+    stored = load_file(tmp_path / "run.safetensors")["gradient/w/000000"]
+    np.testing.assert_array_equal(stored, array)
+    assert stored.shape == np.shape(array)
+    assert stored.dtype == np.asarray(array).dtype.newbyteorder("=")
 
 
 def test_longer_floats_become_float64(tmp_path):
     with Recorder(tmp_path / "run.safetensors", steps=[0]) as recorder:
         recorder.add(0, "weight", "w", np.ones((2, 2), np.longdouble) / 3)
-    found = load_file(tmp_path / "run.safetensors")["weight/w/000000"]
-    np.testing.assert_array_equal(found, np.full((2, 2), 1 / 3), strict=True)
+    stored = load_file(tmp_path / "run.safetensors")["weight/w/000000"]
+    np.testing.assert_array_equal(stored, np.full((2, 2), 1 / 3), strict=True)
 
 
 def test_tensors_of_torch(tmp_path):
@@ -102,23 +104,23 @@ def test_tensors_of_torch(tmp_path):
             recorder.add(0, "weight", name, array)
         assert "Sparse" in refusal(recorder.add, 0, "weight", "s", torch.eye(3).to_sparse())
         assert "Tensor, does not become" in refusal(recorder.add, 0, "weight", "m", torch.zeros(3, device="meta"))
-    found = load_file(tmp_path / "run.safetensors")
-    assert len(found) == len(arrays)
+    stored = load_file(tmp_path / "run.safetensors")
+    assert len(stored) == len(arrays)
     for name, array in arrays.items():
         wide = array.detach().float() if name in ("brain", "eight") else array.detach()
-        np.testing.assert_array_equal(found[f"weight/{name}/000000"], wide.numpy(), strict=True)
+        np.testing.assert_array_equal(stored[f"weight/{name}/000000"], wide.numpy(), strict=True)
 
 
-def test_bfloat16_as_jax_has_it(tmp_path):
+def test_bfloat16_and_float8_of_jax(tmp_path):
     ml_dtypes = pytest.importorskip("ml_dtypes")
     values = np.linspace(-3, 3, 20).reshape(4, 5)
     with Recorder(tmp_path / "run.safetensors", steps=[0]) as recorder:
         for name in ("bfloat16", "float8_e5m2"):
             recorder.add(0, "weight", name, values.astype(getattr(ml_dtypes, name)))
-    found = load_file(tmp_path / "run.safetensors")
+    stored = load_file(tmp_path / "run.safetensors")
     for name in ("bfloat16", "float8_e5m2"):
         expected = values.astype(getattr(ml_dtypes, name)).astype(np.float32)
-        np.testing.assert_array_equal(found[f"weight/{name}/000000"], expected, strict=True)
+        np.testing.assert_array_equal(stored[f"weight/{name}/000000"], expected, strict=True)
 
 
 def test_memory_is_that_of_one_array(tmp_path):
@@ -134,9 +136,17 @@ def test_memory_is_that_of_one_array(tmp_path):
     assert len(load_file(tmp_path / "run.safetensors")) == 20
 
 
-# ---- when it is written -----------------------------------------------------------------------------------
+@pytest.mark.parametrize("integer", [np.int64, np.array])
+def test_steps_may_be_integers_of_numpy(tmp_path, integer):
+    with Recorder(tmp_path / "run.safetensors", steps=range(0, 4, 2)) as recorder:
+        for step in range(4):
+            recorder.add(integer(step), "gradient", "w", np.ones((2, 2)))
+    assert list(load_file(tmp_path / "run.safetensors")) == ["gradient/w/000000", "gradient/w/000002"]
 
-def test_flush_writes_what_is_there(tmp_path):
+
+# ---- when the file is written -----------------------------------------------------------------------------------
+
+def test_flush_writes_all_arrays_so_far(tmp_path):
     path = tmp_path / "run.safetensors"
     with Recorder(path, steps=range(10)) as recorder:
         recorder.flush()
@@ -144,16 +154,16 @@ def test_flush_writes_what_is_there(tmp_path):
         for step in range(3):
             recorder.add(step, "gradient", "w", np.full((2, 2), step))
             recorder.flush()
-            found = load_file(path)
-            assert len(found) == step + 1
-            assert all((array == int(name[-6:])).all() for name, array in found.items())
+            stored = load_file(path)
+            assert len(stored) == step + 1
+            assert all((array == int(name[-6:])).all() for name, array in stored.items())
         recorder.add(3, "gradient", "w", np.ones((2, 2)))
         assert len(load_file(path)) == 3
     assert len(load_file(path)) == 4
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_a_loop_that_breaks_off_leaves_what_it_recorded(tmp_path, error):
+def test_a_loop_that_fails_keeps_its_record(tmp_path, error):
     def loop(path, until):
         with Recorder(path, steps=range(10)) as recorder:
             for step in range(until):
@@ -169,7 +179,7 @@ def test_a_loop_that_breaks_off_leaves_what_it_recorded(tmp_path, error):
     assert os.listdir(tmp_path) == ["run.safetensors"]
 
 
-def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
+def test_the_old_file_stays_until_the_new_one_is_complete(tmp_path, monkeypatch):
     path = tmp_path / "run.safetensors"
     path.write_text("the run before")
 
@@ -177,7 +187,7 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
         temporary.write_bytes(b"half")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("gradnets.record.save_file", fails)
+    monkeypatch.setattr("gradnets.checkpoints.recorder.save_file", fails)
     with pytest.raises(OSError, match="No space left"), Recorder(path, steps=[0]) as recorder:
         recorder.add(0, "gradient", "w", np.ones((2, 2)))
     assert path.read_text() == "the run before"
@@ -190,7 +200,7 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
     ("run.npz", "expected a file that ends in .safetensors"), ("", "expected a file that ends in .safetensors"),
     ("file/run.safetensors", "cannot write to the folder"), ("folder.safetensors", "expected a file that ends in"),
 ])
-def test_a_path_that_cannot_be_written_is_said_at_once(tmp_path, name, words):
+def test_a_path_that_cannot_be_written_is_refused_at_once(tmp_path, name, words):
     (tmp_path / "file").touch()
     (tmp_path / "folder.safetensors").mkdir()
     assert words in refusal(Recorder, tmp_path / name, steps=range(3))
@@ -198,12 +208,12 @@ def test_a_path_that_cannot_be_written_is_said_at_once(tmp_path, name, words):
 
 
 @pytest.mark.parametrize("steps", [100, None, "0", [0.5], [], range(0)])
-def test_steps_that_are_none(tmp_path, steps):
+def test_steps_that_are_no_integers_are_refused(tmp_path, steps):
     assert f"steps {steps!r}: expected" in refusal(Recorder, tmp_path / "run.safetensors", steps=steps)
 
 
 @pytest.mark.parametrize("steps", [range(100, 200), list(range(100, 200))])
-def test_no_wanted_step_came(tmp_path, steps):
+def test_a_loop_that_reaches_none_of_the_steps_is_refused(tmp_path, steps):
     def loop():
         with Recorder(tmp_path / "run.safetensors", steps=steps) as recorder:
             for step in range(50):
@@ -213,7 +223,7 @@ def test_no_wanted_step_came(tmp_path, steps):
     assert os.listdir(tmp_path) == []
 
 
-def test_arrays_that_are_none(tmp_path):
+def test_objects_that_are_no_arrays_are_refused(tmp_path):
     with Recorder(tmp_path / "run.safetensors", steps=[0]) as recorder:
         recorder.add(0, "gradient", "w", np.ones((2, 2)))
         for array, words in (
@@ -225,23 +235,31 @@ def test_arrays_that_are_none(tmp_path):
             assert message.startswith("gradient/v/000000")
             assert words in message
         assert "gradient/w/000000 was added twice" in refusal(recorder.add, 0, "gradient", "w", np.ones((2, 2)))
-        assert "kind 'grad' of w: expected one of gradient" in refusal(recorder.add, 0, "grad", "w", np.ones(2))
+        message = refusal(recorder.add, 0, "grad", "w", np.ones(2))
+        assert message == "kind of w is 'grad': expected gradient, delta, weight or activation"
     assert list(load_file(tmp_path / "run.safetensors")) == ["gradient/w/000000"]
     assert "after the with block" in refusal(recorder.add, 0, "gradient", "late", np.ones((2, 2)))
 
 
-# ---- the README's loops -----------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["a\nb", "a" * 300])
+def test_names_that_could_not_be_read_again_are_refused(tmp_path, name):
+    with (pytest.raises(UserError, match="holds the name"),
+          Recorder(tmp_path / "run.safetensors", steps=[0]) as recorder):
+        recorder.add(0, "gradient", name, np.ones((2, 2)))
 
-def readme_loop(library, folder, before="", after=""):
-    """Run the README's loop as it stands there, in a process of its own; what it recorded.
+
+# ---- the documented loops -----------------------------------------------------------------------------------
+
+def documented_loop(library, folder, before="", after=""):
+    """Run a loop as the README or docs print it, in a process of its own; return the arrays and steps it recorded.
 
     JAX, once imported, warns at every fork, and other tests fork.
     """
     if importlib.util.find_spec(library.lower().replace("py", "")) is None:
         pytest.skip(f"{library} is not installed")
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    code = re.search(rf"```python\n(# with {library}\n.*?)```", readme, flags=re.DOTALL)
-    assert code, f"README.md has no block of Python that begins with # with {library}"
+    pages = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))]
+    code = re.search(rf"```python\n(# with {library}\n.*?)```", "\n".join(pages), flags=re.DOTALL)
+    assert code, f"README.md and docs have no block of Python that begins with # with {library}"
     done = subprocess.run([sys.executable, "-W", "error", "-c", before + code[1] + after], cwd=folder, timeout=300,
                           capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
     assert (done.returncode, done.stderr) == (0, "")
@@ -253,39 +271,39 @@ def readme_loop(library, folder, before="", after=""):
 
 
 def test_the_loop_of_torch(tmp_path):
-    """Gradients are those that its optimiser meets; the deltas are those of the chain rule."""
-    found, steps = readme_loop("PyTorch", tmp_path, before="""
+    """Gradients are those that the optimiser uses; deltas are those of the chain rule."""
+    recorded, steps = documented_loop("PyTorch", tmp_path, before="""
 import numpy
 from torch.optim.optimizer import register_optimizer_step_pre_hook
-met = []
-register_optimizer_step_pre_hook(lambda optimizer, *_: met.append(
+used = []
+register_optimizer_step_pre_hook(lambda optimizer, *_: used.append(
     [array.numpy().copy() for p in optimizer.param_groups[0]["params"] for array in (p.detach(), p.grad)]))
 """, after="""
-numpy.savez("met.npz", **{f"{step:06d} {k}": a for step, arrays in enumerate(met) for k, a in enumerate(arrays)})
+numpy.savez("used.npz", **{f"{step:06d} {k}": a for step, arrays in enumerate(used) for k, a in enumerate(arrays)})
 """)
-    met = np.load(tmp_path / "met.npz")
+    used = np.load(tmp_path / "used.npz")
     for step in (f"{step:06d}" for step in steps):
         names = itertools.product(("fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"), ("weight", "gradient"))
         for k, (name, kind) in enumerate(names):
-            np.testing.assert_array_equal(found[f"{kind}/{name}/{step}"], met[f"{step} {k}"], strict=True)
-        hidden, tanh, logits = (found[f"activation/{name}/{step}"] for name in ("fc1", "tanh", "fc2"))
+            np.testing.assert_array_equal(recorded[f"{kind}/{name}/{step}"], used[f"{step} {k}"], strict=True)
+        hidden, tanh, logits = (recorded[f"activation/{name}/{step}"] for name in ("fc1", "tanh", "fc2"))
         np.testing.assert_allclose(tanh, np.tanh(hidden), rtol=1e-5, atol=1e-6)
         softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        labels = softmax - len(logits) * found[f"delta/fc2/{step}"]  # the mean over the batch divides each delta
+        labels = softmax - len(logits) * recorded[f"delta/fc2/{step}"]  # the mean over the batch divides each delta
         np.testing.assert_allclose(np.sort(labels), np.eye(10)[[9] * len(logits)], atol=1e-5)
-        delta = found[f"delta/fc2/{step}"] @ found[f"weight/fc2.weight/{step}"]
-        np.testing.assert_allclose(found[f"delta/tanh/{step}"], delta, rtol=1e-4, atol=1e-7)
-        np.testing.assert_allclose(found[f"delta/fc1/{step}"], delta * (1 - tanh**2), rtol=1e-4, atol=1e-7)
+        delta = recorded[f"delta/fc2/{step}"] @ recorded[f"weight/fc2.weight/{step}"]
+        np.testing.assert_allclose(recorded[f"delta/tanh/{step}"], delta, rtol=1e-4, atol=1e-7)
+        np.testing.assert_allclose(recorded[f"delta/fc1/{step}"], delta * (1 - tanh**2), rtol=1e-4, atol=1e-7)
 
 
 def test_the_loop_of_jax(tmp_path):
     """Weights and gradients are those of plain numpy from the same start, on the same data."""
-    found, steps = readme_loop("JAX", tmp_path, after="""
+    recorded, steps = documented_loop("JAX", tmp_path, after="""
 import numpy
 numpy.save("data.npy", numpy.stack([jax.random.normal(key, (32, 30)) for key in keys[:100]]))
 """)
     data = np.load(tmp_path / "data.npy")
-    first, second = (found[f"weight/{layer}.kernel/000000"].astype(float) for layer in ("fc1", "fc2"))
+    first, second = (recorded[f"weight/{layer}.kernel/000000"].astype(float) for layer in ("fc1", "fc2"))
     for step, batch in enumerate(data):
         inputs, targets = batch[:, :20], batch[:, 20:]
         hidden = np.tanh(inputs @ first)
@@ -294,22 +312,7 @@ numpy.save("data.npy", numpy.stack([jax.random.normal(key, (32, 30)) for key in 
         if step in steps:
             for layer, weight, gradient in zip(("fc1", "fc2"), (first, second), gradients, strict=True):
                 for kind, expected in (("weight", weight), ("gradient", gradient)):
-                    np.testing.assert_allclose(found[f"{kind}/{layer}.kernel/{step:06d}"], expected, rtol=1e-3,
+                    np.testing.assert_allclose(recorded[f"{kind}/{layer}.kernel/{step:06d}"], expected, rtol=1e-3,
                                                atol=1e-5)
         first, second = first - 0.1 * gradients[0], second - 0.1 * gradients[1]
-    assert len(found) == 4 * len(steps)
-
-
-@pytest.mark.parametrize("of", [np.int64, np.array])
-def test_steps_of_numpy_are_steps(tmp_path, of):
-    with Recorder(tmp_path / "run.safetensors", steps=range(0, 4, 2)) as recorder:
-        for step in range(4):
-            recorder.add(of(step), "gradient", "w", np.ones((2, 2)))
-    assert list(load_file(tmp_path / "run.safetensors")) == ["gradient/w/000000", "gradient/w/000002"]
-
-
-@pytest.mark.parametrize("name", ["a\nb", "a" * 300])
-def test_names_that_could_not_be_read_again_are_refused(tmp_path, name):
-    with (pytest.raises(ValueError, match="holds the name"),
-          Recorder(tmp_path / "run.safetensors", steps=[0]) as recorder):
-        recorder.add(0, "gradient", name, np.ones((2, 2)))
+    assert len(recorded) == 4 * len(steps)

@@ -1,0 +1,83 @@
+"""Write files of tensors for tests, sound and damaged ones, and read them."""
+import contextlib
+import io
+import json
+import struct
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from gradnets import checkpoints
+from gradnets.errors import UserError
+
+
+@contextlib.contextmanager
+def takes_at_most(size):
+    """Fail unless Python and numpy ask for less memory than `size` bytes in the block."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < size
+    finally:
+        tracemalloc.stop()
+
+
+def read(path, *args, **options):
+    """Return the matrices of a file by name."""
+    return {matrix.name: matrix.values for matrix in checkpoints.matrices(path, *args, **options)}
+
+
+def refusal(path, *args, **options):
+    """Return the message with which a file is refused, which is one line."""
+    with pytest.raises(UserError) as caught:
+        read(path, *args, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 700
+    return message
+
+
+def save(path, arrays):
+    """Write arrays with the library that the suffix belongs to."""
+    if path.suffix == ".npz":
+        np.savez(path, **arrays)
+    else:
+        save_file(arrays, path)
+    return path
+
+
+def raw_safetensors(path, header, body=b"", length=None):
+    """Write a .safetensors file by the specification: the length of the header, the header, the numbers."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + body)
+    return path
+
+
+def entry(shape, begin, end, dtype="F32"):
+    """Return a tensor's entry in the header of a .safetensors file."""
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+def raw_npz(path, **members):
+    """Write an archive of members, which are bytes."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, contents in members.items():
+            archive.writestr(name + ".npy", contents)
+    return path
+
+
+def npy(array):
+    """Return the bytes of an array's .npy file."""
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def npy_header(shape, descr="<f8"):
+    """Return the bytes of a .npy header, true or false."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+    return file.getvalue()
