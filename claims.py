@@ -110,7 +110,8 @@ def main(settings):
     files = {".md": as_markdown(rows, caption), "_parts.json": {"how": how, "data": data, "parts": rows_of_parts}}
     sentence = finding(rows)
     return experiment.Result(rows, names=("section", "claim"), columns=("source", "value", "verdict"),
-                             finding=sentence, figure=picture(rows, sentence, caption), files=files, data=data)
+                             finding=sentence, figure=picture(rows, sentence, caption), files=files, data=data,
+                             suggestion="--parts FILE judges the rows of a claims_parts.json again")
 
 
 if __name__ == "__main__":

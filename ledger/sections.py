@@ -7,13 +7,15 @@ SECTIONS = {"Gradient networks": networks.CLAIMS, "Tails": tails.CLAIMS, "Sparse
             "Second order": second_order.CLAIMS, "Motifs": motifs.CLAIMS}
 
 
-def judge(parts):
-    """Judge every claim.
+def judge(parts, sections=SECTIONS):
+    """Judge claims.
 
     Parameters
     ----------
     parts : dict of list of dict
         The rows of all parts, as `parts.measure` returns them.
+    sections : dict of claims by section
+        Each claim is its words, the source's number and its rule. All claims unless given.
 
     Returns
     -------
@@ -23,7 +25,7 @@ def judge(parts):
     """
     parts = Row({part: [Row(row) for row in rows] for part, rows in parts.items()})
     rows = []
-    for section, claims in SECTIONS.items():
+    for section, claims in sections.items():
         for claim, source, rule in claims:
             row = {"section": section, "claim": claim, "source": source}
             try:

@@ -1,6 +1,6 @@
 """Claims on sparse training."""
 from ledger.rows import in_words, of_row, pick
-from ledger.verdicts import HOLDS, NOT, WHERE, Judgement, first_true
+from ledger.verdicts import HOLDS, NOT, WHERE, Judgement, NotMeasured, first_true
 
 FEW = 3180                          # parameters of the source's sparse net
 BLOCKS = "blocks of 16, 1/4"        # the recurrent net that is compared with the dense one
@@ -9,7 +9,9 @@ BLOCKS = "blocks of 16, 1/4"        # the recurrent net that is compared with th
 def few_parameters(parts):
     rows = pick(parts["sparse"], part="criteria")
     dense, = pick(rows, what="dense")
-    few = next(row for row in pick(rows, what="magnitude") if 2000 < row["parameters"] <= FEW)
+    few = next((row for row in pick(rows, what="magnitude") if 2000 < row["parameters"] <= FEW), None)
+    if few is None:
+        raise NotMeasured(f"no net is pruned to {FEW:,} parameters")
     return Judgement(f"test accuracy with {few['parameters']:,} of {dense['parameters']:,}", of_row(few, "accuracy"),
                      f"{few['runs']} runs", f"all of them: {in_words(of_row(dense, 'accuracy'))}",
                      first_true((few["accuracy_low"] > 0.9 * dense["accuracy"], HOLDS)))
@@ -36,7 +38,7 @@ def stay_large(parts):
     rows = sorted(pick(parts["sparse"], part="overlap"), key=lambda row: row["step"])
     untrained, end = rows[0], rows[-1]["step"]
     tenth = next(row for row in rows if row["step"] >= end / 10)
-    most = next(row["step"] for row in rows if row["overlap_low"] > 0.8)
+    most = next((row["step"] for row in rows if row["overlap_low"] > 0.8), end)
     return Judgement(f"share of the largest at the end so after {tenth['step']:,} of {end:,} samples",
                      of_row(tenth, "overlap"), f"{tenth['runs']} runs",
                      f"before training {in_words(of_row(untrained, 'overlap'))}; "
