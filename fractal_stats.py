@@ -374,9 +374,9 @@ def check(settings):
         raise UserError(f"seed_matrix has {len(numbers)} numbers: expected 4, the rows of a 2 x 2 matrix")
     if not (np.isfinite(numbers).all() and min(numbers) >= 0):
         raise UserError(f"seed_matrix is {numbers}: expected finite numbers of at least 0")
-    if len(set(numbers) - {0}) == 1:
-        raise UserError(f"seed_matrix is {numbers}: all its nonzero values are equal, so its powers have no histogram: "
-                        "give at least two different values")
+    if len(set(numbers) - {0}) < 2:
+        raise UserError(f"seed_matrix is {numbers}: expected at least two different values above 0, since powers of one "
+                        "value have no histogram")
 
 
 if __name__ == "__main__":
