@@ -375,8 +375,8 @@ def check(settings):
     if not (np.isfinite(numbers).all() and min(numbers) >= 0):
         raise UserError(f"seed_matrix is {numbers}: expected finite numbers of at least 0")
     if len(set(numbers) - {0}) < 2:
-        raise UserError(f"seed_matrix is {numbers}: expected at least two different values above 0, since powers of one "
-                        "value have no histogram")
+        raise UserError(f"seed_matrix is {numbers}: expected at least two different values above 0, since powers of "
+                        "one value have no histogram")
 
 
 if __name__ == "__main__":
