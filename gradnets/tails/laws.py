@@ -227,22 +227,24 @@ def log_exponential_integral(order, x):
         return (1 - order) * u - x * np.expm1(u)
 
     def bound(direction, limit):
-        """Return where f has fallen by 50 from its peak, or the limit."""
+        """Return where f has fallen to the floor, or the limit."""
         inside, step = 0.0, 1e-9
-        while f(peak + direction * step) > f(peak) - 50 and step < limit:
+        while f(peak + direction * step) > floor and step < limit:
             inside, step = step, 2 * step
         outside = min(step, limit)
         for _ in range(20):  # halve the bracket: a rough bound is enough
             middle = (inside + outside) / 2
-            inside, outside = (middle, outside) if f(peak + direction * middle) > f(peak) - 50 else (inside, middle)
+            inside, outside = (middle, outside) if f(peak + direction * middle) > floor else (inside, middle)
         return peak + direction * outside
 
     with np.errstate(over="ignore"):
         peak = max(0.0, np.log((1 - order) / x)) if order < 1 else 0.0
+        top = f(peak)
+        floor = top - 50
         low, high = bound(-1, peak), bound(1, np.inf)
         half = (high - low) / 2
-        area = half * (WEIGHTS @ np.exp(f(low + half * (1 + NODES)) - f(peak)))
-    return f(peak) - x + np.log(area)
+        area = half * (WEIGHTS @ np.exp(f(low + half * (1 + NODES)) - top))
+    return top - x + np.log(area)
 
 
 def _minimum(loss, start):
