@@ -1,4 +1,5 @@
 """Functions of a case that the tests of ensembles compute, in a module that worker processes can import."""
+import collections
 import importlib
 import math
 import os
@@ -65,10 +66,13 @@ def raises(seed, kind):
     raise OwnError(f"seed {seed}")
 
 
-def kills_its_process(seed, killer):
-    if seed == killer:
+def kills_once(seed, killer, folder):
+    """Kill the process that computes the case of `killer` for the first time."""
+    before = times_computed(folder)
+    result = counted(seed, folder)
+    if seed == killer and not before[killer]:
         os.kill(os.getpid(), signal.SIGKILL)
-    return seed
+    return result
 
 
 def interrupted(seed, last, folder):
@@ -112,3 +116,33 @@ def grows(seed):
 
 def reads_by_name(seed, name):
     return importlib.import_module(name).THREE
+
+
+# ---- what tests compare -----------------------------------------------------------------------------------
+
+def times_computed(folder):
+    """Return how often each seed was computed by `counted`."""
+    return collections.Counter(int(path.name.split("-")[0]) for path in Path(folder).iterdir())
+
+
+def processes(folder):
+    """Return the processes in which `counted` ran."""
+    return {int(path.name.split("-")[1]) for path in Path(folder).iterdir()}
+
+
+def plain(value):
+    """Return a value with lists for tuples, and Python's scalars for numpy's."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def spectra(seeds):
+    """Return the text of the results of `spectrum`, which differs wherever a bit, a type or an order differs."""
+    return repr([plain(spectrum(seed)) for seed in seeds])
+
+
+def of_seeds(seeds):
+    return [{"seed": seed} for seed in seeds]

@@ -231,7 +231,7 @@ class WorkerProcesses:
     def as_completed(self, futures):
         with warnings.catch_warnings():
             # A process that has grown by 300 MB is replaced, which costs no case.
-            warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
+            warnings.filterwarnings("ignore", "A worker (stopped|was restarted) while some jobs", UserWarning)
             yield from concurrent.futures.as_completed(futures)
 
     def result(self, future):
