@@ -1,129 +1,170 @@
 """How much training survives when nearly every weight is killed early?
 
-1. The source's own recipe: weights from ±1e-5, tanh, squared error, a learning rate of 0.01; over a burn-in of 200
-   samples the weights of the first layer are halved in number, the smallest going first, until some 3,140 are left
-   whatever the number of hidden units; accuracy and time against hidden units, beside dense nets.
-2. The honest version: softmax, a falling learning rate chosen for each net on validation data, weights of all layers
-   and all biases counted; test accuracy against parameters for several criteria.
-3. The clock: microseconds a sample of a plain numpy net, PyTorch where it is installed, a fused dense kernel that skips
-   dark pixels, and sparse layouts; and at which density single weights and blocks of 16 begin to pay, in random
-   masks (trained ones sit on lit pixels, and take up to twice as long).
-4. How many of the weights that are largest at the end are among the largest early on.
+1. The source's own recipe: weights from ±1e-5, tanh, squared error, a learning rate of 0.01. Over a burn-in of 200
+   samples the weights of the first layer are halved in number several times, the smallest going first, until some 3,140
+   are left for any number of hidden units. Measured: accuracy and time against hidden units, beside dense nets.
+2. The fair version: softmax, a falling learning rate chosen for each net on validation data, and all weights and biases
+   counted. Measured: test accuracy against parameters for several criteria.
+3. The clock: microseconds per sample of a plain numpy net, of PyTorch where it is installed, of a fused dense kernel
+   that skips dark pixels, and of sparse layouts with random masks, by density. (Trained masks sit on lit pixels, and
+   take up to twice as long.)
+4. The largest weights: how many of the largest at the end are among the largest early on.
 
-Figure: a panel each of these, accuracies with the middle 90 % of the runs.
+Figure: the panels show these parts; bands are the middle 90 % of the runs.
 
-Source: Howon Lee, README of stupidmlp (2016): most weights are useless early; 0.832 on MNIST at 128 hidden units after
-30,000 samples. Its announced third part, recurrent nets, was never written: here it is MODEL rnn, which reads images
-row by row.
+Source: Howon Lee, README of stupidmlp (2016): most weights are useless early; an accuracy of 0.832 on MNIST at 128
+hidden units after 30,000 samples.
 
 Takes 120 s.
 """
 import itertools
-import time
+from dataclasses import replace
 
 import numpy as np
 
 import mlp
-import rnn
-from gradnets import datasets, experiment, plots, sparse
+from gradnets import checks, datasets, experiment, plots, sparse, summaries, timing
+from gradnets.progress import progress
 
-MODEL = "mlp"               # mlp: a perceptron; rnn: a recurrent net that reads images row by row
-DATASET = "glyphs"          # glyphs, noise, mnist, cifar10, cifar100, tree or clusters
-HIDDEN_UNITS = (128,)       # of the nets of 2 and 4; several numbers make deeper ones
-ACTIVATION = "relu"         # of the nets of 2: tanh or relu
-STEPS = 30_000              # samples, one a step
-PARAMETERS = (800, 1500, 3180, 7000)  # how many are left, biases counted
-CRITERIA = ("magnitude", "moved", "random", "snip", "set", "rigl")  # what decides which weights live
-SCHEDULE = "gradual"        # of magnitude, moved and random: one-shot, halvings or gradual
-BLOCK = 1                   # 1: weights live and die singly; 16: in rows of 16 (not for set and rigl)
-LEARNING_RATES = (0.02, 0.04, 0.08, 0.16)  # tried on validation data; the first runs decide
-BURN_IN = 500               # samples before the first pruning
-PRUNINGS = 30               # of the gradual schedule
-WIDTHS = (16, 32, 64, 128, 256, 512, 1024)  # hidden units of 1 and 3
-RUNS = 5                    # seeds of each net: SEED, SEED + 1, ...
-SEED = 0                    # seeds data, weights and samples
+DATASET = "glyphs"          # data set: glyphs, noise, noise-constant, mnist, cifar10, cifar100, tree or clusters
+HIDDEN_UNITS = (128,)       # hidden units in parts 2 and 4; several numbers make several hidden layers
+ACTIVATION = "relu"         # activation in part 2: tanh or relu
+STEPS = 30_000              # number of training samples per run, one per step
+PARAMETERS = (800, 1500, 3180, 7000)  # budgets of part 2: numbers of weights and biases that are left
+CRITERIA = ("magnitude", "moved", "random", "snip", "set", "rigl")  # what decides which weights live, in part 2
+SCHEDULE = "gradual"        # when magnitude, moved and random prune: one-shot, halvings or gradual
+BLOCK = 1                   # number of neighbouring weights that live or die together: 1, or 16 (not for set and rigl)
+LEARNING_RATES = (0.02, 0.04, 0.08, 0.16)  # learning rates of part 2; the first run of a net chooses on validation data
+BURN_IN = 500               # number of samples before the first pruning, in part 2
+PRUNINGS = 30               # number of prunings or regrowings in part 2
+WIDTHS = (16, 32, 64, 128, 256, 512, 1024)  # hidden units in parts 1 and 3
+RUNS = 5                    # number of runs of each net, with seeds from SEED on
+SEED = 0                    # seed of data, weights and order of samples
 
+# ---- not flags
 SOURCE = {"activation": "tanh", "loss": "squared", "targets": (-1.0, 1.0)}
-TIMED = 1000  # samples of each timing
+NAMES = ("part", "what", "hidden", "density", "step", "budget")
+COLUMNS = ("parameters", "accuracy", "microseconds", "overlap")
+TIMED_SAMPLES = 1000
 DENSITIES = (1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64)
 
 
-def load(name, seed):
-    """Training, validation (the last sixth of the training set) and test samples, packed; and the data set itself."""
-    training, test = (datasets.load(name, split, seed=seed) for split in ("train", "test"))
-    cut = len(training.labels) * 5 // 6
-    parts = ((training.inputs[:cut], training.labels[:cut]), (training.inputs[cut:], training.labels[cut:]),
-             (test.inputs, test.labels))
-    return training, [sparse.pack_samples(*part) for part in parts]
+def main(settings):
+    recipe = checked_recipe(settings)
+    whole, test = (datasets.load(settings.dataset, split, seed=settings.seed) for split in ("train", "test"))
+    training, validation = datasets.hold_out(whole)
+    parts = [sparse.pack_samples(part.inputs, part.labels) for part in (training, validation, test)]
+    samples, classes = parts[0], whole.classes
+    criteria = criteria_rows(settings, recipe, *parts, classes)
+    rate = row_of(criteria, "criteria", "dense")["learning_rate"]
+    rows = [*criteria,
+            *recipe_rows(whole, test, settings.widths, settings.steps, settings.runs, settings.seed),
+            *clock_rows(training, samples, settings.widths, settings.seed),
+            *density_rows(samples, max(settings.widths), classes, settings.seed),
+            *overlap_rows(samples, settings.hidden_units, classes, settings.steps, rate, settings.runs, settings.seed)]
+    sentence = finding(rows, settings.parameters)
+    return experiment.Result(rows, names=NAMES, columns=COLUMNS, finding=sentence,
+                             figure=picture(rows, sentence, caption(settings, rows, len(test.labels),
+                                                                    len(validation.labels))),
+                             data=[whole.provenance, test.provenance])
+
+
+def checked_recipe(settings):
+    """Return how the nets of part 2 are trained, but for rate, criterion and seed; raise UserError before any work."""
+    checks.nonempty_tuples(hidden_units=settings.hidden_units, parameters=settings.parameters,
+                           criteria=settings.criteria, widths=settings.widths, learning_rates=settings.learning_rates)
+    checks.distinct(parameters=settings.parameters, criteria=settings.criteria, widths=settings.widths)
+    checks.positive_integers(hidden_units=settings.hidden_units, steps=settings.steps, parameters=settings.parameters,
+                             widths=settings.widths, runs=settings.runs, prunings=settings.prunings)
+    recipe = sparse.Recipe(settings.steps, settings.learning_rates[0], schedule=settings.schedule,
+                           burn_in=settings.burn_in, prunings=settings.prunings, block=settings.block,
+                           seed=settings.seed)
+    for criterion in settings.criteria:
+        replace(recipe, criterion=criterion)
+    return recipe
 
 
 def accuracy(trained, samples, **net):
+    """Return the accuracy of a sparse.Trained; net: activation, loss and targets, as `sparse.pack` takes them."""
     return sparse.accuracy(sparse.pack(trained.weights, trained.biases, trained.masks, **net), samples)
+
+
+def row_of(rows, part, kind):
+    """Return the only row of a part that is of this kind."""
+    row, = (row for row in rows if (row["part"], row["what"]) == (part, kind))
+    return row
 
 
 # ---- 1: the source's recipe -------------------------------------------------------------------------------
 
 def with_bias(dataset):
-    """The source holds the bias as one more input, always 1, and prunes its weights like all others."""
+    """Return the inputs with one more column, always 1: the source prunes the bias like all other weights."""
     return np.hstack([dataset.inputs, np.ones((len(dataset.labels), 1))])
 
 
-def recipe_rows(name, widths, steps, runs, seed):
-    """Accuracy, parameters and time of the source's recipe against hidden units: dense, and halved to 4 a pixel."""
-    training, test = (datasets.load(name, split, seed=seed) for split in ("train", "test"))
-    packed, held_out = (sparse.pack_samples(with_bias(dataset), dataset.labels) for dataset in (training, test))
+def recipe_rows(training, test, widths, steps, runs, seed):
+    """Return accuracy, parameters and time of the source's recipe, by hidden units: dense, and halved to 4 a pixel."""
+    samples, test_samples = (sparse.pack_samples(with_bias(dataset), dataset.labels) for dataset in (training, test))
     rows = []
     cases = [(hidden, kind) for hidden in widths for kind in ("dense", "halved")]
-    for hidden, kind in experiment.progress(cases, total=len(cases), what="the source's recipe"):
+    for hidden, kind in progress(cases, label="the source's recipe"):
         halvings = max(1, round(np.log2(hidden / 4)))
-        found = {"accuracy": [], "microseconds": [], "parameters": []}
-        for run in range(runs):
-            net = mlp.MLP((packed.features, hidden, training.classes), "tanh", "squared", "uniform(0.00001)",
-                          seed + run, biases=False, targets=SOURCE["targets"])
-            recipe = sparse.Recipe(steps, 0.01, 1.0 if kind == "dense" else 0.5**halvings, "magnitude", "halvings", 200,
-                                   halvings, decay=False, first_layer_only=True, seed=seed + run)
-            trained = sparse.run(recipe, net.weights, net.biases, packed, **SOURCE)
-            found["accuracy"].append(accuracy(trained, held_out, **SOURCE))
-            found["microseconds"].append(1e6 * trained.seconds / steps)
-            found["parameters"].append(sparse.parameters(trained.masks, trained.biases))
-        rows.append({"part": "recipe", "what": kind, "hidden": hidden} | experiment.spread(**found))
+        keep = 1.0 if kind == "dense" else 0.5**halvings
+        nets = []
+        for run_seed in range(seed, seed + runs):
+            net = mlp.MLP((samples.features, hidden, training.classes), "tanh", "squared", "uniform(0.00001)", run_seed,
+                          biases=False, targets=SOURCE["targets"])
+            recipe = sparse.Recipe(steps, 0.01, keep, "magnitude", "halvings", 200, halvings, decay=False,
+                                   first_layer_only=True, seed=run_seed)
+            nets.append(sparse.run(recipe, net.weights, net.biases, samples, **SOURCE))
+        rows.append({"part": "recipe", "what": kind, "hidden": hidden}
+                    | measured(nets, steps, [accuracy(net, test_samples, **SOURCE) for net in nets]))
     return rows
+
+
+def measured(nets, steps, accuracies):
+    """Return what both parts say about several runs of a net: accuracy, parameters and microseconds per sample."""
+    return summaries.median_intervals(accuracy=accuracies,
+                                      parameters=[sparse.parameters(net.masks, net.biases) for net in nets],
+                                      microseconds=[1e6 * net.seconds / steps for net in nets])
 
 
 # ---- 2: criteria against parameters -----------------------------------------------------------------------
 
-def train(criterion, count, rate, hidden_units, activation, dataset, samples, steps, schedule, burn_in, prunings, block,
-          seed):
-    """One net with `count` parameters left, or dense where that is None: a sparse.Trained."""
-    net = mlp.MLP((samples.features, *hidden_units, dataset.classes), activation, "cross-entropy", "glorot", seed)
-    keep = 1.0 if count is None else sparse.keep_for(count, net.weights, net.biases)
-    recipe = sparse.Recipe(steps, rate, keep, criterion, schedule, burn_in, prunings, block=block, seed=seed)
-    return sparse.run(recipe, net.weights, net.biases, samples, activation)
+def train(recipe, budget, samples, hidden_units, classes, activation):
+    """Train one net until `budget` parameters are left, or dense if the budget is None; return a sparse.Trained."""
+    net = mlp.MLP((samples.features, *hidden_units, classes), activation, "cross-entropy", "glorot", recipe.seed)
+    keep = 1.0 if budget is None else sparse.keep_for(budget, net.weights, net.biases)
+    return sparse.run(replace(recipe, keep=keep), net.weights, net.biases, samples, activation)
 
 
-def criteria_rows(criteria, counts, rates, runs, parts, activation, seed, **how):
-    """Test accuracy of each criterion at each number of parameters, at the rate that is best on validation data."""
-    samples, validation, test = parts
-    how |= {"samples": samples, "activation": activation}
-    cases = [("dense", None), *((criterion, count) for criterion in criteria for count in counts)]
-    rows = []
-    for name, count in experiment.progress(cases, total=len(cases), what="criteria"):
-        criterion = "magnitude" if count is None else name
-        tried = {rate: train(criterion, count, rate, seed=seed, **how) for rate in rates}
-        scores = {rate: accuracy(trained, validation, activation=activation) for rate, trained in tried.items()}
-        rate = max(scores, key=scores.get)
-        nets = [tried[rate], *(train(criterion, count, rate, seed=seed + run, **how) for run in range(1, runs))]
-        rows.append({"part": "criteria", "what": name, "learning_rate": rate, "validation": scores[rate]}
-                    | experiment.spread(accuracy=[accuracy(net, test, activation=activation) for net in nets],
-                                        parameters=[sparse.parameters(net.masks, net.biases) for net in nets],
-                                        microseconds=[1e6 * net.seconds / how["steps"] for net in nets]))
-    return rows
+def criteria_rows(settings, recipe, samples, validation, test, classes):
+    """Return the test accuracy of a dense net, and of each criterion at each budget, at the best learning rates."""
+    cases = [("dense", None), *itertools.product(settings.criteria, settings.parameters)]
+    return [{"part": "criteria", "what": kind} | ({} if budget is None else {"budget": budget})
+            | criterion_row(settings, replace(recipe, criterion="magnitude" if budget is None else kind), budget,
+                            samples, validation, test, classes)
+            for kind, budget in progress(cases, label="criteria")]
+
+
+def criterion_row(settings, recipe, budget, samples, validation, test, classes):
+    """Return the learning rate that is best on validation data, its score there, and what test data say."""
+    def train_run(rate, run):
+        return train(replace(recipe, learning_rate=rate, seed=settings.seed + run), budget, samples,
+                     settings.hidden_units, classes, settings.activation)
+
+    def score(net, samples=validation):
+        return accuracy(net, samples, activation=settings.activation)
+
+    rate, validation_score, nets = sparse.train_at_best_rate(train_run, score, settings.learning_rates, settings.runs)
+    return {"learning_rate": rate, "validation": validation_score} | measured(nets, settings.steps,
+                                                                              [score(net, test) for net in nets])
 
 
 # ---- 3: the clock -----------------------------------------------------------------------------------------
 
 def numpy_step(weights, biases, x, label, rate):
-    """A plain step of a 1-hidden-layer softmax net on one sample, as anyone would write it; weights change in place."""
+    """Take a plain step of a softmax net with one hidden layer on one sample; weights and biases change in place."""
     hidden = np.tanh(x @ weights[0] + biases[0])
     out = hidden @ weights[1] + biases[1]
     delta = np.exp(out - out.max())
@@ -136,7 +177,7 @@ def numpy_step(weights, biases, x, label, rate):
 
 
 def torch_epoch(weights, biases, inputs, labels):
-    """A function that trains so many samples with PyTorch's own layers and optimiser, or None where it is missing."""
+    """Return a function that trains on all samples with PyTorch's layers and optimizer; None if it is missing."""
     try:
         import torch
     except ImportError:
@@ -147,35 +188,36 @@ def torch_epoch(weights, biases, inputs, labels):
         for layer, w, b in zip(net[::2], weights, biases, strict=True):
             layer.weight.copy_(torch.tensor(w.T))
             layer.bias.copy_(torch.tensor(b))
-    optimiser, loss = torch.optim.SGD(net.parameters(), lr=0.01), torch.nn.CrossEntropyLoss()
+    optimizer, loss = torch.optim.SGD(net.parameters(), lr=0.01), torch.nn.CrossEntropyLoss()
     x, y = torch.tensor(inputs), torch.tensor(labels)
 
     def epoch():
         for k in range(len(x)):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss(net(x[k:k + 1]), y[k:k + 1]).backward()
-            optimiser.step()
+            optimizer.step()
     return epoch
 
 
-def medians(functions, count, rounds=3):
-    """Microseconds a sample of each function, run in turn; one round does not count."""
-    times = {name: [] for name in functions}
-    for turn in range(rounds + 1):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            if turn:
-                times[name].append(1e6 * (time.perf_counter() - start) / count)
-    return {name: float(np.median(values)) for name, values in times.items()}
+def timed_net(samples, hidden, classes, seed):
+    """Return the untrained tanh net whose steps are timed."""
+    return mlp.MLP((samples.features, hidden, classes), "tanh", "cross-entropy", "glorot", seed)
 
 
-def clock_rows(dataset, samples, widths, seed):
-    """Time a sample of dense nets, by implementation and hidden units; and of sparse ones by density at the widest."""
-    inputs, labels = dataset.inputs[:TIMED].astype(np.float32), dataset.labels[:TIMED]
-    order, rows = np.arange(TIMED), []
-    for hidden in experiment.progress(widths, total=len(widths), what="the clock"):
-        net = mlp.MLP((samples.features, hidden, dataset.classes), "tanh", "cross-entropy", "glorot", seed)
+def microseconds(functions):
+    """Return the median time per sample of functions that each train on the timed samples."""
+    return {name: 1e6 * seconds / TIMED_SAMPLES for name, seconds in timing.medians(functions, rounds=3).items()}
+
+
+def clock_rows(training, samples, widths, seed):
+    """Return the time per sample of dense nets, by implementation and hidden units.
+
+    training : Dataset; samples : the same data, packed
+    """
+    inputs, labels = training.inputs[:TIMED_SAMPLES].astype(np.float32), training.labels[:TIMED_SAMPLES]
+    order, rows = np.arange(TIMED_SAMPLES), []
+    for hidden in progress(widths, label="the clock"):
+        net = timed_net(samples, hidden, training.classes, seed)
         weights, biases = [w.astype(np.float32) for w in net.weights], [b.astype(np.float32) for b in net.biases]
         packed = sparse.pack(net.weights, net.biases, layout="dense")
 
@@ -185,126 +227,85 @@ def clock_rows(dataset, samples, widths, seed):
 
         functions = {"numpy": plain, "PyTorch": torch_epoch(weights, biases, inputs, labels),
                      "fused dense": lambda packed=packed: sparse.train_epoch(packed, samples, order, 0.01)}
-        times = medians({name: function for name, function in functions.items() if function}, TIMED)
+        times = microseconds({name: function for name, function in functions.items() if function})
         rows += [{"part": "clock", "what": name, "hidden": hidden, "microseconds": value}
                  for name, value in times.items()]
-    functions = {("fused dense", 1.0): functions["fused dense"]}
-    for density in DENSITIES:
-        for layout, block in (("sparse", 1), ("blocks", sparse.WIDTH)):
-            if density * net.weights[0].size < 2 * block:
-                continue  # a net so small has nothing left there
-            masks = [sparse.prune([net.weights[0]], density, "random", block=block, rng=np.random.default_rng(seed))[0],
-                     np.ones(net.weights[1].shape, dtype=bool)]
-            packed = sparse.pack(net.weights, net.biases, masks, layout=(layout, "dense"))
-            functions[layout, density] = lambda packed=packed: sparse.train_epoch(packed, samples, order, 0.01)
-    rows += [{"part": "density", "what": layout, "hidden": hidden, "density": density, "microseconds": value}
-             for (layout, density), value in medians(functions, TIMED).items()]
     return rows
+
+
+def density_rows(samples, hidden, classes, seed):
+    """Return the time per sample of one net, dense and with random masks of each layout and density."""
+    net, order = timed_net(samples, hidden, classes, seed), np.arange(TIMED_SAMPLES)
+    nets = {("fused dense", 1.0): sparse.pack(net.weights, net.biases, layout="dense")}
+    for density, (layout, block) in itertools.product(DENSITIES, (("sparse", 1), ("blocks", sparse.BLOCK_WIDTH))):
+        if density * net.weights[0].size < 2 * block:
+            continue  # nothing would be left of a net so small
+        masks = [*sparse.prune(net.weights[:1], density, "random", block=block, rng=np.random.default_rng(seed)),
+                 np.ones(net.weights[1].shape, dtype=bool)]
+        nets[layout, density] = sparse.pack(net.weights, net.biases, masks, layout=(layout, "dense"))
+    times = microseconds({name: lambda packed=packed: sparse.train_epoch(packed, samples, order, 0.01)
+                          for name, packed in nets.items()})
+    return [{"part": "density", "what": layout, "hidden": hidden, "density": density, "microseconds": value}
+            for (layout, density), value in times.items()]
+
+
+def break_even(rows, layout):
+    """Return the largest density at and below which a layout always beats the fused dense kernel, or None."""
+    times = {row["density"]: row["microseconds"] for row in rows if (row["part"], row["what"]) == ("density", layout)}
+    dense = row_of(rows, "density", "fused dense")["microseconds"]
+    faster = list(itertools.takewhile(lambda density: times[density] < dense, sorted(times)))
+    return faster[-1] if faster else None
 
 
 # ---- 4: early and late ------------------------------------------------------------------------------------
 
-def overlap_rows(dataset, samples, hidden_units, steps, rate, runs, seed):
-    """Share of the first layer's largest weights at the end that are among the largest early on, as many of each.
+def overlap_rows(samples, hidden_units, classes, steps, rate, runs, seed):
+    """Return which share of the first layer's largest weights at the end are among the largest early on, by step.
 
-    As many as the source leaves, 4 an input, on average; dense nets.
+    Dense nets; the number of largest weights is the number that the source leaves, 4 per input.
     """
-    marks = sorted({0, *(int(m) for m in np.geomspace(min(100, steps), steps, 9)), steps})
-    found = {mark: [] for mark in marks}
-    for run in experiment.progress(range(runs), total=runs, what="early and late"):
-        net = mlp.MLP((samples.features, *hidden_units, dataset.classes), "tanh", "cross-entropy", "glorot", seed + run)
+    marks = sorted({0, *(int(mark) for mark in np.geomspace(min(100, steps), steps, 9)), steps})
+    overlaps = {mark: [] for mark in marks}
+    for run_seed in progress(range(seed, seed + runs), label="early and late"):
+        net = mlp.MLP((samples.features, *hidden_units, classes), "tanh", "cross-entropy", "glorot", run_seed)
         packed = sparse.pack(net.weights, net.biases)
-        order = np.random.default_rng((seed + run, 6)).integers(len(samples.labels), size=steps)
-        count = min(4 * samples.features, net.weights[0].size // 2)
+        order = np.random.default_rng((run_seed, 6)).integers(len(samples.labels), size=steps)
+        size = net.weights[0].size
+        count = min(4 * samples.features, size // 2)
         largest = {}
-        for start, mark in zip([0, *marks], marks, strict=False):
+        for start, mark in itertools.pairwise([0, *marks]):
             rates = [rate * (1 - at / steps) for at in (start, mark)]
             sparse.train_epoch(packed, samples, order[start:mark], *rates)
             magnitudes = np.abs(sparse.unpack(packed)[0][0]).ravel()
             largest[mark] = set(np.argsort(-magnitudes)[:count].tolist())
         for mark in marks:
-            found[mark].append(len(largest[mark] & largest[steps]) / count)
-    return [{"part": "overlap", "what": f"{count} largest", "step": mark, "chance": count / net.weights[0].size}
-            | experiment.spread(overlap=found[mark]) for mark in marks]
+            overlaps[mark].append(len(largest[mark] & largest[steps]) / count)
+    return [{"part": "overlap", "what": f"{count} largest", "step": mark, "chance": count / size}
+            | summaries.median_intervals(overlap=values) for mark, values in overlaps.items()]
 
 
-# ---- recurrent nets ---------------------------------------------------------------------------------------
+# ---- finding and figure -----------------------------------------------------------------------------------
 
-def recurrent_rows(dataset, parts, hidden, rates, runs, steps, schedule, burn_in, prunings, seed):
-    """Accuracy and time of a recurrent net, dense and with few of its recurrent weights, by kind."""
-    samples, validation, test = parts
-    side = dataset.shape[0] if len(dataset.shape) > 1 else 1
-    row = samples.features // side
-    kinds = {"dense": (1.0, "magnitude", 1)}
-    kinds |= {f"blocks of 16, 1/{k}": (1 / k, "magnitude", sparse.WIDTH) for k in (4, 8)}
-    kinds |= {f"single weights, 1/10, {criterion}": (1 / 10, criterion, 1) for criterion in ("magnitude", "random")}
-
-    def train_one(kind, rate, run):
-        keep, criterion, block = kinds[kind]
-        net = rnn.RNN(row, hidden, dataset.classes, seed=seed + run)
-        recipe = sparse.Recipe(steps, rate, keep, criterion, schedule, burn_in, prunings, block=block, seed=seed + run)
-        return sparse.recurrent.run(recipe, net.weights, net.biases, samples)
-
-    def score(trained, on):
-        return sparse.recurrent.accuracy(sparse.recurrent.pack(trained.weights, trained.biases, trained.masks), on)
-
-    rows, functions = [], {}
-    order = np.arange(TIMED)
-    for kind in experiment.progress(kinds, total=len(kinds), what="recurrent nets"):
-        tried = {rate: train_one(kind, rate, 0) for rate in rates}
-        scores = {rate: score(trained, validation) for rate, trained in tried.items()}
-        rate = max(scores, key=scores.get)
-        nets = [tried[rate], *(train_one(kind, rate, run) for run in range(1, runs))]
-        packed = sparse.recurrent.pack(nets[0].weights, nets[0].biases, nets[0].masks)
-        functions[kind] = lambda packed=packed: sparse.recurrent.train_epoch(packed, samples, order, 0.0)
-        rows.append({"part": "recurrent", "what": kind, "learning_rate": rate}
-                    | experiment.spread(accuracy=[score(net, test) for net in nets],
-                                        parameters=[sparse.parameters(net.masks, net.biases) for net in nets]))
-    times = medians(functions, TIMED)
-    return [row | {"microseconds": times[row["what"]], "times_faster": times["dense"] / times[row["what"]]}
-            for row in rows]
+def finding(rows, budgets):
+    """Say how much accuracy the criterion that is best on validation data keeps, at the middle budget."""
+    budget = sorted(budgets)[len(budgets) // 2]
+    best = max((row for row in rows if row.get("budget") == budget), key=lambda row: row["validation"])
+    dense = row_of(rows, "criteria", "dense")
+    return (f"{best['parameters']:,} of {dense['parameters']:,} parameters reach a test accuracy of "
+            f"{best['accuracy']:.3f}, and all of them {dense['accuracy']:.3f}")
 
 
-def recurrent_finding(rows):
-    dense, blocks = rows[0], rows[1]
-    lost = 100 * (dense["accuracy"] - blocks["accuracy"])
-    return (f"A recurrent net with a quarter of its memory, in blocks, is {lost:.1f} points of accuracy below dense, "
-            f"{dense['accuracy']:.3f}, and trains {blocks['times_faster']:.1f} times faster")
-
-
-@plots.styled
-def recurrent_picture(rows, title, caption):
-    figure, panels = plots.figure([["accuracy", "microseconds"]], 11, 4.2, title, caption)
-    for key, heading, unit in (("accuracy", "test accuracy", "share of test items"),
-                               ("microseconds", "time", "microseconds a sample")):
-        named = [{"network": row["what"]} | row for row in rows]
-        plots.draw_intervals(panels[key], named, key, names=key == "accuracy")
-        panels[key].set(title=heading, xlabel=unit)
-    return figure
-
-
-# ---- what is told -----------------------------------------------------------------------------------------
-
-def break_even(rows, layout):
-    """The largest density at which a layout is faster than the fused dense kernel, at that and all lower ones."""
-    own = {row["density"]: row["microseconds"] for row in rows if row["part"] == "density" and row["what"] == layout}
-    dense = next(row["microseconds"] for row in rows if row["part"] == "density" and row["what"] == "fused dense")
-    faster = list(itertools.takewhile(lambda density: own[density] < dense, sorted(own)))
-    return faster[-1] if faster else None
-
-
-def finding(rows):
-    """How much accuracy the best criterion keeps with how much, and from which density sparse layouts are faster."""
-    dense, *pruned = (row for row in rows if row["part"] == "criteria")
-    counts = sorted({row["parameters"] for row in pruned})
-    middle = [row for row in pruned if row["parameters"] == counts[len(counts) // 2]]
-    best = max(middle, key=lambda row: row["validation"])
-    said = (f"{best['parameters']:,} of {dense['parameters']:,} parameters reach an accuracy of {best['accuracy']:.3f} "
-            f"({best['what']}), all {dense['accuracy']:.3f}")
-    for layout, name in (("sparse", "single weights"), ("blocks", "blocks of 16")):
-        density = break_even(rows, layout)
-        said += f"; {name} beat dense " + (f"up to a density of 1/{1 / density:.0f}" if density else "nowhere")
-    return said
+def caption(settings, rows, test_count, validation_count):
+    limits = {name: break_even(rows, layout) for layout, name in (("sparse", "Single weights"),
+                                                                 ("blocks", "Blocks of 16"))}
+    faster = "; ".join(f"{name} beat the dense kernel " + (f"up to a density of 1/{1 / density:.0f}" if density else
+                                                           "at no density") for name, density in limits.items())
+    return (f"{settings.dataset}, {settings.steps:,} single samples per run, hidden units "
+            f"{' '.join(map(str, settings.hidden_units))} where they are no axis; {settings.activation} in the third "
+            f"panel, else tanh; {settings.schedule} pruning, blocks of {settings.block}.\n"
+            f"n = {settings.runs} runs, seeds {settings.seed} to {settings.seed + settings.runs - 1}, bands the middle "
+            f"90 %; accuracy on {test_count:,} test items, learning rates chosen on {validation_count:,} others.\n"
+            f"Times are medians on one thread. {faster}.")
 
 
 @plots.styled
@@ -313,34 +314,30 @@ def picture(rows, title, caption):
                                   caption)
 
     def draw(panel, part, x, y, colors):
-        for what, color in zip(dict.fromkeys(row["what"] for row in rows if row["part"] == part), colors, strict=False):
-            own = [row for row in rows if row["part"] == part and row["what"] == what]
-            places = [row[x] for row in own]
-            if y + "_low" in own[0]:
-                panels[panel].fill_between(places, [row[y + "_low"] for row in own], [row[y + "_high"] for row in own],
-                                           color=color, alpha=0.2, lw=0)
-            panels[panel].plot(places, [row[y] for row in own], "o-", color=color, ms=4, label=what)
+        rows_of_part = [row for row in rows if row["part"] == part]
+        for kind, color in zip(dict.fromkeys(row["what"] for row in rows_of_part), colors, strict=False):
+            curve = [row for row in rows_of_part if row["what"] == kind]
+            plots.draw_band(panels[panel], [row[x] for row in curve], curve, y, color, kind)
 
     two = (plots.GREY, plots.RED)
     draw("recipe", "recipe", "hidden", "accuracy", two)
     panels["recipe"].set(title="the source's recipe", xlabel="hidden units", ylabel="test accuracy", xscale="log")
     draw("seconds", "recipe", "hidden", "microseconds", two)
-    panels["seconds"].set(title="its time", xlabel="hidden units", ylabel="microseconds a sample", xscale="log",
+    panels["seconds"].set(title="its time", xlabel="hidden units", ylabel="microseconds per sample", xscale="log",
                           yscale="log")
-    criteria = list(dict.fromkeys(row["what"] for row in rows if row["part"] == "criteria"))
-    draw("criteria", "criteria", "parameters", "accuracy", (plots.GREY, *plots.shades(len(criteria) - 1)))
-    dense = next(row for row in rows if row["part"] == "criteria")
-    panels["criteria"].axhline(dense["accuracy"], color=plots.GREY, lw=0.8)
-    panels["criteria"].set(title="accuracy by what decides who lives", xlabel="parameters, biases counted",
-                           ylabel="test accuracy", xscale="log")
+    kinds = dict.fromkeys(row["what"] for row in rows if row["part"] == "criteria")
+    draw("criteria", "criteria", "parameters", "accuracy", (plots.GREY, *plots.shades(len(kinds) - 1)))
+    panels["criteria"].axhline(row_of(rows, "criteria", "dense")["accuracy"], color=plots.GREY, lw=0.8)
+    panels["criteria"].set(title="accuracy by criterion", xlabel="parameters, biases included", ylabel="test accuracy",
+                           xscale="log")
     draw("clock", "clock", "hidden", "microseconds", (plots.GREY, plots.BLUE, plots.INK))
-    panels["clock"].set(title="dense nets, by implementation", xlabel="hidden units", ylabel="microseconds a sample",
+    panels["clock"].set(title="dense nets, by implementation", xlabel="hidden units", ylabel="microseconds per sample",
                         xscale="log", yscale="log")
     draw("density", "density", "density", "microseconds", (plots.INK, plots.BLUE, plots.RED))
-    dense = next(row for row in rows if row["part"] == "density")
+    dense = row_of(rows, "density", "fused dense")
     panels["density"].axhline(dense["microseconds"], color=plots.INK, lw=0.8)
     panels["density"].set(title=f"sparse nets of {dense['hidden']:,} hidden units", xlabel="density of the first layer",
-                          ylabel="microseconds a sample", xscale="log", yscale="log")
+                          ylabel="microseconds per sample", xscale="log", yscale="log")
     draw("overlap", "overlap", "step", "overlap", (plots.RED,))
     chance = next(row["chance"] for row in rows if row["part"] == "overlap")
     panels["overlap"].axhline(chance, color=plots.GREY, lw=0.8, ls="--", label="chance")
@@ -351,39 +348,6 @@ def picture(rows, title, caption):
     for panel in panels.values():
         panel.legend(fontsize=8)
     return figure
-
-
-def main():
-    if MODEL not in ("mlp", "rnn"):
-        raise ValueError(f"MODEL is {MODEL!r}: expected mlp or rnn")
-    experiment.check_several(HIDDEN_UNITS=HIDDEN_UNITS, PARAMETERS=PARAMETERS, CRITERIA=CRITERIA, WIDTHS=WIDTHS,
-                             LEARNING_RATES=LEARNING_RATES)
-    experiment.check_positive(HIDDEN_UNITS=HIDDEN_UNITS, STEPS=STEPS, PARAMETERS=PARAMETERS, WIDTHS=WIDTHS, RUNS=RUNS,
-                              PRUNINGS=PRUNINGS)
-    for criterion in CRITERIA:  # before any work
-        sparse.Recipe(STEPS, LEARNING_RATES[0], 0.5, criterion, SCHEDULE, BURN_IN, PRUNINGS, block=BLOCK)
-    if MODEL == "rnn" and len(HIDDEN_UNITS) != 1:
-        raise ValueError(f"HIDDEN_UNITS is {HIDDEN_UNITS}: a recurrent net has one hidden layer, give one number")
-    dataset, parts = load(DATASET, SEED)
-    if MODEL == "rnn":
-        rows = recurrent_rows(dataset, parts, HIDDEN_UNITS[0], LEARNING_RATES, RUNS, STEPS, SCHEDULE, BURN_IN,
-                              PRUNINGS, SEED)
-        caption = (f"{DATASET}, read row by row, {HIDDEN_UNITS[0]} tanh units, {STEPS:,} single samples a run, "
-                   f"{SCHEDULE} pruning of the recurrent weights after {BURN_IN:,}.\nn = {RUNS} runs, seeds {SEED} "
-                   f"to {SEED + RUNS - 1}, bars the middle 90 %; learning rates chosen on validation data.")
-        return rows, recurrent_picture(rows, recurrent_finding(rows), caption)
-    how = {"hidden_units": HIDDEN_UNITS, "dataset": dataset, "steps": STEPS, "schedule": SCHEDULE, "burn_in": BURN_IN,
-           "prunings": PRUNINGS, "block": BLOCK}
-    rows = criteria_rows(CRITERIA, PARAMETERS, LEARNING_RATES, RUNS, parts, ACTIVATION, SEED, **how)
-    rows += recipe_rows(DATASET, WIDTHS, STEPS, RUNS, SEED)
-    rows += clock_rows(dataset, parts[0], WIDTHS, SEED)
-    rows += overlap_rows(dataset, parts[0], HIDDEN_UNITS, STEPS, rows[0]["learning_rate"], RUNS, SEED)
-    caption = (f"{DATASET}, {STEPS:,} single samples a run, hidden units {' '.join(map(str, HIDDEN_UNITS))} where they "
-               f"are no axis; {ACTIVATION} in the third panel, else tanh; {SCHEDULE} pruning, blocks of {BLOCK}.\n"
-               f"n = {RUNS} runs, seeds {SEED} to {SEED + RUNS - 1}, bands the middle 90 %; accuracy on "
-               f"{len(parts[2].labels):,} test items, learning rates chosen on {len(parts[1].labels):,} others.\n"
-               "Times on one thread, medians.")
-    return rows, picture(rows, finding(rows), caption)
 
 
 if __name__ == "__main__":

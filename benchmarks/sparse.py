@@ -129,8 +129,8 @@ def budgets(training, test):
     for steps, count, goal, hidden, rate in BUDGETS:
         accuracies, seconds = [], []
         for seed in SEEDS:
-            trained = sparse_train.train("magnitude", count, rate, (hidden,), "relu", training, samples, steps,
-                                         "gradual", 2000, 30, 1, seed)
+            recipe = sparse.Recipe(steps, rate, burn_in=2000, seed=seed)
+            trained = sparse_train.train(recipe, count, samples, (hidden,), training.classes, "relu")
             assert sparse.parameters(trained.masks, trained.biases) <= count
             accuracies.append(sparse_train.accuracy(trained, held_out, activation="relu"))
             seconds.append(trained.seconds)
@@ -157,7 +157,7 @@ def speeds(training):
     net, rng, order = net_of(training, 4096), np.random.default_rng(0), np.arange(500)
     contestants = {}
     for density in (1, 1 / 8, 1 / 32):
-        masks = None if density == 1 else masks_of(net.weights, density, sparse.WIDTH, rng)
+        masks = None if density == 1 else masks_of(net.weights, density, sparse.BLOCK_WIDTH, rng)
         packed = sparse.pack(net.weights, net.biases, masks, "dense" if masks is None else "blocks")
         contestants[density] = (lambda packed=packed: sparse.train_epoch(packed, samples, order, 0.01), 1)
     seconds = harness.medians(contestants, 7)
@@ -194,7 +194,7 @@ def recurrent_nets(training, test):
     for seed in SEEDS:
         for keep, found in accuracies.items():
             net = rnn.RNN(28, 128, 10, seed=seed)
-            plan = sparse.Recipe(60_000, 0.1, keep, "magnitude", "gradual", 5000, 20, block=sparse.WIDTH, seed=seed)
+            plan = sparse.Recipe(60_000, 0.1, keep, "magnitude", "gradual", 5000, 20, block=sparse.BLOCK_WIDTH, seed=seed)
             trained = sparse.recurrent.run(plan, net.weights, net.biases, samples)
             packed[keep] = sparse.recurrent.pack(trained.weights, trained.biases, trained.masks)
             found.append(sparse.recurrent.accuracy(packed[keep], held_out))

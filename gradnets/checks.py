@@ -105,6 +105,13 @@ def nonempty_tuples(**values):
             raise UserError(f"{name} is {value!r}: expected one value or more in parentheses, as in ({value!r},)")
 
 
+def distinct(**values):
+    """Raise UserError unless the items of each tuple differ from each other."""
+    for name, value in values.items():
+        if len(set(value)) < len(value):
+            raise UserError(f"{name} is {value!r}: expected each value once")
+
+
 def choice(name, value, allowed):
     """Return `value` if it is one of the allowed ones, else raise UserError with the list of them."""
     if value not in allowed:
