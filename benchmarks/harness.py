@@ -10,16 +10,14 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 import importlib
 import json
 import platform
-import statistics
 import sys
-import time
 from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT))  # the project is cloned, not installed
 
-from gradnets import datasets, experiment, files
+from gradnets import datasets, experiment, files, timing
 from gradnets.experiment.tables import table
 
 missing = []  # peers and data that are not installed on this machine
@@ -47,15 +45,8 @@ def medians(contestants, rounds):
     -------
     dict of str to float
     """
-    times = {name: [] for name in contestants}
-    for turn in range(rounds + 1):
-        for name, (function, repetitions) in contestants.items():
-            start = time.perf_counter()
-            for _ in range(repetitions):
-                function()
-            if turn:
-                times[name].append((time.perf_counter() - start) / repetitions)
-    return {name: statistics.median(values) for name, values in times.items()}
+    return timing.medians({name: function for name, (function, _) in contestants.items()}, rounds,
+                          {name: repetitions for name, (_, repetitions) in contestants.items()})
 
 
 def real(name, limit):

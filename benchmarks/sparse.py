@@ -194,7 +194,7 @@ def recurrent_nets(training, test):
     for seed in SEEDS:
         for keep, found in accuracies.items():
             net = rnn.RNN(28, 128, 10, seed=seed)
-            plan = sparse.Recipe(60_000, 0.1, keep, "magnitude", "gradual", 5000, 20, block=sparse.BLOCK_WIDTH, seed=seed)
+            plan = sparse.Recipe(60_000, 0.1, keep, burn_in=5000, prunings=20, block=sparse.BLOCK_WIDTH, seed=seed)
             trained = sparse.recurrent.run(plan, net.weights, net.biases, samples)
             packed[keep] = sparse.recurrent.pack(trained.weights, trained.biases, trained.masks)
             found.append(sparse.recurrent.accuracy(packed[keep], held_out))
