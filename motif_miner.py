@@ -50,7 +50,6 @@ SEED = 0                    # seed of random graphs, of the sample, and of the e
 # ---- not flags --------------------------------------------------------------------------------------------
 
 MOST_SUBGRAPHS = 1e12  # of all graphs together; hours of enumeration
-SUGGESTION = "--graph FILE mines a graph of yours, --null-model layered keeps edges between their layers"
 
 
 class Source(NamedTuple):
@@ -172,7 +171,7 @@ def mine(source, settings):
     figure = picture(farthest, notes, "z", "Z", edges_of(source, settings.colored), finding, caption)
     return experiment.Result(
         farthest, names=("id", "adjacency"), columns=("count", "frequency", "mean_frequency", "z", "p", "q"),
-        finding=finding, figure=figure, data=source.data, suggestion=SUGGESTION,
+        finding=finding, figure=figure, data=source.data, suggestion=suggestion(settings),
         files={".csv": as_csv(rows),
                "_fanmod.csv": motifs.fanmod.format_table(graph, comparison, settings.colored, model)})
 
@@ -198,7 +197,13 @@ def sample(source, settings):
                      finding, caption)
     return experiment.Result(frequent, names=("id", "adjacency"), columns=("count", "standard_error", "frequency"),
                              finding=finding, figure=figure, files={".csv": as_csv(rows)}, data=source.data,
-                             suggestion=SUGGESTION)
+                             suggestion=suggestion(settings))
+
+
+def suggestion(settings):
+    """Return what to try next after the example."""
+    return ("" if settings.graph or settings.weights else
+            "--graph FILE mines a graph of yours, --null-model layered keeps edges between their layers")
 
 
 def facts(source):

@@ -312,7 +312,7 @@ def draw_raised(axes, all_changes):
         axes.text(0.65, place, f"{data}, {init}\nZ {row['before']:.1f} to {row['after']:.1f}", va="center", fontsize=8)
     if not raised:
         axes.text(0, 0, "none", va="center", fontsize=9)
-    axes.set(title="raised most by learning", xlim=(-0.6, 2.4), ylim=(max(len(raised), 1) - 0.4, -0.6), xticks=[],
+    axes.set(title="raised most by learning", xlim=(-0.6, 3.0), ylim=(max(len(raised), 1) - 0.4, -0.6), xticks=[],
              yticks=[])
     axes.spines[["left", "bottom"]].set_visible(False)
     for color, name in motifs.WEIGHT_COLORS.items():

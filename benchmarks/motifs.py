@@ -14,7 +14,7 @@ The largest published graph is not among the files: a random net of as many node
 layered 784-190-30-10, its edges drawn with chances that fall with a unit's rank, so that the largest hub has
 about the share of all edges that it has in the published graph of 824 nodes.
 
-Untrained nets become coloured by the cut of motif_stats.py, as in the paper, fitted to their own weights.
+Untrained nets become coloured by the cut of gradnets.motifs, as in the paper, fitted to their own weights.
 
 The brute force reads the lines of each file for itself, tries all subsets of nodes, and names a class by the
 largest number that its matrix makes over all orders. Every size is counted with colours and without.
@@ -38,7 +38,8 @@ import numpy as np
 
 import mlp
 import motif_stats
-from gradnets import fanmod, motifs
+from gradnets import motifs
+from gradnets.motifs import fanmod
 
 NULLS = 100
 COLORS = 3
@@ -76,7 +77,7 @@ def random_layers(sizes, edges, colors, seed, fall=0.0):
 def classes(matrices, colors):
     """Names of the classes of colour matrices (q, k, k), int64 (q,): the largest number over all orders of nodes.
 
-    Made without motifs.py of gradnets, whose codes are the smallest ones.
+    Made without gradnets.motifs, whose codes are the smallest numbers.
     """
     matrices = np.asarray(matrices, dtype=np.int64)
     size = matrices.shape[1]
@@ -295,8 +296,8 @@ def untrained(init):
     beyond = {model: [] for model in motifs.MODELS}
     for seed in range(RUNS):
         weights = mlp.MLP(LAYERS, "relu", "cross-entropy", init, seed).weights
-        edges = motif_stats.cuts(np.concatenate([matrix.ravel() for matrix in weights]))
-        graph = motifs.from_layers([motif_stats.colors_of(matrix, edges) for matrix in weights])
+        cuts = motifs.weight_cuts(np.concatenate([matrix.ravel() for matrix in weights]))
+        graph = motifs.from_layers([motifs.weight_colors(matrix, cuts) for matrix in weights])
         for model, rows in beyond.items():
             found = motifs.significance(graph, 4, NULLS, model, seed, sizes=LAYERS)
             rows.append(np.abs(found.z[found.differs]) > 2)  # without the trees that the null conserves
