@@ -81,8 +81,13 @@ def interrupted(seed, last, folder):
     return counted(seed, folder)
 
 
-def sleeps(seed, longest):
-    time.sleep(0.1 * (longest - seed))
+def waits_for_another(seed, folder):
+    """Return for seed 0 only after another seed was computed in another process."""
+    deadline = time.monotonic() + 60
+    while seed == 0 and not any(Path(folder).iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if seed:
+        (Path(folder) / str(seed)).touch()
     return seed
 
 

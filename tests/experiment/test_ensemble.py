@@ -54,14 +54,14 @@ def test_any_number_of_workers_in_any_order_gives_the_same_bits(many, tried):
     tried("10 seeds computed by 1, 2 and 4 workers, shuffled", len(seeds) * len(ways))
 
 
-def test_the_first_case_to_finish_need_not_be_the_first(monkeypatch):
+def test_the_first_case_to_finish_need_not_be_the_first(folder, monkeypatch):
     finished = []
 
     def progress(iterable, total, label):
         finished.extend(iterable)
         return finished
     monkeypatch.setattr(ensemble, "progress", progress)
-    function = functools.partial(case_functions.sleeps, longest=3)
+    function = functools.partial(case_functions.waits_for_another, folder=str(folder))
     assert ensemble.run(function, of_seeds(range(4)), jobs=2) == [0, 1, 2, 3]
     assert finished[0][0] != '{"seed": 0}'
 
