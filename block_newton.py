@@ -11,7 +11,7 @@ Figure: (1) eigenvalues of the blocks and of the whole Hessian; (2) test accurac
 
 Source: Howon Lee, notes of 2017 and 2018 on second order.
 
-Takes 15 s.
+Takes 20 s.
 """
 import numpy as np
 import scipy

@@ -9,7 +9,7 @@ Figure: one panel for each part.
 Source: Yann Dauphin and others, *Identifying and attacking the saddle point problem in high-dimensional non-convex
 optimization*, 2014: the index against the error.
 
-Takes 20 s.
+Takes 15 s.
 """
 import numpy as np
 import scipy

@@ -12,7 +12,7 @@ Figure: panels for (1), (2) and (3).
 
 Source: Howon Lee, notes of 2017 and 2018 on second order.
 
-Takes 30 s.
+Takes 10 s.
 """
 import numpy as np
 import scipy

@@ -10,7 +10,7 @@ Figure: training loss of the first run, for each net against iterations and agai
 Source: Yann Dauphin and others, *Identifying and attacking the saddle point problem in high-dimensional non-convex
 optimization*, 2014: the saddle-free step. Howon Lee, notes of 2017 and 2018 on second order.
 
-Takes 60 s.
+Takes 45 s.
 """
 import time
 
