@@ -1,7 +1,8 @@
 """Three ways to compute many cases: in this process, in worker processes, and on a Dask cluster.
 
-Each is an executor with `submit`, `as_completed` and `result`, so that `collect` has one loop for all. Libraries that
-take long to import are imported when they are needed.
+Each is an executor, and `collect` has one loop for all: `prepare` makes a task of a function, `submit` a future of a task
+and a case, `as_completed` yields the futures as they finish, and `result` returns the result of a future as JSON text,
+and the exception that the function raised. Libraries that take long to import are imported when they are needed.
 """
 import asyncio
 import concurrent.futures
@@ -25,6 +26,7 @@ from gradnets.experiment import fingerprint
 from gradnets.experiment.encoding import decode, encode
 
 CONNECT_SECONDS = 10  # how long a scheduler may take to answer, and a cluster may be without a worker
+IDLE_SECONDS = 10     # how long worker processes wait for the next run
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -244,9 +246,6 @@ class WorkerProcesses:
                              "jobs, and with a store that keeps what has finished") from error
 
 
-IDLE_SECONDS = 10  # how long worker processes wait for the next run
-
-
 def _end_with_parent(parent, _):
     """End this process soon after the process that started it, however that was ended."""
     def watch():
@@ -306,7 +305,6 @@ class DaskCluster:
                       else one_line(error) if isinstance(error, OSError) else "another program does")
             raise UserError(f"no Dask scheduler answers at {self.address} ({reason}): start one with dask scheduler, "
                             "or correct the address") from error
-
         self._log.setLevel(logging.CRITICAL)  # the error of a scheduler that ended is raised, its traceback not shown
 
     def __exit__(self, *error):
