@@ -44,12 +44,13 @@ NULL_MODEL = "fanmod"       # null model: fanmod, or layered, which keeps each e
 LAYERS = (0,)               # units of each layer of GRAPH, numbered layer by layer, for layered; 0: told by the edges
 CHANCE = 1.0                # share of the subgraphs that are looked at; below 1 gives estimates with errors and no Z
 THREADS = 1                 # number of threads of the census
-STRONGEST = 20              # number of motifs that are printed and drawn
+STRONGEST = 20              # number of motifs that are printed and drawn, at most 500
 SEED = 0                    # seed of random graphs, of the sample, and of the example
 
 # ---- not flags --------------------------------------------------------------------------------------------
 
 MOST_SUBGRAPHS = 1e12  # of all graphs together; hours of enumeration
+MOST_DRAWN = 500       # lines that a PNG has room for
 
 
 class Source(NamedTuple):
@@ -144,7 +145,7 @@ def mine(source, settings):
     """Compare all motifs of a graph with those of random graphs."""
     graph, size, nulls, model = source.graph, settings.size, settings.nulls, settings.null_model
     subgraphs = motifs.subgraphs_at_most(graph, size)
-    if subgraphs * (nulls + 1) > MOST_SUBGRAPHS and (model == "fanmod" or size == 5):
+    if subgraphs and nulls >= MOST_SUBGRAPHS / subgraphs and (model == "fanmod" or size == 5):
         raise UserError(f"{source.name} has up to {subgraphs:.1e} subgraphs of {size} nodes, too many for {nulls} "
                         "random graphs: take --chance 0.001 or less, a smaller --size or fewer --nulls")
     bar = partial(progress, total=nulls, label="random graphs")
@@ -253,8 +254,11 @@ def check(settings):
     """Raise UserError for settings out of range, and for settings that nothing would use."""
     checks.positive_integers(threads=settings.threads, strongest=settings.strongest)
     checks.choice("rows", settings.rows, ("auto", "inputs", "outputs"))
-    if not 0 < settings.chance <= 1:
-        raise UserError(f"chance is {settings.chance!r}: expected a number above 0 and up to 1")
+    if settings.strongest > MOST_DRAWN:
+        raise UserError(f"strongest is {settings.strongest}: expected at most {MOST_DRAWN}, one line of the figure each; "
+                        "motif_miner.csv has all motifs")
+    if not settings.chance <= 1:
+        raise UserError(f"chance is {settings.chance!r}: expected a number up to 1")
     if settings.graph and settings.weights:
         raise UserError("--graph and --weights are both given: take one of them")
     if settings.layers != (0,) and not (settings.graph and settings.null_model == "layered"):

@@ -354,12 +354,12 @@ def main(settings):
     checks.positive_integers(hidden_units=settings.hidden_units, epochs=settings.epochs, items=settings.items,
                              nulls=settings.nulls, runs=settings.runs)
     if settings.nulls < 2:
-        raise UserError(f"nulls is {settings.nulls}: expected 2 random graphs or more, for a standard deviation")
+        raise UserError("nulls is 1: expected 2 random graphs or more, for a standard deviation")
     groups = list(itertools.product(dict.fromkeys(settings.datasets), dict.fromkeys(settings.inits),
                                     ("real", "shuffled")))
     comparisons, provenance = {group: [] for group in groups}, {}
-    nets = list(itertools.product(groups, range(settings.runs)))
-    for (name, init, labels), run in progress(nets, total=len(nets), label="nets"):
+    nets = ((group, run) for group in groups for run in range(settings.runs))
+    for (name, init, labels), run in progress(nets, total=len(groups) * settings.runs, label="nets"):
         seed = settings.seed + run
         dataset = datasets.load(name, limit=settings.items, seed=seed)
         provenance[name, seed] = dataset.provenance

@@ -14,6 +14,7 @@ from gradnets.motifs.layered import layered_counts
 from gradnets.motifs.rewiring import exchange_ends
 
 MODELS = ("fanmod", "layered")
+MOST_NULLS = 10**9  # random graphs
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +98,9 @@ def significance(graph, size, nulls, model="fanmod", seed=0, colored=True, threa
     """
     checks.positive_integers(threads=threads, nulls=nulls)
     checks.choice("null model", model, MODELS)
-    if nulls < 2:
-        raise UserError(f"nulls is {nulls}: expected 2 random graphs or more, for a standard deviation")
+    if not 2 <= nulls <= MOST_NULLS:
+        raise UserError(f"nulls is {nulls}: expected 2 random graphs or more, for a standard deviation, and at most "
+                        f"{MOST_NULLS:,}")
     rng = streams.plain_generator(seed)
     graph = graph if colored else uncolored(graph)
     colors = graph.largest_color

@@ -14,6 +14,7 @@ from gradnets.motifs.graphs import NotLayered, layer_matrices, layer_of, layers,
 METHODS = ("auto", "enumerate", "layered")
 MOST_ENTRIES = 2**28  # of the matrices that the closed form may make, 2 GB
 FEW_SUBGRAPHS = 5e4   # enumerated before the layers of a graph would be found
+RAREST = 1e-30        # smallest chance of a subgraph whose logarithms are not rounded to 0
 
 
 def census(graph, size, colored=True, threads=1, method="auto"):
@@ -85,7 +86,7 @@ def sampled_census(graph, size, chance, colored=True, replicates=10, threads=1, 
 
     Parameters
     ----------
-    chance : float in (0, 1]
+    chance : float from 1e-30 to 1
         Chance of each subgraph to be counted, over all replicates. At each depth of the search the chance of going on
         with a node is the same.
     replicates : int, 2 or more
@@ -100,8 +101,8 @@ def sampled_census(graph, size, chance, colored=True, replicates=10, threads=1, 
         counts float64, unbiased; errors float64, standard errors. A rare motif may be missing.
     """
     checks.positive_integers(threads=threads, replicates=replicates)
-    if not 0 < chance <= 1:
-        raise UserError(f"chance is {chance!r}: expected a number above 0 and up to 1")
+    if not RAREST <= chance <= 1:
+        raise UserError(f"chance is {chance!r}: expected a number from {RAREST} to 1")
     if replicates < 2:
         raise UserError(f"replicates is {replicates!r}: expected 2 or more, for standard errors")
     graph = graph if colored else uncolored(graph)

@@ -86,6 +86,7 @@ class Enumeration:
                 codes, counts, _ = _enumerate(roots, links, plan._replace(width=0), rng)
             return codes, counts
 
+        threads = max(1, min(threads, nodes))
         roots = [np.arange(first, nodes, threads) for first in range(threads)]
         if threads == 1:
             parts = [counts_of(roots[0])]

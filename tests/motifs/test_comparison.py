@@ -158,6 +158,7 @@ def test_random_nets_have_few_motifs_under_the_layered_null_model_and_many_under
 @pytest.mark.parametrize(("options", "message"), [
     ({"model": "uniform"}, "null model is 'uniform': expected fanmod or layered"),
     ({"nulls": 1}, "nulls is 1: expected 2 random graphs or more"),
+    ({"nulls": 10**10}, "nulls is 10000000000: expected 2 .* at most 1,000,000,000"),
     ({"nulls": 2.0}, "nulls is 2.0: expected a positive integer"),
     ({"seed": -1}, "seed is -1: expected an integer of at least 0"),
     ({"model": "layered", "sizes": (2, 2)}, "layers of 2, 2 units have nodes 0 to 3, and the graph has a node 4"),

@@ -170,8 +170,8 @@ def test_a_sample_depends_on_its_seed_and_not_on_the_threads():
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"chance": 0}, r"chance is 0: expected a number above 0 and up to 1"), ({"chance": -0.1}, "chance is -0.1"),
-    ({"chance": 1.01}, "chance is 1.01"), ({"chance": np.nan}, "chance is nan"),
+    ({"chance": 0}, "chance is 0: expected a number from 1e-30 to 1"), ({"chance": -0.1}, "chance is -0.1"),
+    ({"chance": 1.01}, "chance is 1.01"), ({"chance": np.nan}, "chance is nan"), ({"chance": 1e-50}, "from 1e-30"),
     ({"chance": 0.5, "replicates": 1}, "replicates is 1: expected 2 or more"),
     ({"chance": 0.5, "replicates": 0}, "replicates is 0: expected a positive integer"),
     ({"chance": 0.5, "seed": -1}, "seed is -1: expected an integer of at least 0")])
