@@ -29,43 +29,22 @@ demo: $(READY) ## the sampled gradient of a net trained on built-in digits: tabl
 test: $(READY) ## the whole test suite
 	@$(PY) -m pytest
 
-test-long: $(READY) ## the suite with every fault and hostile input of tests/README.md, not a sample of each
+test-long: $(READY) ## the suite with every fault and hostile input of tests/README.md
 	@$(PY) -m pytest --long
 
-coverage: $(READY) ## the lines of models and gradnets that the suite does not run, compiled kernels apart
+coverage: $(READY) ## the lines that the suite does not run, without compiled kernels
 	@$(PY) -m pytest --cov --cov-report=term-missing:skip-covered
 
-lint: $(READY) ## style and mistakes
+lint: $(READY) ## style, mistakes, and the direction of imports
 	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/lint-imports --no-logo
 
-figures: $(READY) ## redraw the gallery from real data (GRADNETS_DATA, or a download)
-	@$(PY) grad_network.py --dataset mnist --learning-rate 0.1 --seed 1 --out figures
-	@$(PY) grad_network.py --dataset mnist --sweep learning-rate 0.01 0.03 0.1 0.3 1.0 --seeds 20 --jobs 2 --out figures
-	@$(PY) claims.py --parts figures/claims_parts.json --out figures
-	@$(PY) mlp.py --dataset mnist --steps 60000 --out figures
-	@$(PY) rbm.py --dataset mnist --out figures
-	@$(PY) weight_network.py --dataset mnist --out figures
-	@$(PY) minibatch_network.py --dataset mnist --out figures
-	@$(PY) rnn.py --dataset mnist --out figures
-	@$(PY) sparse_train.py --dataset mnist --out figures
-	@$(PY) sparse_train.py --model rnn --dataset mnist --steps 60000 --burn-in 5000 --learning-rates 0.05 0.1 0.15 \
-	  --out figures/rnn
-	@$(PY) second_order.py --digits mnist --out figures
-	@$(PY) lyapunov.py --dataset mnist --out figures
-	@$(PY) motif_stats.py --out figures
-	@$(PY) show_stats.py --datasets mnist cifar10 noise noise-constant --out figures
-	@$(PY) figures/layers/model.py
-	@$(PY) show_stats.py --weights out/model.safetensors --out figures/layers
-	@$(PY) show_delta_stats.py --dataset mnist --out figures
-	@$(PY) fractal_stats.py --datasets mnist noise --out figures
-	@$(PY) minibatch_network.py --model rbm --dataset mnist --batch-sizes 1 4 16 64 256 --draws 3 --out figures/rbm
-	@$(PY) grad_network.py --model rbm --dataset mnist --out figures/rbm
-	@$(PY) show_stats.py --model rbm --datasets mnist --hidden-units 784 --steps 2000 --gradients 1 --replicates 20 \
-	  --out figures/rbm
+figures: $(READY) ## redraw the gallery from real data (GRADNETS_DATA, or a download), 20 minutes
+	@$(PY) figures/redraw.py
 
-claims: $(READY) ## the ledger of all claims, from real data, 17 minutes; goes on where it was interrupted
+claims: $(READY) ## the ledger of all claims, from real data, 17 minutes; continues where it was interrupted
 	@mkdir -p out
-	@$(PY) claims.py --store out/claims.jsonl --out figures
+	@$(PY) claims.py --store out/claims.db --out figures
 
 bench: $(READY) ## speed against the peers, as ratios; one thread
 	@for subject in training networks tails sparse second_order motifs large; do echo; $(PY) benchmarks/$$subject.py || exit 1; done

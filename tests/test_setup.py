@@ -1,4 +1,5 @@
 """The set-up: one clear line for a wrong Python, and a lock that pins everything and names no index."""
+import ast
 import os
 import re
 import shutil
@@ -8,7 +9,7 @@ import tomllib
 import pytest
 from helpers import ROOT
 
-MODULES = {"mlp", "rbm", "rnn", "essay"}  # files at the top that scripts import
+MODULES = {"mlp", "rbm", "rnn", "essay", "optimizers"}  # files at the top that scripts import
 
 
 @pytest.mark.parametrize(("printed", "words"), [("3.10", "is 3.10"), ("2.7", "is 2.7"), (None, "is missing")])
@@ -61,8 +62,19 @@ def test_no_script_imports_a_script_and_gradnets_imports_neither_models_nor_scri
         assert path.parent == ROOT or not imported & MODULES, path
 
 
+def test_private_names_stay_in_their_folder():
+    """A name or module that begins with an underscore is imported by modules of its own folder alone."""
+    for path in [*ROOT.glob("*.py"), *(ROOT / "gradnets").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py")]:
+        folder = ".".join(path.relative_to(ROOT).parent.parts)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("gradnets"):
+                names = [*node.module.split("."), *(alias.name for alias in node.names)]
+                private = any(name.startswith("_") and not name.startswith("__") for name in names)
+                assert not private or node.module.startswith(folder), f"{path}: {names}"
+
+
 def test_every_folder_is_installed():
     folders = {f"gradnets.{path.parent.name}" for path in (ROOT / "gradnets").glob("*/__init__.py")}
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    assert {"gradnets", *folders} == set(setuptools["packages"])
+    assert {"gradnets", "ledger", *folders} == set(setuptools["packages"])
     assert set(setuptools["py-modules"]) == {path.stem for path in ROOT.glob("*.py")}
