@@ -21,7 +21,7 @@ FEWEST = 10  # draws that a verdict needs
 class Measurement(NamedTuple):
     """What is measured of one network.
 
-    `numbers` holds its statistics by name. `degrees` is {"out": int array (n,), "in": int array (m,)}, or None for a
+    `numbers` holds its statistics by name. `degrees` is {"out": int32 array (n,), "in": int32 array (m,)}, or None for a
     null model of the merged network, which has no sides.
     """
 
@@ -209,7 +209,7 @@ def _measure_layers(adjacency, layers, sides=None):
 
 def _sides(adjacency):
     """Return the degrees of both sides as a Measurement holds them, and their statistics."""
-    degrees = {"out": adjacency.sum(axis=1), "in": adjacency.sum(axis=0)}
+    degrees = {"out": adjacency.sum(axis=1, dtype=np.int32), "in": adjacency.sum(axis=0, dtype=np.int32)}
     numbers = {}
     for side, values in degrees.items():
         numbers[f"{side}_skew"], numbers[f"{side}_kurtosis"] = summaries.moments(values)

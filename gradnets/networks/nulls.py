@@ -11,6 +11,7 @@ from gradnets.errors import UserError
 from gradnets.networks import graphs, metrics
 
 SWITCHES = 10  # tried per link, the default of igraph's rewiring
+AHEAD = 64     # switches whose random numbers are drawn at once
 
 
 def erdos_renyi(adjacency, rng):
@@ -243,32 +244,55 @@ def _factors(row, column):
 
 # ---- kernels ----------------------------------------------------------------------------------------------
 
+# Half of all switches fail, and no processor predicts which. So a switch has no branch: it writes what stands there
+# already if it fails. Random numbers are drawn for AHEAD switches at once, which lets their memory accesses overlap.
+
 @njit(cache=True)
 def _switch_undirected(adjacency, first, second, rng):
+    """Switch links first[k]-second[k] of a symmetric matrix, in place."""
     links = len(first)
-    for _ in range(SWITCHES * links):
-        e, f = int(rng.random() * links), int(rng.random() * links)
-        a, b, c, d = first[e], second[e], first[f], second[f]
-        if rng.random() < 0.5:  # so that each end of a link is as likely to change
-            c, d = d, c
-        if a == d or c == b or adjacency[a, d] or adjacency[c, b]:
-            continue
-        adjacency[a, b] = adjacency[b, a] = adjacency[c, d] = adjacency[d, c] = False
-        adjacency[a, d] = adjacency[d, a] = adjacency[c, b] = adjacency[b, c] = True
-        first[e], second[e], first[f], second[f] = a, d, c, b
+    e, f, flipped = np.empty(AHEAD, np.int64), np.empty(AHEAD, np.int64), np.empty(AHEAD, np.bool_)
+    left = SWITCHES * links
+    while left:
+        switches = min(left, AHEAD)
+        left -= switches
+        for k in range(switches):
+            e[k], f[k] = int(rng.random() * links), int(rng.random() * links)
+            flipped[k] = rng.random() < 0.5  # so that each end of a link is as likely to change
+        for k in range(switches):
+            a, b, start, end = first[e[k]], second[e[k]], first[f[k]], second[f[k]]
+            c = end if flipped[k] else start
+            d = start if flipped[k] else end
+            linked_ad, linked_cb = adjacency[a, d], adjacency[c, b]
+            fails = (a == d) | (c == b) | linked_ad | linked_cb
+            adjacency[a, b] = adjacency[b, a] = adjacency[c, d] = adjacency[d, c] = fails
+            adjacency[a, d] = adjacency[d, a] = linked_ad | (not fails)
+            adjacency[c, b] = adjacency[b, c] = linked_cb | (not fails)
+            second[e[k]] = b if fails else d
+            first[f[k]] = start if fails else c
+            second[f[k]] = end if fails else b
 
 
 @njit(cache=True)
 def _switch_directed(adjacency, rows, columns, rng):
+    """Switch links rows[k] to columns[k] of a matrix, in place."""
     links = len(rows)
-    for _ in range(SWITCHES * links):
-        e, f = int(rng.random() * links), int(rng.random() * links)
-        a, b, c, d = rows[e], columns[e], rows[f], columns[f]
-        if adjacency[a, d] or adjacency[c, b]:  # also true if both links share a row or a column
-            continue
-        adjacency[a, b] = adjacency[c, d] = False
-        adjacency[a, d] = adjacency[c, b] = True
-        columns[e], columns[f] = d, b
+    e, f = np.empty(AHEAD, np.int64), np.empty(AHEAD, np.int64)
+    left = SWITCHES * links
+    while left:
+        switches = min(left, AHEAD)
+        left -= switches
+        for k in range(switches):
+            e[k], f[k] = int(rng.random() * links), int(rng.random() * links)
+        for k in range(switches):
+            a, b, c, d = rows[e[k]], columns[e[k]], rows[f[k]], columns[f[k]]
+            linked_ad, linked_cb = adjacency[a, d], adjacency[c, b]
+            fails = linked_ad | linked_cb  # also if both links share a row or a column
+            adjacency[a, b] = adjacency[c, d] = fails
+            adjacency[a, d] = linked_ad | (not fails)
+            adjacency[c, b] = linked_cb | (not fails)
+            columns[e[k]] = b if fails else d
+            columns[f[k]] = d if fails else b
 
 
 @njit(cache=True)
