@@ -17,6 +17,7 @@ import scipy
 import mlp
 import optimizers
 from gradnets import checks, curvature, datasets, experiment, plots
+from gradnets.errors import UserError
 
 DATASET = "glyphs"          # data set of gray images: glyphs, noise or mnist
 IMAGES = 500                # number of images
@@ -108,6 +109,8 @@ def picture(rows, title, caption):
 
 def main(settings):
     checks.positive_integers(images=settings.images, starts=settings.starts)
+    if settings.images < SETS:
+        raise UserError(f"images is {settings.images}: expected at least {SETS}, one for each set of the regression")
     dataset = optimizers.gray_images(settings.dataset, settings.images, settings.seed)
     rows = iteration_rows(dataset, settings.starts, settings.seed)
     fewer = [row["fewer_percent"] for row in rows]

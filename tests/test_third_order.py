@@ -1,5 +1,6 @@
 """The iterations that third_order.py counts, and Rosenbrock's third derivatives by differences."""
 import numpy as np
+import pytest
 from scipy import optimize
 
 import third_order
@@ -32,3 +33,10 @@ def test_main_saves_iterations_on_every_problem():
     assert [row["cases"] for row in result.rows] == [30, 20, 20]
     assert all(row["chebyshev"] < row["newton"] for row in result.rows)
     assert "% of Newton's iterations" in result.finding
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"images": 3}, "images is 3: expected at least 5"), ({"starts": 0}, "starts is 0")])
+def test_mistakes_are_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        third_order.main(experiment.settings(third_order, **changes))
