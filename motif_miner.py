@@ -255,8 +255,8 @@ def check(settings):
     checks.positive_integers(threads=settings.threads, strongest=settings.strongest)
     checks.choice("rows", settings.rows, ("auto", "inputs", "outputs"))
     if settings.strongest > MOST_DRAWN:
-        raise UserError(f"strongest is {settings.strongest}: expected at most {MOST_DRAWN}, one line of the figure each; "
-                        "motif_miner.csv has all motifs")
+        raise UserError(f"strongest is {settings.strongest}: expected at most {MOST_DRAWN}, since the figure has "
+                        "a line for each; motif_miner.csv has all motifs")
     if not settings.chance <= 1:
         raise UserError(f"chance is {settings.chance!r}: expected a number up to 1")
     if settings.graph and settings.weights:
