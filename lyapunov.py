@@ -132,7 +132,7 @@ def small_net(make, inputs, labels, learning_rates, seeds, steps, transient, win
 
 
 def band(curves, points):
-    """Return lower end, median and upper end over curves of so many points: float64 (3, points); NaN without curves."""
+    """Return lower end, median and upper end over curves: float64 (3, points), NaN if there is no curve."""
     return summaries.quantiles(curves, axis=0) if curves else np.full((3, points), np.nan)
 
 

@@ -356,7 +356,7 @@ def filters(machine, dataset, count=FILTERS):
     """Return the weights of the first hidden units as one image, grey or coloured as the data are.
 
     A weight of 0 becomes 0.5, and a weight of three standard deviations becomes 0 or 1. In colour each filter has its
-    own standard deviation: with a common one, most filters would be dull.
+    own standard deviation: with one for all filters, most would be dull.
     """
     weights = machine.weights.T[:count]  # (count, visible)
     deviation = weights.std(axis=1 if len(dataset.shape) == 3 else None, keepdims=True)

@@ -111,7 +111,7 @@ def full_batch(network, inputs, labels, learning_rate, steps, transient, window,
     Parameters
     ----------
     network : mlp.MLP
-        Where descent starts; it stays as it is.
+        Where descent starts; the network itself does not change.
     inputs, labels : float64 (batch, n_0), int (batch,)
     learning_rate : float
     steps, transient : int
@@ -156,7 +156,7 @@ def single_sample(network, inputs, labels, learning_rate, steps, transient, wind
     """Measure the largest exponent of one run that takes one sample per step, drawn with replacement.
 
     Parameters are those of `full_batch`, and so are the numbers returned, without those of the edge; None if the run
-    diverges. The windows follow each other with one and the same direction.
+    diverges. The direction is carried from each window to the next.
     """
     order = np.random.default_rng((seed, 2)).integers(len(labels), size=steps)
     maps = descent(network, learning_rate, ((inputs[k:k + 1], labels[k:k + 1]) for k in order))
@@ -224,7 +224,8 @@ def separation(network, dataset, learning_rate, steps, change, seed):
     Parameters
     ----------
     network : mlp.MLP, as `active_part` takes it
-        It stays as it is. The weight is that from the pixel that is brightest on average to the first hidden unit.
+        The network itself does not change. The changed weight connects the pixel that is brightest on average to the
+        first hidden unit.
     dataset : datasets.Dataset
     learning_rate : float
     steps : int, a multiple of RECORD
@@ -306,7 +307,7 @@ def double_well(learning_rate, steps, seed):
 def double_well_mean(learning_rates, steps, orbits, seed):
     """Return the mean of log |1 - η (3x² - 1)| over orbits and steps, float64 (learning rates,).
 
-    Each orbit of x - η (x³ - x) has its own start, and `steps` steps are discarded before as many are averaged.
+    Each orbit of x - η (x³ - x) has its own start. An equal number of steps is discarded before the averaged ones.
     """
     rates = np.asarray(learning_rates, float)
     x = np.random.default_rng((seed, 1)).uniform(-1, 1, (orbits, *rates.shape))
@@ -327,7 +328,7 @@ def quadratic(products, steps, seed):
     products : float64 (p,)
         Learning rate times eigenvalue, ηλ, of each direction.
     steps : int
-        Steps that are averaged, after as many that are discarded.
+        Steps that are averaged, after an equal number that are discarded.
     seed : int
 
     Returns

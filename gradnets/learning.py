@@ -26,7 +26,7 @@ def curve(training, steps, records, recorded, measured):
     rows, kept = [], []
     for step in progress(training, total=steps, label="training"):
         kept.append(recorded(step))
-        if (step.index - 1) % every == 0:  # this step's own update has not been applied
+        if (step.index - 1) % every == 0:  # the update of this step has not been applied
             rows.append({"step": step.index - 1} | measured(kept[-every:]))
     rows.append({"step": steps} | measured(kept[-every:]))
     return rows, kept

@@ -24,6 +24,7 @@ def total(sums, *keys):
 
 
 def topology(parts):
+    """Judge whether learning raises more motifs than with shuffled labels, from every init."""
     counts, n = counts_of_learning(parts)
     real = {init: (sums["raised"], sums["tested"]) for (init, labels), sums in counts.items() if labels == "real"}
     control = total([sums for (_, labels), sums in counts.items() if labels == "shuffled"], "raised", "tested")
@@ -35,6 +36,7 @@ def topology(parts):
 
 
 def initialization(parts):
+    """Judge whether more than the 5 % of chance are beyond Z 2 in untrained nets, from every init."""
     rows = pick(parts["motifs"], part="beyond 2", epoch=0)
     layered = {}  # init: rows
     for row in pick(rows, null="layered"):
@@ -51,6 +53,7 @@ def initialization(parts):
 
 
 def promotion(parts):
+    """Judge whether nets from other inits than a small normal law create more motifs."""
     counts, n = counts_of_learning(parts)
     normal, others = (total([sums for (init, labels), sums in counts.items() if labels == "real"
                              and init.startswith("normal") == is_normal], "created", "tested")

@@ -47,6 +47,7 @@ def judge_clustering(rows, n, source, source_diameter=None):
 
 
 def diameter(parts):
+    """Judge the median diameter: it is 4; the degrees explain it if networks of the same degrees have the same."""
     rows, n = essay_networks(parts, 0.1)
     observed, same_degrees = sample(rows, "diameter"), sample(rows, "diameter_degrees")
     return Judgement("diameter", observed, n, f"same in- and out-degrees: {in_words(same_degrees)}", first_true(
@@ -55,14 +56,17 @@ def diameter(parts):
 
 
 def clustering(parts):
+    """Judge whether 0.279 is typical of our runs at learning rate 0.1."""
     return judge_clustering(*essay_networks(parts, 0.1), 0.279)
 
 
 def slow(parts):
+    """Judge whether 0.259 is typical of our runs at learning rate 0.01."""
     return judge_clustering(*essay_networks(parts, 0.01), 0.259, source_diameter=5)
 
 
 def hubs(parts):
+    """Judge whether out-degrees are more skewed than with shuffled entries, in 95 % of the runs."""
     rows, n = essay_networks(parts, 0.1)
     more_skewed = np.mean(column(rows, "out_skew") > column(rows, "shuffled_skew"))
     return Judgement("skew of out-degrees", sample(rows, "out_skew"), n,
@@ -71,6 +75,7 @@ def hubs(parts):
 
 
 def inputs_decide(parts):
+    """Judge whether links follow the strength of the input, at a median correlation above 0.9."""
     rows, n = essay_networks(parts, 0.1)
     return Judgement("correlation of a unit's links with |x|", sample(rows, "explained"), n,
                      "by construction: the gradient of one sample is an outer product",
@@ -78,6 +83,7 @@ def inputs_decide(parts):
 
 
 def deterioration(parts):
+    """Judge whether clustering is lower at learning rate 1.0, by a rank test at 1 %."""
     usual, n_usual = essay_networks(parts, 0.1)
     fast, n = essay_networks(parts, 1.0)
     slower, faster = (column(rows, "clustering") for rows in (usual, fast))
@@ -90,10 +96,12 @@ def deterioration(parts):
 
 
 def cifar10(parts):
+    """Judge whether 0.215 is typical of our runs on CIFAR-10."""
     return judge_clustering(*gradient_networks(parts, "cifar10", 0.1), 0.215, source_diameter=4)
 
 
 def boltzmann(parts):
+    """Judge whether gradients of machines cluster more than shuffled entries, and more than their degrees explain."""
     machines = {row["steps"]: row for row in parts["rbm"]}
     before, after = machines[min(machines)], machines[max(machines)]
     return Judgement("clustering over that of shuffled entries", of_row(after, "over_shuffled"),
@@ -105,6 +113,7 @@ def boltzmann(parts):
 
 
 def weights(parts):
+    """Judge whether trained weights cluster no more than shuffled entries, to 5 %, for every init and net."""
     nets = {}  # (net, init): rows
     for row in pick(parts["weights"], when="trained", method="sample"):
         nets.setdefault((row["net"], row["init"]), []).append(row)
@@ -124,6 +133,7 @@ def weights(parts):
 
 
 def thresholding(parts):
+    """Judge whether more inputs share a degree if links are thresholded, in 95 % of the runs."""
     rows, n = essay_networks(parts, 0.1)
     ratios = column(rows, "threshold_commonest") / column(rows, "commonest")
     units = {}  # init: seed: method: units of the commonest degree

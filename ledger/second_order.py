@@ -9,6 +9,7 @@ RIVALS = ("shifted", "L-BFGS", "Adam", "SGD")  # methods that saddle-free steps 
 
 
 def inverse(parts):
+    """Judge whether the functional inverse equals Newton's step to 1e-6, also for batches larger than the inputs."""
     rows = parts["functional inverse"]
     exact, = pick(rows, what="complex-step")
     beyond = [row for row in rows if row.get("share", 0) > 1]
@@ -20,6 +21,7 @@ def inverse(parts):
 
 
 def saddle_free(parts):
+    """Judge whether saddle-free steps reach lower losses than pure Newton, and than every rival."""
     rows = Row({row["what"]: row for row in parts["second order"]})
     newton, saddle_free = (rows[f"digits, {name}"] for name in ("Newton", "saddle-free"))
     rivals = {name: rows[f"digits, {name}"] for name in RIVALS}
@@ -34,6 +36,7 @@ def saddle_free(parts):
 
 
 def anisotropy(parts):
+    """Judge whether curvatures of trained nets spread over more decades than those of a random matrix."""
     trained, untrained = (pick(parts["spectrum"], what=f"digits, {when}") for when in ("trained", "untrained"))
     size = trained[0]["parameters"]
     random = np.random.default_rng(0).normal(size=(size, size))
@@ -46,6 +49,7 @@ def anisotropy(parts):
 
 
 def lyapunov_exponents(parts):
+    """Judge whether the largest exponent is positive in most runs, at every learning rate."""
     trainings = {part: pick(parts["lyapunov"], part=part) for part in ("full batch", "single samples")}
     positive = {part: [row for row in rows if row["positive"] > row["runs"] / 2] for part, rows in trainings.items()}
     copies = pick(parts["lyapunov"], part="essay's net")
@@ -71,6 +75,7 @@ def lyapunov_exponents(parts):
 
 
 def third_order(parts):
+    """Judge whether Chebyshev's step saves a tenth of Newton's iterations on every problem."""
     rows = parts["third order"]
     cases, ended = (sum(row[key] for row in rows) for key in ("cases", "both_ended"))
     saved = spread(column(rows, "fewer_percent"))

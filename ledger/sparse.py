@@ -7,6 +7,7 @@ BLOCKS = "blocks of 16, 1/4"        # the recurrent net that is compared with th
 
 
 def few_parameters(parts):
+    """Judge whether a pruned net keeps nine tenths of the accuracy of the dense net."""
     rows = pick(parts["sparse"], part="criteria")
     dense, = pick(rows, what="dense")
     few = next((row for row in pick(rows, what="magnitude") if 2000 < row["parameters"] <= FEW), None)
@@ -18,6 +19,7 @@ def few_parameters(parts):
 
 
 def cost(parts):
+    """Judge whether the widest pruned net costs less than 1.5 times the narrowest."""
     recipe = {kind: {row["hidden"]: row for row in pick(parts["sparse"], part="recipe", what=kind)}
               for kind in ("dense", "halved")}  # kind: {hidden units: row}
     narrow, wide = min(recipe["halved"]), max(recipe["halved"])
@@ -35,6 +37,7 @@ def cost(parts):
 
 
 def stay_large(parts):
+    """Judge whether four fifths of the largest weights at the end are among the largest after a tenth of training."""
     rows = sorted(pick(parts["sparse"], part="overlap"), key=lambda row: row["step"])
     untrained, end = rows[0], rows[-1]["step"]
     tenth = next(row for row in rows if row["step"] >= end / 10)
@@ -49,6 +52,7 @@ def stay_large(parts):
 
 
 def recurrent(parts):
+    """Judge whether a net with few recurrent weights is faster, and loses less than 0.02 of accuracy."""
     (dense,), (blocks,) = (pick(parts["recurrent"], what=kind) for kind in ("dense", BLOCKS))
     return Judgement(f"test accuracy with {blocks['what']} of the recurrent weights", of_row(blocks, "accuracy"),
                      f"{blocks['runs']} runs", f"dense {in_words(of_row(dense, 'accuracy'))}; a step is "

@@ -35,6 +35,7 @@ def last_deltas(parts):
 
 
 def heavy_weights(parts):
+    """Judge whether trained weights have a larger skew than an exponential law, on all images and from any init."""
     images, _, untrained = first_layers(parts, "weights")
     small, large = experiment.settings("show_stats").init, PARTS["large init"].settings["init"]
     wide = pick(parts["large init"], layer=1, what="weights", when="after")[0]
@@ -51,6 +52,7 @@ def heavy_weights(parts):
 
 
 def heavy_gradients(parts):
+    """Judge whether the skew of gradients is above that of an exponential law, on all images."""
     images, noise, untrained = first_layers(parts, "gradients")
     heavy = [data for data, row in images.items() if row["skew_low"] > HEAVY]
     data = digits(images)
@@ -61,6 +63,7 @@ def heavy_gradients(parts):
 
 
 def heavy_deltas(parts):
+    """Judge whether the skew of deltas is above that of an exponential law, also within samples."""
     row = last_deltas(parts)
     return Judgement(f"skew of |deltas| at step {row['step']:,}", of_row(row, "skew"), f"{row['runs']} runs",
                      f"{EXPONENTIAL}; within a sample {in_words(of_row(row, 'skew_within'))}",
@@ -70,6 +73,7 @@ def heavy_deltas(parts):
 
 
 def no_power_law(parts):
+    """Judge whether a power law is ruled out in nine of ten tails of each kind."""
     counts = {}  # tails: [how often a power law is ruled out, number of nets]
     for kind in ("weights", "gradients"):
         images, *_ = first_layers(parts, kind)
@@ -87,6 +91,7 @@ def no_power_law(parts):
 
 
 def stretched(parts):
+    """Judge whether a stretched exponential with an exponent below 1 fits best, on all images."""
     images, _, untrained = first_layers(parts, "weights")
     best = {data: row["top_90_percent"] for data, row in images.items()}
     stretched_on = [data for data, law in best.items()
@@ -101,6 +106,7 @@ def stretched(parts):
 
 
 def lost_on_noise(parts):
+    """Judge whether weights trained on noise are about as skewed as untrained ones, and less than on images."""
     images, noise, untrained = first_layers(parts, "weights")
     worst = max(noise, key=lambda data: noise[data]["skew"])
     least_on_images = min(row["skew_low"] for row in images.values())
@@ -111,6 +117,7 @@ def lost_on_noise(parts):
 
 
 def fractal(parts):
+    """Judge whether a fractal's logarithms are as close to the gradient's as a normal law is."""
     gradients = Row({row["matrix"].removesuffix(" gradient"): row for row in parts["fractal"]
                      if "normal_is_closer" in row})
     row = gradients[digits(gradients)]
