@@ -1,8 +1,8 @@
 """Three ways to compute many cases: in this process, in worker processes, and on a Dask cluster.
 
-Each is an executor, and `collect` has one loop for all: `prepare` makes a task of a function, `submit` a future of a task
-and a case, `as_completed` yields the futures as they finish, and `result` returns the result of a future as JSON text,
-and the exception that the function raised. Libraries that take long to import are imported when they are needed.
+Each is an executor, and `collect` has one loop for all. An executor's `prepare` makes a task of a function, `submit` a
+future of a task and a case, `as_completed` yields the futures as they finish, and `result` returns the JSON text of a
+result, or the exception that the function raised. Libraries that take long to import are imported when they are needed.
 """
 import asyncio
 import concurrent.futures
@@ -21,13 +21,14 @@ import urllib.parse
 import warnings
 from multiprocessing import resource_tracker
 
+from gradnets import threads
 from gradnets.errors import UserError, one_line
 from gradnets.experiment import fingerprint
 from gradnets.experiment.encoding import decode, encode
 
 CONNECT_SECONDS = 10  # how long a scheduler may take to answer, and a cluster may be without a worker
 IDLE_SECONDS = 10     # how long worker processes wait for the next run
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+THREADS = (*threads.VARIABLES, "NUMBA_NUM_THREADS")
 
 
 class WorkerLost(UserError):
@@ -81,21 +82,6 @@ def compute(function, case):
         return None, error
 
 
-def hold_one_thread():
-    """Hold BLAS and numba to one thread, and return a function that lifts the limits again."""
-    import numba
-    import scipy.linalg  # noqa: F401 - its BLAS must be loaded before it can be held to one thread
-    from threadpoolctl import threadpool_limits
-
-    threads, limits = numba.get_num_threads(), threadpool_limits(limits=1)
-    numba.set_num_threads(1)
-
-    def lift():
-        limits.restore_original_limits()
-        numba.set_num_threads(threads)
-    return lift
-
-
 # ---- this process -----------------------------------------------------------------------------------------
 
 class InThisProcess:
@@ -117,11 +103,20 @@ class InThisProcess:
         return futures
 
     def result(self, future):
-        lift = hold_one_thread()
-        try:
+        with threads.single_blas_thread(), _single_numba_thread():
             return future()
-        finally:
-            lift()
+
+
+@contextlib.contextmanager
+def _single_numba_thread():
+    import numba
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 # ---- in a worker ------------------------------------------------------------------------------------------
@@ -166,10 +161,24 @@ def compute_in_worker(function, code, case):
         fingerprint.check_code(code)
     except UserError as error:
         return str(error)
-    hold_one_thread()  # for good: lifted limits would be lifted for other threads of this process too
+    _hold_one_thread()
     os.environ["TQDM_DISABLE"] = "1"  # only the process that the user sees draws bars
     result, error = compute(function, case)
     return result, error and portable(error)
+
+
+def _hold_one_thread():
+    """Hold BLAS and numba to one thread, for good: lifted limits would be lifted for other threads of this process too.
+
+    The environment limits the libraries that are not loaded yet.
+    """
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(limits=1)
+    loaded = sys.modules.get("numba")  # which refuses that the environment changes
+    if loaded:
+        loaded.set_num_threads(1)
+    os.environ.update({name: "1" for name in THREADS if not (loaded and name == "NUMBA_NUM_THREADS")})
 
 
 def portable(error):
