@@ -251,15 +251,15 @@ def test_names_that_could_not_be_read_again_are_refused(tmp_path, name):
 # ---- the documented loops -----------------------------------------------------------------------------------
 
 def documented_loop(library, folder, before="", after=""):
-    """Run a loop as the README or docs print it, in a process of its own; return the arrays and steps it recorded.
+    """Run a loop as docs/your-own-network.md prints it, in a process; return the arrays and steps it recorded.
 
     JAX, once imported, warns at every fork, and other tests fork.
     """
     if importlib.util.find_spec(library.lower().replace("py", "")) is None:
         pytest.skip(f"{library} is not installed")
-    pages = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))]
-    code = re.search(rf"```python\n(# with {library}\n.*?)```", "\n".join(pages), flags=re.DOTALL)
-    assert code, f"README.md and docs have no block of Python that begins with # with {library}"
+    page = (ROOT / "docs" / "your-own-network.md").read_text(encoding="utf-8")
+    code = re.search(rf"```python\n(# with {library}\n.*?)```", page, flags=re.DOTALL)
+    assert code, f"docs/your-own-network.md has no block of Python that begins with # with {library}"
     done = subprocess.run([sys.executable, "-W", "error", "-c", before + code[1] + after], cwd=folder, timeout=300,
                           capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
     assert (done.returncode, done.stderr) == (0, "")
