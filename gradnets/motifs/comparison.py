@@ -72,7 +72,7 @@ def significance(graph, size, nulls, model="fanmod", seed=0, colored=True, threa
     graph : Graph
     size : 3, 4 or 5
     nulls : int, 2 or more
-        Number of random graphs. Each is rewired from the one before, and the first one, after one that is not counted.
+        Number of random graphs. Each is rewired from the one before it, and the very first one is not counted.
     model : "fanmod" or "layered"
         The null model: whether `rewire` keeps layers.
     seed : int, not negative, or numpy.random.Generator
