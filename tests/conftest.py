@@ -1,4 +1,8 @@
 """Fixtures of all test files, and the option --long."""
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy loads: two workers with two threads each are slower
+
 import collections
 import json
 import subprocess
