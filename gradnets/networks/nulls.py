@@ -95,7 +95,7 @@ def directed_configuration(adjacency, rng):
     unit i of one layer and unit i of the other layer are two units.
     """
     random = np.array(checks.bool_matrix("adjacency", adjacency))
-    rows, columns = np.nonzero(adjacency)
+    rows, columns = np.divmod(np.flatnonzero(random), random.shape[1])  # faster than np.nonzero
     _switch_directed(random, rows, columns, np.random.default_rng(rng))
     return random
 
