@@ -112,7 +112,7 @@ def describe_training(settings):
                "fitted.")
     sentence = finding(rows, names)
     return experiment.Result(rows, names=("data", "what", "when", "layer"), finding=sentence,
-                             columns=("skew", "alpha", "p", "verdict", "beta", "top_90_percent"),
+                             columns=("skew", "beta", "power_law_ruled_out", "verdict"),
                              figure=picture(first_runs, best_laws, sentence, caption), data=data)
 
 
