@@ -12,8 +12,14 @@ import numpy as np
 from gradnets import checks, summaries
 from gradnets.errors import UserError
 
-INK, GREY, PALE = "#1d2733", "#7b8794", "#d9dee4"
-BLUE, RED = "#1f6fb2", "#c8452d"
+# Colors that color-blind readers can tell apart (Okabe and Ito 2008), and three shades for text and lines, of which INK
+# and GREY have a contrast of at least 4.5 to 1 on white. Each color goes with a second mark: a marker or a dash.
+INK, GREY, PALE = "#1d2733", "#5f6b78", "#d9dee4"
+BLUE, RED, GREEN, ORANGE, SKY, PURPLE = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#56b4e9", "#cc79a7"
+COLORS = (RED, BLUE, GREEN, INK, ORANGE, PURPLE, SKY)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
+LONGEST_TITLE, MOST_PANELS = 90, 6  # characters, and panels of a figure
 STYLE = {
     "font.size": 9,
     "text.color": INK,
@@ -33,13 +39,34 @@ STYLE = {
 
 
 def styled(function):
-    """Decorate a function that draws: the house style holds inside it, and nowhere else."""
+    """Decorate a function that returns a figure, alone or first: the house style holds inside it, and nowhere else."""
     @functools.wraps(function)
     def draw(*args, **kwargs):
         import matplotlib
         with matplotlib.rc_context(STYLE):
-            return function(*args, **kwargs)
+            drawn = function(*args, **kwargs)
+            for axes in (drawn[0] if isinstance(drawn, tuple) else drawn).axes:
+                plain_ticks(axes)
+            return drawn
     return draw
+
+
+def plain_ticks(axes):
+    """Write the ticks of logarithmic axes as 0.02, 6, 60 and 1,000, or as powers of ten beyond these sizes."""
+    from matplotlib.ticker import FixedFormatter, FixedLocator, LogFormatterMathtext, LogLocator, NullFormatter
+    for axis, (low, high) in ((axes.xaxis, sorted(axes.get_xlim())), (axes.yaxis, sorted(axes.get_ylim()))):
+        if axis.get_scale() != "log" or isinstance(axis.get_major_locator(), FixedLocator):
+            continue
+        decades = np.log10(high / low)
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 1.3 else (1, 3) if decades < 2.2 else (1,),
+                                          numticks=7))
+        ticks = [tick for tick in axis.get_major_locator()() if low <= tick <= high]
+        if ticks and min(ticks) >= 1e-3 and max(ticks) <= 1e5:
+            axis.set_major_locator(FixedLocator(ticks))
+            axis.set_major_formatter(FixedFormatter([f"{tick:,.0f}" if tick >= 1 else f"{tick:g}" for tick in ticks]))
+        else:
+            axis.set_major_formatter(LogFormatterMathtext())
+        axis.set_minor_formatter(NullFormatter())
 
 
 def figure(mosaic, width, height, title, caption, **options):
@@ -71,6 +98,33 @@ def figure(mosaic, width, height, title, caption, **options):
     drawing.suptitle(title, x=0.12 / width, y=1 - 0.12 / height, fontsize=12, fontweight="bold", ha="left", va="top")
     drawing.text(0.12 / width, 1 - below / height, caption, fontsize=9, color=GREY, va="top", linespacing=1.3)
     return drawing, panels
+
+
+def text_color(color):
+    """Return a color for text on white: the color itself, darkened until its contrast is at least 4.5 to 1."""
+    from matplotlib.colors import to_hex, to_rgb
+    rgb = np.array(to_rgb(color))
+    while _contrast(rgb) < 4.5:
+        rgb *= 0.95
+    return to_hex(rgb)
+
+
+def _contrast(rgb):
+    """Return the contrast of a color on white, by the Web Content Accessibility Guidelines 2.1."""
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055)**2.4)
+    return 1.05 / (linear @ (0.2126, 0.7152, 0.0722) + 0.05)
+
+
+def label_line(axes, x, y, text, color, **options):
+    """Write the name of a line beside its last point (x[-1], y[-1]), in the line's color."""
+    axes.annotate(text, (x[-1], y[-1]), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8,
+                  color=text_color(color), annotation_clip=False, **options)
+
+
+def draw_source(axes, x, y, **options):
+    """Draw a number of a source as an open diamond."""
+    return axes.plot(x, y, **{"marker": "D", "ms": 7, "mfc": "white", "mec": INK, "mew": 1.3, "ls": "none",
+                              "zorder": 5} | options)
 
 
 def shades(count):

@@ -2,9 +2,10 @@
 import argparse
 import difflib
 
-from gradnets.experiment.settings import constants
+from gradnets.experiment.settings import constants, quick_settings
 
 MANY = ("sweep", "seeds", "jobs", "cluster", "store")  # flags of many runs, instead of one run
+FORMATS = ("png", "svg", "pdf")                        # of figures
 WIDTH = 120                                            # characters of a line of help
 
 
@@ -40,7 +41,7 @@ def flag_of(name):
 
 
 def parser(path, docstring):
-    """Return the parser of a script's command line.
+    """Return the parser of a script's command line; the settings that it returns are those that were given.
 
     path : pathlib.Path, the script's file; docstring : str, printed above the flags.
     """
@@ -62,17 +63,20 @@ def parser(path, docstring):
         group.add_argument("--store", metavar="FILE", help="file of finished runs, which are not computed again")
     group = made.add_argument_group("every script")
     group.add_argument("--out", default="out", metavar="DIR", help="folder of the results [out]")
+    group.add_argument("--format", choices=FORMATS, default="png", help="format of the figures [png]")
+    if quick_settings(path):
+        group.add_argument("--quick", action="store_true", help="fewer repetitions: seconds instead of minutes")
     group.add_argument("--traceback", action="store_true", help="show where an error came from")
     return made
 
 
 def _add_flag(group, name, value, comment):
     if isinstance(value, bool):
-        group.add_argument(flag_of(name), dest=name, default=value, action=argparse.BooleanOptionalAction,
+        group.add_argument(flag_of(name), dest=name, default=argparse.SUPPRESS, action=argparse.BooleanOptionalAction,
                            help=f"{comment} [{'yes' if value else 'no'}]")
         return
     several = isinstance(value, tuple)
     kind = type(value[0]) if several else type(value)
     default = " ".join(map(str, value)) if several else value
-    group.add_argument(flag_of(name), dest=name, default=value, type=number if kind is int else kind,
+    group.add_argument(flag_of(name), dest=name, default=argparse.SUPPRESS, type=number if kind is int else kind,
                        metavar=kind.__name__.upper(), nargs="+" if several else None, help=f"{comment} [{default}]")

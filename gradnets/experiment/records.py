@@ -53,13 +53,15 @@ def _commit():
     return commit.stdout.strip() + ("+" if changed.stdout.strip() else "") if commit.returncode == 0 else None
 
 
-def save(folder, stem, result, record):
+def save(folder, stem, result, record, picture="png"):
     """Write all files of a run, and only then put them in place; return their paths.
+
+    picture : "png", "svg" or "pdf", the format of the figures.
 
     Results of two runs never stand side by side: the JSON goes last, so that it stays the record of the run before if a
     file cannot go into its place.
     """
-    contents = {".png": result.figure} | {f"{end}.png": figure for end, figure in result.figures.items()}
+    contents = {f"{end}.{picture}": figure for end, figure in {"": result.figure, **result.figures}.items()}
     contents |= result.files | {".json": record}
     paths = [folder / f"{stem}{end}" for end in contents]
     with files.atomic_group(paths) as temporaries:
@@ -71,7 +73,9 @@ def save(folder, stem, result, record):
 
 def _write(path, content):
     if path.suffix == ".png":
-        content.savefig(path, format="png")
+        _write_png(path, content)
+    elif path.suffix in (".svg", ".pdf"):
+        content.savefig(path, format=path.suffix[1:])
     elif path.suffix == ".graphml":
         import networkx as nx  # here, since few runs write a graph
         nx.write_graphml(content, path)
@@ -81,6 +85,16 @@ def _write(path, content):
         path.write_text(json.dumps(plain(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     else:
         path.write_text(content, encoding="utf-8")
+
+
+def _write_png(path, figure):
+    """Write a figure as Figure.savefig does, pixel by pixel, which draws it twice where once is enough."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.image import imsave
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # solves the layout, too
+    imsave(path, canvas.buffer_rgba(), format="png", dpi=figure.dpi)
 
 
 def plain(value):

@@ -6,7 +6,7 @@ from pathlib import Path
 from gradnets import files
 from gradnets.errors import UserError, one_line
 from gradnets.experiment import flags
-from gradnets.experiment.settings import path_of, settings
+from gradnets.experiment.settings import path_of, quick_settings, settings
 from gradnets.threads import single_blas_thread
 
 
@@ -35,15 +35,16 @@ def run(main, argv=None):
     path = path_of(main)
     parser = flags.parser(path, sys.modules[main.__module__].__doc__)
     options = vars(parser.parse_args(argv))
-    out, traceback = Path(options.pop("out")), options.pop("traceback")
+    out, traceback, picture = Path(options.pop("out")), options.pop("traceback"), options.pop("format")
+    quick = quick_settings(path) if options.pop("quick", False) else {}
     many = {name: options.pop(name) for name in flags.MANY if name in options}
     many = {name: value for name, value in many.items() if value is not None}
     if many and not many.keys() & {"sweep", "seeds"}:
         parser.error(f"--{min(many)} without --sweep or --seeds: it is for many runs")
-    chosen = settings(main, **{name.lower(): value for name, value in options.items()})
+    chosen = settings(main, **quick | {name.lower(): value for name, value in options.items()})
     try:
         files.make_writable_folder(out)
-        _run(main, path.stem, chosen, many, out)
+        _run(main, path.stem, chosen, many, out, picture)
     except (UserError, OSError, MemoryError) as error:
         if traceback:
             raise
@@ -56,7 +57,7 @@ def run(main, argv=None):
     return 0
 
 
-def _run(main, script, chosen, many, out):
+def _run(main, script, chosen, many, out, picture):
     from dataclasses import asdict
 
     from gradnets.experiment import records, tables
@@ -74,7 +75,7 @@ def _run(main, script, chosen, many, out):
         print(table)
         return
     record = records.record(script, asdict(chosen), result, time.perf_counter() - start) | facts
-    paths = records.save(out, stem, result, record)
+    paths = records.save(out, stem, result, record, picture)
     print(table)
     if record["finding"]:
         print(f"\n{record['finding']}.")

@@ -45,6 +45,14 @@ def constants(path):
     return settings
 
 
+def quick_settings(path):
+    """Return what --quick changes: the literal QUICK of a script, {lower-case name: value}, or {} without one."""
+    for node in ast.parse(Path(path).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "QUICK":
+            return ast.literal_eval(node.value) if isinstance(node.value, ast.Dict) else {}
+    return {}
+
+
 def settings(script, **changes):
     """Return the frozen settings of a script: its constants, in lower case, with some of them changed.
 
