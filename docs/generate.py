@@ -1,0 +1,109 @@
+"""Write the pages of numbers from the JSON files of figures/ and benchmarks/: docs/gallery.md, results.md, performance.md.
+
+    python docs/generate.py
+
+A test holds that the committed pages are what this writes.
+"""
+import ast
+import importlib.util
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTE = "<!-- Written by docs/generate.py: edit the script or the JSON behind it, not this page. -->\n"
+SUBJECTS = {  # the order of the page, and what each benchmark compares
+    "networks": "Sampled networks and their metrics",
+    "tails": "Fits of heavy tails",
+    "training": "Training steps of a perceptron, recorded",
+    "sparse": "Sparse training",
+    "second_order": "Second order",
+    "motifs": "Motif census",
+    "large": "Large matrices: seconds and gigabytes",
+}
+
+
+def load(path):
+    return json.loads((ROOT / path).read_text(encoding="utf-8"))
+
+
+def gallery():
+    """Return the commands behind the figures: [(command, folder)]."""
+    spec = importlib.util.spec_from_file_location("redraw", ROOT / "figures" / "redraw.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.GALLERY
+
+
+def question_of(script):
+    """Return the first line of a script's docstring."""
+    return ast.get_docstring(ast.parse((ROOT / script).read_text(encoding="utf-8"))).splitlines()[0]
+
+
+def gallery_page():
+    lines = [NOTE, "# Gallery", "", "Every figure with its question, its answer and the command that draws it.", ""]
+    for command, folder in gallery():
+        script = command.split()[0]
+        stem = script.removesuffix(".py") + ("_sweep" if "--sweep" in command else "")
+        path = Path("figures") / folder / stem
+        record = load(f"{path}.json")
+        lines += [f"## {question_of(script)}", "", f"{record['finding']}.", ""]
+        for picture in sorted((ROOT / path.parent).glob(f"{stem}*.png")):
+            if picture.stem == stem or (picture.stem.startswith(stem + "_") and not picture.stem.endswith("_sweep")):
+                link = f"../{picture.relative_to(ROOT).as_posix()}"
+                lines += [f"[<img src=\"{link}\" width=\"640\">]({link})", ""]
+        lines += [f"`.venv/bin/python {command}` took {record['seconds']:.0f} s. Numbers: [{stem}.json](../{path}.json)",
+                  ""]
+    return "\n".join(lines)
+
+
+def results_page():
+    record = load("figures/claims.json")
+    lines = [NOTE, "# Results: every claim of the sources", "", f"{record['finding']}.", "",
+             "A number is a median with its middle 90 %, or a share with its exact 90 % interval, over n. The column "
+             "*beside it* has the null model or the control. The rule behind each verdict is one function in `ledger/`.",
+             "", "[<img src=\"../figures/claims.png\" width=\"800\">](../figures/claims.png)", ""]
+    for section in dict.fromkeys(row["section"] for row in record["rows"]):
+        lines += [f"## {section}", "", "| claim | the source's number | measured here | n | beside it | verdict |",
+                  "| --- | --- | --- | --- | --- | --- |"]
+        for row in record["rows"]:
+            if row["section"] == section:
+                cells = (row["claim"], row["source"], measured(row), row["n"], row["beside"], row["verdict"])
+                lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def measured(row):
+    """Return the quantity, its number and its interval, in words."""
+    if row.get("value") is None:
+        return row["quantity"]
+    value, low, high = (f"{row['value' + end]:.3g}" for end in ("", "_low", "_high"))
+    return f"{row['quantity']}: {value}" + ("" if low == high else f" ({low} to {high})")
+
+
+def performance_page():
+    lines = [NOTE, "# Performance", "",
+             "Medians of interleaved runs on one thread. A ratio is the peer's time over ours for the same work, and "
+             "`make bench` measures it again after `make peers`. Ratios hold on other machines, times do not.", ""]
+    for subject, heading in SUBJECTS.items():
+        record = load(f"benchmarks/{subject}.json")
+        lines += [f"## {heading}", "", f"{record['machine']}.", "", "| what | value | goal | ours | peer |",
+                  "| --- | --- | --- | --- | --- |"]
+        for row in record["rows"]:
+            goal = f"{'≥' if row['higher_is_better'] else '≤'} {row['goal']:g}"
+            times = [f"{row[key]:.3g} ms" if key in row else "" for key in ("ours_ms", "peer_ms")]
+            lines.append(f"| {row['what']} | {row['value']:.3g} | {goal} | {times[0]} | {times[1]} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+PAGES = {"gallery.md": gallery_page, "results.md": results_page, "performance.md": performance_page}
+
+
+def main():
+    for name, page in PAGES.items():
+        (ROOT / "docs" / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
