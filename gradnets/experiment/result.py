@@ -21,6 +21,10 @@ class Result:
         What the run shows: one sentence, without its full stop.
     columns : tuple of str
         The columns worth printing, beside the names; all columns if empty.
+    headings : dict
+        Words for the heads of printed columns, such as {"over_null": "observed / null"}.
+    printed : list of dict
+        The rows worth printing; all rows if empty.
     figure : matplotlib.figure.Figure or None
         Saved as <script>.png. Without a figure the table is printed and nothing is written.
     figures : dict
@@ -38,6 +42,8 @@ class Result:
     names: tuple
     finding: str = ""
     columns: tuple = ()
+    headings: dict = field(default_factory=dict)
+    printed: list = field(default_factory=list)
     figure: object = None
     figures: dict = field(default_factory=dict)
     files: dict = field(default_factory=dict)

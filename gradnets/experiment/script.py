@@ -70,7 +70,7 @@ def _run(main, script, chosen, many, out, picture):
             stem = f"{script}_sweep"
         else:
             result = main(chosen)
-    table = tables.table(result.rows, result.names, result.columns)
+    table = tables.table(result.printed or result.rows, result.names, result.columns, result.headings)
     if result.figure is None:
         print(table)
         return

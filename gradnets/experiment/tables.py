@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 
 
-def table(rows, names, columns=(), width=None):
+def table(rows, names, columns=(), headings=None, width=None):
     """Return rows as aligned text; an interval stands on a second line, under its value.
 
     Parameters
@@ -16,6 +16,8 @@ def table(rows, names, columns=(), width=None):
         The columns that name a row. They stand at the left, again in each part of a wide table.
     columns : tuple of str, optional
         The other columns to show; all of them unless given.
+    headings : dict, optional
+        Words for the head of a column; else it is the column's key with spaces.
     width : int, optional
         Characters in a line before the table continues below; those of the terminal unless given.
     """
@@ -23,9 +25,10 @@ def table(rows, names, columns=(), width=None):
     present = dict.fromkeys(key for row in rows for key in row if not key.endswith(("_low", "_high")))
     names = [name for name in names if name in present]
     chosen = [key for key in (columns or present) if key in present and key not in names]
-    left = [_column(rows, key) for key in names]
+    headings = headings or {}
+    left = [_column(rows, key, headings) for key in names]
     parts, used = [[]], 0
-    for column in [_column(rows, key) for key in chosen]:
+    for column in [_column(rows, key, headings) for key in chosen]:
         if parts[-1] and used + 2 + len(column[0]) > width:
             parts.append([])
         if not parts[-1]:
@@ -36,9 +39,9 @@ def table(rows, names, columns=(), width=None):
                                  if "".join(cells).strip()) for part in parts)
 
 
-def _column(rows, key):
+def _column(rows, key, headings):
     """Return the cells of a column, all of one width: the head in two lines, then two lines a row."""
-    head = key.replace("_", " ")
+    head = headings.get(key, key.replace("_", " "))
     cells = ["", head] if " " not in head else head.split(" ", 1)
     for row in rows:
         value = row.get(key)
