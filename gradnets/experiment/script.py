@@ -41,8 +41,8 @@ def run(main, argv=None):
     many = {name: value for name, value in many.items() if value is not None}
     if many and not many.keys() & {"sweep", "seeds"}:
         parser.error(f"--{min(many)} without --sweep or --seeds: it is for many runs")
-    chosen = settings(main, **quick | {name.lower(): value for name, value in options.items()})
     try:
+        chosen = settings(main, **quick | {name.lower(): value for name, value in options.items()})
         files.make_writable_folder(out)
         _run(main, path.stem, chosen, many, out, picture)
     except (UserError, OSError, MemoryError) as error:

@@ -12,6 +12,7 @@ import sys
 import tokenize
 from pathlib import Path
 
+from gradnets import checks
 from gradnets.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]  # the repository's folder
@@ -70,7 +71,7 @@ def settings(script, **changes):
     Raises
     ------
     UserError
-        If the script has no such constant.
+        If the script has no such constant, or the seed is not an integer of at least 0.
     """
     values = {name.lower(): value for name, (value, _) in constants(path_of(script)).items()}
     for name, value in changes.items():
@@ -79,6 +80,8 @@ def settings(script, **changes):
             raise UserError(f"{path_of(script).name} has no setting {name!r}"
                             + (f", did you mean {close[0]}?" if close else f": expected one of {', '.join(values)}"))
         values[name] = tuple(value) if isinstance(value, list) else value
+    if "seed" in values:
+        checks.seed(values["seed"])
     return dataclasses.make_dataclass("Settings", values, frozen=True)(**values)
 
 
