@@ -44,9 +44,10 @@ SEED = 0                    # seed of the data; run k draws weights, samples and
 PICTURE_ORDER = 7  # of the fractal in the figure, where more rows would not be visible
 NETWORKS = {"clustering": "observed", "clustering_same_degrees": "directed configuration",
             "clustering_fitted": "fitted Kronecker graph", "clustering_erdos_renyi": "Erdős-Rényi"}
-COLORS = (plots.BLUE, plots.RED, "#3f8f5f", "#8a63b0", "#b8860b", "#4d9aa8")  # of the data sets, in turn
 COLUMNS = ("runs", "raw_distance", "standardised_distance", "large_order_distance", "normal_distance", "energy_share",
            "clustering")
+HEADINGS = {"raw_distance": "KS raw", "standardised_distance": "KS standardised", "large_order_distance":
+            "KS large order", "normal_distance": "KS normal"}
 
 
 class Measurement(NamedTuple):
@@ -85,8 +86,8 @@ def main(settings):
         shown = probabilities if shown is None else shown
     finding = finding_of(rows)
     figure = picture(rows, rows_of_powers, fractals, shown, logs, settings, finding, caption(rows, logs, settings))
-    return experiment.Result(rows + rows_of_powers, names=("matrix",), columns=COLUMNS, finding=finding, figure=figure,
-                             data=provenance)
+    return experiment.Result(rows + rows_of_powers, names=("matrix",), columns=COLUMNS, headings=HEADINGS,
+                             finding=finding, figure=figure, data=provenance)
 
 
 def load(name, settings):
@@ -280,7 +281,7 @@ def picture(rows, rows_of_powers, fractals, gradient, logs, settings, title, cap
     plots.draw_matrix(panels["gradient"], gradient[np.ix_(inputs, hidden)])
     panels["gradient"].set(title=f"|gradient| on {next(iter(logs))}, its first run",
                            xlabel="hidden units, largest first", ylabel=f"the {len(inputs)} inputs that are not 0")
-    colors = dict(zip(logs, itertools.cycle(COLORS), strict=False))
+    colors = dict(zip(logs, itertools.cycle(plots.COLORS), strict=False))
     histograms = {f"fractal, order {settings.order}": fractals.histogram,
                   f"fractal, order {settings.large_order}": fractals.large_histogram}
     draw_histograms(panels["raw"], logs, fractals.histogram, colors)
@@ -368,7 +369,6 @@ def draw_clustering(axes, rows):
 def check(settings):
     checks.nonempty_tuples(seed_matrix=settings.seed_matrix, datasets=settings.datasets)
     checks.positive_integers(images=settings.images, steps=settings.steps, runs=settings.runs)
-    streams.plain_generator(settings.seed)  # raises unless it is a seed
     numbers = settings.seed_matrix
     if len(numbers) != 4:
         raise UserError(f"seed_matrix has {len(numbers)} numbers: expected 4, the rows of a 2 x 2 matrix")

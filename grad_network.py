@@ -53,6 +53,7 @@ METHODS = ("sample", "threshold")
 ESSAY = {("mnist", 0.01): (5, 0.259), ("mnist", 0.1): (4, 0.279), ("mnist", 1.0): (6, 0.08),
          ("cifar10", 0.1): (4, 0.215)}
 COLUMNS = ("draws", "edges", "clustering", "observed_over_this", "path_length", "diameter")
+HEADINGS = {"observed_over_this": "observed / this"}
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,8 @@ def main(settings):
         files[".graphml"] = networks.to_networkx(first, gradient.layers)
     finding = networks.comparison.verdict(rows)
     figure = picture(rows, gradient, first, measurements, finding, caption(settings, gradient))
-    return experiment.Result(rows, names=("network",), columns=COLUMNS, finding=finding, figure=figure, files=files,
-                             data=gradient.data)
+    return experiment.Result(rows, names=("network",), columns=COLUMNS, headings=HEADINGS, finding=finding,
+                             figure=figure, files=files, data=gradient.data)
 
 
 # ---- the gradient -----------------------------------------------------------------------------------------

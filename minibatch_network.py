@@ -36,6 +36,8 @@ SEED = 0                    # seed of data, weights, samples and links
 # ---- not flags
 FEWEST = 10  # runs that a verdict needs
 COLUMNS = ("runs", "links", "clustering", "excess", "rank_one", "over_rank_one", "first_vector")
+HEADINGS = {"rank_one": "excess rank one", "over_rank_one": "excess / rank one", "first_vector": "energy 1st vector"}
+QUICK = {"runs": 3, "draws": 3}
 
 
 def main(settings):
@@ -49,8 +51,8 @@ def main(settings):
         raise networks.DegenerateMatrix(f"all {settings.runs} runs end in gradients of 0 at every batch size: lower "
                                         "--learning-rate")
     finding = finding_of(rows)
-    return experiment.Result(rows, names=("steps", "batch_size"), columns=COLUMNS, finding=finding,
-                             figure=picture(rows, finding, caption(rows, dataset, settings)),
+    return experiment.Result(rows, names=("steps", "batch_size"), columns=COLUMNS, headings=HEADINGS,
+                             finding=finding, figure=picture(rows, finding, caption(rows, dataset, settings)),
                              data=[dataset.provenance])
 
 

@@ -47,6 +47,8 @@ SEED = 0                    # seed of data, weights, samples and links
 METHODS = {"sample": "drawn", "threshold": "largest kept"}
 NAMES = ("net", "init", "when", "method")
 COLUMNS = ("layers", "edges", "clustering", "over_shuffled", "over_degrees", "shared_links", "triangles")
+HEADINGS = {"over_shuffled": "observed / shuffled", "over_degrees": "observed / same degrees"}
+QUICK = {"steps": 3000, "draws": 5}
 
 
 @dataclass(frozen=True)
@@ -111,9 +113,11 @@ def result_of_training(settings):
 
 def result(rows, when, weights, degrees, shared, caption, data):
     """Return the Result: all rows, and of the last net its weights and degrees."""
-    finding = finding_of([row for row in rows if row["when"] == when], when)
+    trained = [row for row in rows if row["when"] == when]
+    finding = finding_of(trained, when)
     figure = picture(rows, weights, degrees, when, shared, finding, caption)
-    return experiment.Result(rows, names=NAMES, columns=COLUMNS, finding=finding, figure=figure, data=data)
+    return experiment.Result(rows, names=NAMES, columns=COLUMNS, headings=HEADINGS, printed=trained, finding=finding,
+                             figure=figure, data=data)
 
 
 # ---- measurements -----------------------------------------------------------------------------------------
