@@ -42,6 +42,7 @@ def network(dataset, hidden_units, seed, model="mlp", init="default", **net):
     mlp.MLP with a bias on the input layer alone, or rbm.RBM
     """
     checks.choice("model", model, MODELS)
+    checks.labelled_data(dataset)
     inputs, init = dataset.inputs.shape[1], named_init(model, init)
     if model == "rbm":
         return rbm.RBM(inputs, hidden_units, init, seed)

@@ -98,6 +98,7 @@ def descent(network, learning_rate, batches):
 
 def sharpness(network, point, inputs, labels):
     """Return the largest eigenvalue of the Hessian of the mean loss at parameters `point` (p,), by Lanczos."""
+    point = checks.real_array("point", point, axes=1)
     product = curvature.products(curvature.at(network, point), inputs, labels)
     start = np.random.default_rng(0).normal(size=point.size)
     _, diagonal, off_diagonal = curvature.lanczos(product, start, RITZ)
@@ -132,6 +133,7 @@ def full_batch(network, inputs, labels, learning_rate, steps, transient, window,
         windows (steps / window,), finite-time exponents per step; edges (steps / window + 1,).
         Both are None if the run diverges.
     """
+    first_loss = curvature.loss(network, inputs, labels)  # which refuses inputs and labels that are none
     advance, tangent = descent(network, learning_rate, itertools.repeat((inputs, labels)))
     try:
         windows, points = lyapunov(advance, tangent, curvature.parameters(network), steps, 1, seed, restart=window)
@@ -146,7 +148,7 @@ def full_batch(network, inputs, labels, learning_rate, steps, transient, window,
     numbers = {"exponent" if k == 0 else f"exponent_{k + 1}": value for k, value in enumerate(exponents)}
     numbers |= {"highest_window": windows.max(), "edge_at_start": edges[0],
                 "edge": np.median(edges[-(-transient // window):]),
-                "first_loss": curvature.loss(network, inputs, labels),
+                "first_loss": first_loss,
                 "last_loss": curvature.loss(curvature.at(network, points[-1]), inputs, labels)}
     return numbers, {"windows": windows, "edges": edges}
 
@@ -158,6 +160,7 @@ def single_sample(network, inputs, labels, learning_rate, steps, transient, wind
     Parameters are those of `full_batch`, and so are the numbers returned, without those of the edge; None if the run
     diverges. The direction is carried from each window to the next.
     """
+    first_loss = curvature.loss(network, inputs, labels)  # which refuses inputs and labels that are none
     order = np.random.default_rng((seed, 2)).integers(len(labels), size=steps)
     maps = descent(network, learning_rate, ((inputs[k:k + 1], labels[k:k + 1]) for k in order))
     try:
@@ -166,13 +169,14 @@ def single_sample(network, inputs, labels, learning_rate, steps, transient, wind
         return None
     windows = logs.reshape(-1, window).mean(axis=1)
     return {"exponent": logs[transient:].mean(), "highest_window": windows.max(),
-            "first_loss": curvature.loss(network, inputs, labels),
+            "first_loss": first_loss,
             "last_loss": curvature.loss(curvature.at(network, points[-1]), inputs, labels)}
 
 
 @quiet
 def whole_spectrum(network, inputs, labels, learning_rate, steps, transient, seed):
     """Return all exponents after a transient, float64 (p,), largest first; NaN if the run diverges."""
+    curvature.loss(network, inputs, labels)  # refuses inputs and labels that are none
     advance, _ = descent(network, learning_rate, itertools.repeat((inputs, labels)))
     point = curvature.parameters(network)
 

@@ -3,6 +3,7 @@ import numpy as np
 from scipy import linalg
 from scipy.linalg import lapack
 
+from gradnets import checks
 from gradnets.curvature.failures import NotFinite
 
 ROUNDING = 1e-15  # least reciprocal condition number of a matrix that is inverted
@@ -78,6 +79,7 @@ def spectrum_summary(eigenvalues):
         size, so that rounding is not counted as negative. least, largest: the ends of the spectrum. decades:
         logarithm to base 10 of the 95th over the 5th percentile of the sizes of all eigenvalues that are not flat.
     """
+    eigenvalues = checks.real_array("eigenvalues", eigenvalues, axes=1).astype(float)
     sizes = np.abs(eigenvalues)
     curved = sizes[sizes > 1e-10 * sizes.max()]
     small, large = np.quantile(curved, (0.05, 0.95)) if len(curved) else (1.0, 1.0)

@@ -54,7 +54,7 @@ class Dataset:
 
     def __post_init__(self):
         if self.loaded is None:
-            object.__setattr__(self, "loaded", len(self.labels))
+            object.__setattr__(self, "loaded", np.size(self.labels))
 
     @property
     def provenance(self):
