@@ -88,6 +88,7 @@ def figure(mosaic, width, height, title, caption, **options):
     matplotlib.figure.Figure, dict of str to Axes
     """
     from matplotlib.figure import Figure
+    title, caption = drawable(title), drawable(caption)
     title = textwrap.fill(title, int(9.8 * width))  # characters of bold letters in an inch
     caption = "\n".join(textwrap.fill(line, int(15 * width)) for line in caption.split("\n"))
     below = 0.40 + 0.20 * title.count("\n")  # inches, from the top to the caption
@@ -98,6 +99,17 @@ def figure(mosaic, width, height, title, caption, **options):
     drawing.suptitle(title, x=0.12 / width, y=1 - 0.12 / height, fontsize=12, fontweight="bold", ha="left", va="top")
     drawing.text(0.12 / width, 1 - below / height, caption, fontsize=9, color=GREY, va="top", linespacing=1.3)
     return drawing, panels
+
+
+def drawable(text):
+    """Return text that is drawn letter by letter, such as the name of a file.
+
+    A dollar sign begins no formula, and a character that the font lacks is written by its number, as in \\u4e2d.
+    """
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+    font = get_font(findfont(FontProperties()))
+    return "".join(letter if letter == "\n" or font.get_char_index(ord(letter)) else
+                   letter.encode("unicode_escape").decode() for letter in text).replace("$", r"\$")
 
 
 def text_color(color):

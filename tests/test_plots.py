@@ -1,7 +1,10 @@
 """Panels show the numbers they were given."""
+import io
+
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.cbook import is_math_text
 
 from gradnets import plots
 
@@ -46,6 +49,20 @@ def test_intervals_show_every_row_that_has_the_value():
     assert ([0.1, 0.3], [0, 0]) in [(list(x), list(y)) for x, y in drawn]
     dots = {(float(np.ravel(x)[0]), int(np.ravel(y)[0])) for x, y in drawn if np.size(x) == 1}
     assert dots == {(0.2, 0), (0.5, 1)}
+
+
+@pytest.mark.parametrize("name", ["a", "50 %", "$x$", r"$\frac{$", r"\$$", "a_{b", "\udcff", "\x01", "中 é δ", "a\nb"])
+def test_any_name_is_drawn_letter_by_letter(name, recwarn):
+    figure, panels = plots.figure([["one"]], 4, 3, name, name)
+    panels["one"].set_title(plots.drawable(name), loc="left")
+    figure.savefig(io.BytesIO())
+    assert list(recwarn) == []
+    assert not is_math_text(panels["one"].get_title(loc="left"))
+
+
+def test_names_without_a_glyph_stay_apart():
+    assert plots.drawable("50 % of é") == "50 % of é"
+    assert plots.drawable("\udcff 中") == r"\udcff \u4e2d"
 
 
 def test_drawing_leaves_the_users_own_style_alone():
