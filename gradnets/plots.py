@@ -133,6 +133,33 @@ def label_line(axes, x, y, text, color, **options):
                   color=text_color(color), annotation_clip=False, **options)
 
 
+def label_lines(axes, lines, gap=0.06):
+    """Write the names of several lines beside their last points, moved apart where they would overlap.
+
+    Call this when the axes have their limits and scales.
+
+    Parameters
+    ----------
+    lines : list of (x, y, text, color)
+        Of a line, its points x and y; a line whose last point has no place on the axes has no name.
+    gap : float
+        Smallest distance of two names, as a share of the height of the axes.
+    """
+    import scipy
+    axes.get_xlim(), axes.get_ylim()  # the limits that follow the data are computed when they are read
+    to_axes = axes.transData + axes.transAxes.inverted()
+    ends = [(*to_axes.transform((x[-1], y[-1])), text, color) for x, y, text, color in lines]
+    ends = sorted((end for end in ends if np.isfinite(end[:2]).all()), key=lambda end: end[1])
+    if not ends:
+        return
+    steps = gap * np.arange(len(ends))
+    heights = scipy.optimize.isotonic_regression([end[1] for end in ends] - steps).x + steps  # nearest with the gap
+    for (place, _, text, color), height in zip(ends, heights, strict=True):
+        axes.annotate(text, (place, height), xytext=(5, 0), xycoords="axes fraction",
+                      textcoords="offset points", va="center", fontsize=8, color=text_color(color),
+                      annotation_clip=False)
+
+
 def draw_source(axes, x, y, **options):
     """Draw a number of a source as an open diamond."""
     return axes.plot(x, y, **{"marker": "D", "ms": 7, "mfc": "white", "mec": INK, "mew": 1.3, "ls": "none",
@@ -231,18 +258,35 @@ def draw_band(axes, x, rows, key, color, label=None, **line):
     axes.plot(x, [row[key] for row in rows], **{"marker": "o", "color": color, "ms": 4, "label": label} | line)
 
 
+def name_steps(axes):
+    """Name the horizontal axis "step", and write few ticks, as 5,000."""
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+    axes.set_xlabel("step")
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+
+def draw_training(loss, accuracy, rows):
+    """Draw the learning curve of a classifier into two panels.
+
+    loss, accuracy : Axes; rows : list of dict with step, loss, training_accuracy and test_accuracy.
+    """
+    steps = [row["step"] for row in rows]
+    draw_band(loss, steps, rows, "loss", INK, ms=3)
+    loss.set(title="loss of training samples", ylabel="mean since the last dot", yscale="log")
+    lines = []
+    for name, color, look in (("training", GREY, {"lw": 6, "alpha": 0.4, "marker": ""}), ("test", RED, {"ms": 3})):
+        draw_band(accuracy, steps, rows, f"{name}_accuracy", color, **look)  # the broad line shows beside the thin one
+        lines.append((steps, [row[f"{name}_accuracy"] for row in rows], name, color))
+    accuracy.set(title="accuracy", ylabel="share of items classified correctly", ylim=(0, 1.02))
+    label_lines(accuracy, lines)
+    for panel in (loss, accuracy):
+        name_steps(panel)
+
+
 @styled
 def learning_curve(rows, title, caption):
     """Return the figure of a training run, from rows with step, loss, training_accuracy and test_accuracy."""
-    from matplotlib.ticker import MaxNLocator
-    drawing, panels = figure([["loss", "accuracy"]], 9, 4, title, caption)
-    steps = [row["step"] for row in rows]
-    draw_band(panels["loss"], steps, rows, "loss", INK, ms=3)
-    panels["loss"].set(title="loss, mean since the last dot", xlabel="step", yscale="log")
-    for key, color in (("training_accuracy", GREY), ("test_accuracy", RED)):
-        draw_band(panels["accuracy"], steps, rows, key, color, key.split("_")[0], ms=3)
-    panels["accuracy"].set(title="accuracy", xlabel="step", ylim=(0, 1.02))
-    panels["accuracy"].legend(loc="lower right")
-    for panel in panels.values():
-        panel.xaxis.set_major_locator(MaxNLocator(5))
+    drawing, panels = figure([["loss", "accuracy"]], 9, 4.2, title, caption)
+    draw_training(panels["loss"], panels["accuracy"], rows)
     return drawing
