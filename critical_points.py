@@ -4,7 +4,8 @@
    are roots of the gradient, found from points along gradient descents.
 2. spectrum: the eigenvalues of the Hessian of a classifier before and after training by Adam.
 
-Figure: one panel for each part.
+Figure: (1) the share of negative eigenvalues against the loss, one dot a critical point; (2) the sorted eigenvalues
+before and after training.
 
 Source: Yann Dauphin and others, *Identifying and attacking the saddle point problem in high-dimensional non-convex
 optimization*, 2014: the index against the error.
@@ -33,6 +34,8 @@ L2 = 3e-3                                       # weight of the squared paramete
 SEARCHES = (0, 5, 10, 20, 40, 80, 160, 399)     # iterations of a descent from which a root is searched
 SCALES = (0.1, 0.3, 1.0)                        # scales of the initial weights of a descent
 LEARNING_RATE = 0.03                            # of Adam, in spectrum
+HEADINGS = {"points": "critical points", "spearman": "rank correlation", "parameters": "all eigenvalues",
+            "negative": "negative eigenvalues"}
 
 
 # ---- index against loss -----------------------------------------------------------------------------------
@@ -115,18 +118,36 @@ def spectrum_rows(spectra):
 
 # ---- the picture ------------------------------------------------------------------------------------------
 
+def finding_of(row):
+    """Say in one sentence how the share of negative eigenvalues follows the loss, or what training leaves of them."""
+    if "negative" in row:
+        return f"Training leaves {row['negative']} of {row['parameters']} eigenvalues of the Hessian negative"
+    if row["spearman"] > 0.5:
+        return "The higher the loss of a critical point, the more of its curvatures are negative"
+    follow = "do not follow" if row["spearman"] > -0.5 else "fall with"
+    return f"The negative curvatures of critical points {follow} the loss"
+
+
 @plots.styled
-def picture(shares, losses, spectra, title, caption):
-    """Return the figure, with a panel for each part that ran."""
-    parts = [part for part, ran in (("index", len(losses)), ("spectrum", spectra)) if ran]
-    drawing, panels = plots.figure([parts], 9, 4.5, title, caption)
+def picture(shares, losses, spectra, spearman, title, caption):
+    """Return the figure, with panels for the parts that ran."""
+    mosaic = [[part for part, ran in (("index", len(losses)), (when, spectra)) if ran]
+              for when in ("untrained", "trained")]
+    drawing, panels = plots.figure(mosaic, 9, 4.8, title, caption)
     if "index" in panels:
-        panels["index"].plot(losses, shares, "o", color=plots.RED, ms=4, mew=0, alpha=0.7)
-        panels["index"].set(title=f"{len(losses)} critical points", xlabel="loss, l2 counted",
-                            ylabel="share of negative eigenvalues")
-    if "spectrum" in panels:
-        optimizers.draw_spectra(panels["spectrum"], {(when, "whole"): values for when, values in spectra.items()},
-                                "digits: before and after training")
+        axes = panels["index"]
+        axes.plot(losses, 100 * shares, "o", color=plots.BLUE, ms=6, mec="white", mew=0.5, alpha=0.8)
+        axes.set(title=f"{len(losses)} critical points, rank correlation {spearman:.2f}", xscale="log",
+                 xlabel="loss at the critical point, with l2", ylabel="negative curvatures, percent")
+        axes.margins(0.08)
+        if (shares == 0).any():
+            axes.annotate("minima", (losses[shares == 0].max(), 0), xytext=(9, -1), textcoords="offset points",
+                          va="center")
+    if spectra:
+        for when, title in (("untrained", "curvatures of a classifier before training"), ("trained", "after training")):
+            optimizers.draw_spectrum(panels[when], spectra[when], title)
+        panels["untrained"].tick_params(labelbottom=False)
+        panels["trained"].set_xlabel("percent of the eigenvalues, sorted")
     return drawing
 
 
@@ -138,24 +159,23 @@ def main(settings):
     seed = settings.seed
     dataset = optimizers.gray_images(settings.dataset, settings.images, seed)
     rows, shares, losses, spectra, arrays = [], np.empty(0), np.empty(0), {}, {}
+    caption = f"{dataset.name}, seed {seed}."
     if "index" in settings.parts:
         shares, losses = critical_points(dataset, settings.starts, seed)
-        row = index_row(shares, losses)
-        rows.append(row)
+        rows.append(index_row(shares, losses))
         arrays |= {"critical_shares": shares, "critical_losses": losses}
-        finding = f"The index and the loss of {row['points']} critical points correlate at {row['spearman']:.2f}"
+        caption += " Critical points: roots of the gradient of a 25-5-4 net on at most 100 images of the labels 0 to 3."
     if "spectrum" in settings.parts:
         spectra = spectra_of_training(dataset, settings.steps, seed)
         rows += spectrum_rows(spectra)
         arrays |= {f"spectrum_{when}": values for when, values in spectra.items()}
-    if "index" not in settings.parts:
-        before, after = (curvature.spectrum_summary(spectra[when])["negative"] for when in ("untrained", "trained"))
-        finding = (f"{before} of {len(spectra['trained'])} eigenvalues are negative before training, and {after} "
-                   "after training")
-    caption = f"{dataset.name}, {len(dataset.labels):,} images; seed {seed}"
-    return experiment.Result(rows, names=("part", "what"), finding=finding,
-                             figure=picture(shares, losses, spectra, finding, caption), files={".npz": arrays},
-                             data=[dataset.provenance])
+        caption += f" Classifier: a 49-8-10 net on {len(dataset.labels):,} images, {settings.steps:,} steps of Adam."
+    finding = finding_of(rows[0] if "index" in settings.parts else rows[-1])
+    return experiment.Result(rows, names=("part", "what"), finding=finding, headings=HEADINGS,
+                             columns=("points", "minima", "spearman", "parameters", "negative"),
+                             figure=picture(shares, losses, spectra, rows[0].get("spearman"), finding, caption),
+                             files={".npz": arrays}, data=[dataset.provenance],
+                             suggestion="--dataset noise shows whether critical points need digits")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ function and in linear regression, each from a random point. The source's regres
 gradient descent, because its reset copies a reference instead of the weights. Learning rates and dampings of (3) are
 chosen on validation data.
 
-Figure: panels for (1), (2) and (3).
+Figure: panels for (1), (2) and (3), the first with the source's r.
 
 Source: Howon Lee, notes of 2017 and 2018 on second order.
 
@@ -39,8 +39,12 @@ POINTS = 100                                          # random points of Rosenbr
 SGD_RATES = (0.03, 0.1, 0.3, 1.0)
 INVERSE_RATES = (0.003, 0.01, 0.03)
 DAMPINGS = (0.3, 1.0, 3.0, 10.0)
-COLORS = {"SGD": plots.GREY, "functional inverse": optimizers.VIOLET, "functional inverse, small steps": plots.RED,
-          "damped Newton": plots.BLUE}
+STYLES = {"SGD": (plots.GREY, "v", "SGD"),
+          "functional inverse": (plots.PURPLE, "D", "functional inverse, full steps"),
+          "functional inverse, small steps": (plots.RED, "o", "functional inverse, small steps"),
+          "damped Newton": (plots.BLUE, "s", "damped Newton")}
+HEADINGS = {"what": "rule or step", "share": "batch / inputs", "accuracy": "test accuracy", "error": "error of step",
+            "draws": "random nets", "agree": "equal to Newton's"}
 
 
 # ---- a perceptron on images -------------------------------------------------------------------------------
@@ -167,33 +171,53 @@ def example_rows(points, seed):
 
 # ---- the picture ------------------------------------------------------------------------------------------
 
+def finding_of(rows):
+    """Say in one sentence whether the functional inverse is Newton's step, also where samples outnumber inputs."""
+    within, beyond = ([row["error"] for row in rows if low < row.get("share", 0) <= high]
+                      for low, high in ((0, 0.9), (1, np.inf)))
+    within += [row["error"] for row in rows if row["what"] == "complex-step"]
+    if max(within) > 1e-6:
+        return f"The functional inverse is not Newton's step: its error is up to {max(within):.1g}"
+    if min(beyond) < 0.005:
+        return "The functional inverse is Newton's step for batches of any size"
+    low, high = (f"{100 * error:.0f}" for error in (min(beyond), max(beyond)))
+    return ("The functional inverse is Newton's step, but "
+            f"{low if low == high else f'{low} to {high}'} % off if samples outnumber inputs")
+
+
 @plots.styled
 def picture(rows, title, caption):
     """Return the figure: errors against r, errors against the batch, and test accuracy."""
-    drawing, panels = plots.figure([["r", "batch", "accuracy"]], 12.6, 4.5, title, caption)
-    draw_errors(panels["r"], rows, "finite-difference", "r")
-    draw_errors(panels["batch"], rows, "batch over inputs", "share")
+    drawing, panels = plots.figure([["r", "batch"], ["accuracy", "accuracy"]], 9, 7.5, title, caption)
     exact = next(row for row in rows if row["what"] == "complex-step")
-    panels["r"].axhline(exact["error"], color=plots.BLUE, lw=1.5)
-    panels["r"].text(1, exact["error"] * 1.5, "complex step", color=plots.BLUE, fontsize=8, ha="right")
-    panels["r"].axvline(SOURCE_R, color=plots.GREY, lw=0.8, ls=":")
-    panels["r"].text(1.3 * SOURCE_R, panels["r"].get_ylim()[1], "source", color=plots.GREY, fontsize=8, va="top")
-    panels["r"].set(title="functional inverse by differences", xlabel="r", xscale="log")
-    panels["batch"].axvline(1, color=plots.GREY, lw=0.8, ls=":")
-    panels["batch"].set(title="its formula against exact Newton", xlabel="batch over inputs", xscale="log")
-    panels["batch"].set_xticks(SHARES[::2] + SHARES[-1:], [f"{share:g}" for share in SHARES[::2] + SHARES[-1:]])
-    panels["batch"].minorticks_off()
-    optimizers.draw_accuracy(panels["accuracy"], [row for row in rows if row["what"] in COLORS], COLORS, "perceptron")
+    source = next(row for row in rows if row.get("r") == SOURCE_R and row["what"] == "finite-difference")
+    axes = panels["r"]
+    draw_errors(axes, rows, "finite-difference", "r")
+    plots.draw_source(axes, SOURCE_R, source["error"])
+    axes.annotate(f"source's r,\nerror {np.format_float_positional(source['error'], 1, fractional=False)}",
+                  (SOURCE_R, source["error"]), xytext=(8, 6), textcoords="offset points")
+    axes.axhline(exact["error"], color=plots.BLUE, lw=1.5, ls="--")
+    axes.text(DIFFERENCES[0], exact["error"] / 2, "complex step", color=plots.BLUE, va="top")
+    axes.set(title="by differences of size r", xlabel="r")
+    axes = panels["batch"]
+    draw_errors(axes, rows, "batch over inputs", "share")
+    axes.axvline(1, color=plots.GREY, lw=0.8, ls=":")
+    axes.text(1.03, 1e-12, "as many samples\nas inputs", color=plots.GREY)
+    axes.set(title="by its formula, without r", xlabel="batch size over number of inputs")
+    axes.set_xticks((0.25, 0.5, 1, 2, 4), ("0.25", "0.5", "1", "2", "4"))
+    axes.minorticks_off()
+    for name in ("r", "batch"):
+        panels[name].set(ylim=(1e-13, 10), ylabel="largest error / largest entry")
+    optimizers.draw_accuracy(panels["accuracy"], [row for row in rows if row["what"] in STYLES], STYLES,
+                             "test accuracy, and milliseconds of a step", 0.3)
     return drawing
 
 
 def draw_errors(axes, rows, name, key):
-    """Draw the errors of the rows with this name against row[key], with the middle 90 % of the runs as bars."""
+    """Draw the errors of the rows with this name against row[key], with the middle 90 % of the runs as a band."""
     rows = [row for row in rows if row["what"] == name]
-    median = np.array([row["error"] for row in rows])
-    bars = np.abs([[row["error" + end] for row in rows] - median for end in ("_low", "_high")])
-    axes.errorbar([row[key] for row in rows], median, bars, fmt="o-", color=plots.RED, ms=4, lw=1.5)
-    axes.set(yscale="log", ylabel="largest error over largest entry")
+    axes.set(xscale="log", yscale="log")
+    plots.draw_band(axes, [row[key] for row in rows], rows, "error", plots.RED)
 
 
 def main(settings):
@@ -212,15 +236,21 @@ def main(settings):
     rows += error_rows(net, training, runs, seed) + example_rows(POINTS, seed)
     for units, draws in ((3, settings.draws), (10, settings.draws), (30, max(1, settings.draws // 10))):
         rows += two_layer_rows(units, draws, seed)
-    exact = next(row["error"] for row in rows if row["what"] == "complex-step")
-    beyond = [row["error"] for row in rows if row.get("share", 0) > 1]
-    finding = (f"The functional inverse is Newton's step to {exact:.0e}, but wrong by at least "
-               f"{100 * min(beyond):.0f} % if the batch outgrows the inputs")
-    caption = (f"{training.name}, {len(training.labels):,} images; n = {runs} runs, seeds {seed} to {seed + runs - 1}, "
-               "bands and bars the middle 90 %. Learning rates and dampings are chosen on validation images.")
-    return experiment.Result(rows, names=("what", "step", "r", "share"), finding=finding,
-                             columns=("chosen", "accuracy", "milliseconds", "error", "draws", "agree"),
-                             figure=picture(rows, finding, caption), data=data)
+    finding = finding_of(rows)
+    caption = (f"{training.name}, {len(training.labels):,} images as {features} numbers each; n = {runs} seeds, lines "
+               "are medians, bands the middle 90 %. An error is the largest difference from the Hessian's "
+               "pseudoinverse times the gradient, over the largest entry of that step.")
+    return experiment.Result(rows, names=("what", "step", "r", "share"), finding=finding, headings=HEADINGS,
+                             columns=("accuracy", "error", "draws", "agree"), printed=rows_to_print(rows, steps),
+                             figure=picture(rows, finding, caption), data=data,
+                             suggestion="--datasets noise shows test accuracies without anything to learn")
+
+
+def rows_to_print(rows, steps):
+    """Return the accuracies after the last step, the main errors, and the counts of nets with layers of 10 units."""
+    return [{key: value for key, value in row.items() if key != "step"} for row in rows
+            if row.get("step") == steps or (row.get("r") in (0, SOURCE_R) and "error" in row and "draws" not in row)
+            or row.get("share") in (0.5, 1, 1.25, 4) or "of 10," in row["what"]]
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from gradnets.progress import progress
 L2 = 1e-4                           # weight of the squared parameters; without it a separable set has no minimum
 BATCH_SIZE = 20                     # samples per step of SGD and Adam
 LOOKS = 60                          # steps of SGD and Adam after which the loss on all data is computed
-VIOLET, GREEN = "#8a6bb8", "#4c8c5a"
 
 
 # ---- small gray images ------------------------------------------------------------------------------------
@@ -85,7 +84,7 @@ def first_order(objective, method, learning_rate, steps, seed):
     looks = set(np.unique(np.geomspace(1, steps, LOOKS).astype(int)).tolist())
     losses, seconds, mean, square, clock = {0: objective.loss(point)}, {0: 0.0}, 0.0, 0.0, 0.0
     for index in range(1, steps + 1):
-        start = time.perf_counter()
+        start = time.process_time()
         chosen = rng.integers(len(labels), size=BATCH_SIZE)
         try:
             slope = curvature.gradient(objective.at(point), inputs[chosen], labels[chosen])
@@ -97,7 +96,7 @@ def first_order(objective, method, learning_rate, steps, seed):
             mean, square = 0.9 * mean + 0.1 * slope, 0.999 * square + 0.001 * slope * slope
             slope = mean / (1 - 0.9**index) / (np.sqrt(square / (1 - 0.999**index)) + 1e-8)
         point = point - learning_rate * (1 - (index - 1) / steps) * slope
-        clock += time.perf_counter() - start
+        clock += time.process_time() - start
         if index in looks:
             losses[index], seconds[index] = objective.loss(point), clock
             finite_point = point if np.isfinite(losses[index]) else finite_point
@@ -173,12 +172,12 @@ def learning_rows(rules, net, parts, steps, batch_size, runs, seed):
         best = max(validation_accuracy, key=validation_accuracy.get)
         accuracies, seconds = {look: [] for look in looks}, []
         for run in range(seed, seed + runs):
-            start = time.perf_counter()
+            start = time.process_time()
             networks = {}
             for index, network in enumerate(train(net(run), training, candidates[best], steps, batch_size, run), 1):
                 if index in accuracies:
                     networks[index] = network
-            seconds.append((time.perf_counter() - start) / steps)
+            seconds.append((time.process_time() - start) / steps)
             for look, network in networks.items():
                 accuracies[look].append(mlp.accuracy(network, test))
         rows += [{"what": name, "chosen": best, "step": look} | summaries.median_intervals(accuracy=accuracies[look])
@@ -188,26 +187,45 @@ def learning_rows(rules, net, parts, steps, batch_size, runs, seed):
 
 # ---- panels -----------------------------------------------------------------------------------------------
 
-def draw_accuracy(axes, rows, colors, title):
-    """Draw test accuracy against steps, from the rows of `learning_rows`; colors: {name of a rule: color}."""
+def draw_accuracy(axes, rows, styles, title, room):
+    """Draw test accuracy against steps, with the name of each rule and its time per step at the end of its line.
+
+    Parameters
+    ----------
+    rows : list of dict
+        As `learning_rows` returns them; rows without an accuracy are left out.
+    styles : dict
+        {name of a rule: (color, marker, words for the figure)}.
+    room : float
+        For the names, in units of the lines' width.
+    """
     rows = [row for row in rows if "accuracy" in row]
-    for name in dict.fromkeys(row["what"] for row in rows):
+    steps = sorted({row["step"] for row in rows})
+    lines = []
+    for name, (color, marker, words) in styles.items():
         of_rule = [row for row in rows if row["what"] == name]
-        plots.draw_band(axes, [row["step"] for row in of_rule], of_rule, "accuracy", colors[name],
-                        f"{name} ({of_rule[0]['milliseconds']:.2g} ms per step)", ms=3)
-    low = min(row["accuracy_low"] for row in rows)
-    high = max(row["accuracy_high"] for row in rows)
-    axes.set(title=title, xlabel="step", ylabel="test accuracy", ylim=(low - 0.5 * (high - low), None))
-    axes.legend(fontsize=7, loc="lower right")
+        plots.draw_band(axes, steps, of_rule, "accuracy", color, marker=marker, ms=5)
+        time_per_step = of_rule[-1]["milliseconds"]
+        lines.append((steps, [row["accuracy"] for row in of_rule],
+                      f"{words}, {time_per_step:.{0 if time_per_step >= 10 else 1}f} ms", color))
+    width = steps[-1] - steps[0] or 1
+    axes.set(title=title, xlabel="step", ylabel="test accuracy", xticks=steps,
+             xlim=(steps[0] - 0.05 * width, steps[-1] + room * width))
+    plots.label_lines(axes, lines)
 
 
-def draw_spectra(axes, spectra, title):
-    """Draw sorted eigenvalues; spectra: {(when, matrix): eigenvalues, ascending}, untrained dotted, trained solid."""
-    styles = {"untrained": ":", "trained": "-"}
-    for (when, matrix), values in spectra.items():
-        axes.plot(np.linspace(0, 1, len(values)), values, styles[when], lw=1.5, label=f"{matrix}, {when}",
-                  color=plots.RED if matrix == "whole" else plots.BLUE)
+def draw_spectrum(axes, eigenvalues, title):
+    """Draw sorted eigenvalues as an area, with the negative ones in red and their number beside them."""
+    summary = curvature.spectrum_summary(eigenvalues)
+    percent = 100 * (np.arange(len(eigenvalues)) + 0.5) / len(eigenvalues)
+    split = summary["negative"]
+    for part, color in ((slice(None, split), plots.RED), (slice(split, None), plots.BLUE)):
+        axes.fill_between(percent[part], eigenvalues[part], color=color, lw=0, step="mid")
+    axes.axhline(0, color=plots.INK, lw=0.7)
     axes.set_yscale("symlog", linthresh=1e-4)
-    axes.axhline(0, color=plots.GREY, lw=0.6)
-    axes.set(title=title, xlabel="share of eigenvalues below", ylabel="eigenvalue")
-    axes.legend(fontsize=8, loc="upper left")
+    ticks = (-0.1, -0.001, 0, 0.001, 0.1)
+    axes.set_yticks(ticks, [f"{tick:g}".replace("-", "\N{MINUS SIGN}") for tick in ticks])
+    axes.set(title=title, xlim=(0, 100), ylim=(-1, 3), ylabel="eigenvalue")
+    depth = f",\ndown to {eigenvalues[0]:.1g}".replace("-", "\N{MINUS SIGN}") if split else ""
+    axes.text(99, -0.03, f"{split or 'none'} of {len(eigenvalues)} negative{depth}", ha="right", va="center",
+              fontweight="bold", color=plots.text_color(plots.RED))

@@ -1,11 +1,13 @@
 """What do exact and saddle-free Newton steps buy against first order?
 
-A race of training losses against iterations and seconds, on two nets: a classifier of 7 x 7 digits and an autoencoder
-of 5 x 5 digits. Newton, Newton with a shifted spectrum and saddle-free Newton use the whole Hessian of all data; the
-last two use the best of eight dampings at each step. SGD and Adam use batches of 20, with learning rates that fall to
-zero. For each loss to be reached, the best of several rates and lengths of SGD and Adam counts. L-BFGS uses all data.
+A race of training losses against iterations and processor seconds, on two nets: a classifier of 7 x 7 digits and an
+autoencoder of 5 x 5 digits. Newton, Newton with a shifted spectrum and saddle-free Newton use the whole Hessian of all
+data; the last two use the best of eight dampings at each step. SGD and Adam use batches of 20, with learning rates that
+fall to zero. For each loss to be reached, the best of several rates and lengths of SGD and Adam counts. L-BFGS uses all
+data.
 
-Figure: training loss of the first run, for each net against iterations and against seconds.
+Figure: training loss against iterations and against seconds, for each net. Losses are in units of the lowest that any
+method reached in the run; marks show where 2, 1.2 and 1.05 of these units are reached.
 
 Source: Yann Dauphin and others, *Identifying and attacking the saddle point problem in high-dimensional non-convex
 optimization*, 2014: the saddle-free step. Howon Lee, notes of 2017 and 2018 on second order.
@@ -33,10 +35,16 @@ SEED = 0                    # seed of data, weights and samples
 NETS = {"digits": optimizers.classifier, "autoencoder": optimizers.autoencoder}
 DAMPINGS = 10.0**np.arange(-6, 2)                   # tried at each step
 RATES = {"SGD": (0.1, 0.3, 1.0), "Adam": (0.01, 0.03, 0.1)}
+QUICK = {"images": 200, "iterations": 15, "steps": 2000, "runs": 1}
+HEADINGS = {"what": "net, method", "loss": "lowest loss", "negative": "negative curvatures",
+            "iterations_to_2": "iterations to 2 x lowest", "seconds_to_2": "seconds to 2 x lowest",
+            "milliseconds": "milliseconds per iteration"}
+EXCESS = (0.05, 0.2, 1, 4, 19)                  # ticks, as losses above the lowest in its units
 RIVALS = ("SGD", "Adam", "L-BFGS")
 TARGETS = (2.0, 1.2, 1.05)                          # losses to be reached, in units of the best that any method reached
-COLORS = {"SGD": plots.GREY, "Adam": plots.INK, "L-BFGS": optimizers.GREEN, "Newton": optimizers.VIOLET,
-          "shifted": plots.BLUE, "saddle-free": plots.RED}
+LEVELS = 1 + 10.0**np.linspace(-2, 3, 251)          # of the curves, in units of the same loss
+STYLES = {"SGD": (plots.GREY, "v"), "Adam": (plots.INK, "^"), "L-BFGS": (plots.BLUE, "s"),
+          "Newton": (plots.PURPLE, "x"), "shifted": (plots.ORANGE, "D"), "saddle-free": (plots.RED, "o")}
 
 
 # ---- one method on one net --------------------------------------------------------------------------------
@@ -54,7 +62,7 @@ def newton_descent(objective, method, iterations):
              "shifted": lambda g, h: curvature.shifted_step(g, h, DAMPINGS),
              "saddle-free": lambda g, h: curvature.saddle_free_step(g, h, DAMPINGS)}
     point, losses, seconds = objective.start, [objective.loss(objective.start)], [0.0]
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(iterations):
         if np.isfinite(losses[-1]):
             try:
@@ -66,18 +74,18 @@ def newton_descent(objective, method, iterations):
             except (curvature.NotFinite, curvature.SingularHessian):
                 value = np.inf
         losses.append(value)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return optimizers.Descent(np.arange(iterations + 1), np.array(losses), np.array(seconds), point)
 
 
 def lbfgs_descent(objective, iterations):
     """Minimize by scipy's L-BFGS on all data; an iteration may take several gradients. Returns optimizers.Descent."""
-    counts, losses, seconds, start = [0], [objective.loss(objective.start)], [0.0], time.perf_counter()
+    counts, losses, seconds, start = [0], [objective.loss(objective.start)], [0.0], time.process_time()
 
     def note(intermediate_result):
         counts.append(len(counts))
         losses.append(intermediate_result.fun)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
 
     end = scipy.optimize.minimize(objective.loss, objective.start, jac=objective.gradient, method="L-BFGS-B",
                                   callback=note, options={"maxiter": iterations, "maxfun": 2 * iterations, "ftol": 0,
@@ -103,11 +111,20 @@ def lowest(tried):
     return min(tried, key=lambda descent: descent.losses.min())
 
 
-def first_reached(tried, target):
-    """Return the fewest iterations and the fewest seconds to a loss of `target` in any descent, infinite if in none."""
-    reached = [(descent.iterations[below[0]], descent.seconds[below[0]]) for descent in tried
-               if (below := np.flatnonzero(descent.losses <= target)).size]
-    return tuple(float(min(values)) for values in zip(*reached, strict=True)) if reached else (np.inf, np.inf)
+def first_reached(tried, losses):
+    """Return the fewest iterations and the fewest seconds in which any descent reaches each of several losses.
+
+    tried : list of optimizers.Descent; losses : float64 (k,)
+
+    Returns float64 (2, k), iterations and seconds, infinite where no descent reaches the loss.
+    """
+    fewest = np.full((2, len(losses)), np.inf)
+    for descent in tried:
+        falling = np.fmin.accumulate(descent.losses)
+        places = np.searchsorted(-falling, -np.asarray(losses))  # of the first loss that is low enough
+        padded = np.append([descent.iterations, descent.seconds], [[np.inf], [np.inf]], axis=1)
+        fewest = np.minimum(fewest, padded[:, places])
+    return fewest
 
 
 def race(dataset, iterations, steps, runs, seed):
@@ -116,72 +133,124 @@ def race(dataset, iterations, steps, runs, seed):
     Returns
     -------
     rows : list of dict, one per net and method
-    curves : {(net, method): the lowest Descent of the first run}
+    courses : {(net, method): float64 (2, levels)}
+        Median iterations and seconds to each of LEVELS times the lowest loss, infinite where most runs do not arrive.
     """
-    rows, curves = [], {}
+    rows, courses = [], {}
     for net, objective_of in progress(NETS.items(), total=len(NETS), label="race"):
         objectives = [objective_of(dataset, run) for run in range(seed, seed + runs)]
+        for method in STYLES:
+            descents(objectives[0], method, 1, 1, seed)  # libraries load before the first clock runs
         tries = {method: [descents(objective, method, iterations, steps, run)
-                          for run, objective in enumerate(objectives, start=seed)] for method in COLORS}
+                          for run, objective in enumerate(objectives, start=seed)] for method in STYLES}
         floors = [min(descent.losses.min() for method in tries for descent in tries[method][run])
                   for run in range(runs)]
         for method, by_run in tries.items():
             best = [lowest(tried) for tried in by_run]
-            curves[net, method] = best[0]
             negative = [curvature.spectrum_summary(scipy.linalg.eigvalsh(objective.hessian(descent.end)))["negative"]
                         for objective, descent in zip(objectives, best, strict=True)]
             row = {"what": f"{net}, {method}", "parameters": objectives[0].start.size}
             row |= summaries.median_intervals(loss=[descent.losses.min() for descent in best], negative=negative)
             for target in TARGETS:
-                pairs = [first_reached(tried, target * floor) for tried, floor in zip(by_run, floors, strict=True)]
-                row |= summaries.median_intervals(**{f"iterations_to_{target:g}": [pair[0] for pair in pairs],
-                                                     f"seconds_to_{target:g}": [pair[1] for pair in pairs]})
+                reached = [first_reached(tried, [target * floor])[:, 0].tolist()
+                           for tried, floor in zip(by_run, floors, strict=True)]
+                row |= summaries.median_intervals(**{f"iterations_to_{target:g}": [first for first, _ in reached],
+                                                     f"seconds_to_{target:g}": [first for _, first in reached]})
             per_iteration = np.median([descent.seconds[-1] / descent.iterations[-1] for descent in best])
             rows.append(row | {"milliseconds": 1e3 * per_iteration})
-    return rows, curves
+            courses[net, method] = summaries.quantiles(
+                [first_reached(tried, LEVELS * floor) for tried, floor in zip(by_run, floors, strict=True)], axis=0)[1]
+    return rows, courses
 
 
 def finding_of(rows, target=TARGETS[0]):
-    """Compare the seconds that saddle-free Newton and the fastest rival take to a loss, in one sentence."""
-    seconds = {row["what"]: row[f"seconds_to_{target:g}"] for row in rows}
-    clauses = []
-    for net in NETS:
-        newton = seconds[f"{net}, saddle-free"]
-        rival, name = min((seconds[f"{net}, {name}"], name) for name in RIVALS)
-        clauses.append(f"{comparison(newton, rival, name)} on {'digits' if net == 'digits' else 'the autoencoder'}")
-    return f"To {target:g} times the lowest loss saddle-free Newton {clauses[0]}, and {clauses[1]}"
+    """Compare saddle-free Newton with its best rival on the way to a loss, in one sentence."""
+    by_name = {row["what"]: row for row in rows}
+
+    def ratios(key):
+        """Return what saddle-free Newton takes over what the best rival takes, one number a net."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.divide([by_name[f"{net}, saddle-free"][key] for net in NETS],
+                             [min(by_name[f"{net}, {rival}"][key] for rival in RIVALS) for net in NETS])
+
+    seconds = ratios(f"seconds_to_{target:g}")
+    if not (np.isfinite(seconds) & (seconds > 0)).all():
+        return f"A loss of {target:g} times the lowest is too near or too far to compare the methods"
+    fewer = ratios(f"iterations_to_{target:g}").max() < 1
+    low, high = (f"{ratio:.2g}" for ratio in (seconds.min(), seconds.max()))
+    return (f"Saddle-free Newton saves {'iterations but' if fewer else 'no iterations and'} takes "
+            f"{low if low == high else f'{low} to {high}'} times as long as the best rival")
 
 
-def comparison(newton, rival, name):
-    """Compare two numbers of seconds in words; infinite seconds mean that the loss is not reached."""
-    if not np.isfinite(newton):
-        return "does not arrive"
-    if not np.isfinite(rival):
-        return "alone arrives"
-    if newton == rival:
-        return f"is as fast as {name}"
-    return f"is {newton / rival:.1f} times slower than {name}" if newton > rival else (
-        f"is {rival / newton:.1f} times faster than {name}")
-
+# ---- the picture ------------------------------------------------------------------------------------------
 
 @plots.styled
-def picture(curves, title, caption):
-    """Return the figure; curves as `race` returns them."""
-    mosaic = [[f"{net} {unit}" for unit in ("iterations", "seconds")] for net in NETS]
-    drawing, panels = plots.figure(mosaic, 9, 8.5, title, caption)
+def picture(rows, courses, title, caption):
+    """Return the figure; rows and courses as `race` returns them."""
+    units = ("iterations", "seconds")
+    drawing, panels = plots.figure([[f"{net} {unit}" for unit in units] for net in NETS], 9, 8, title, caption)
+    by_name = {row["what"]: row for row in rows}
+    for number, unit in enumerate(units):
+        times = np.concatenate([course[number] for course in courses.values()])
+        times = times[np.isfinite(times) & (times > 0)]
+        limits = (times.min() / 1.5, times.max() * 3) if len(times) else (0.1, 10)
+        for net in NETS:
+            axes, curves = panels[f"{net} {unit}"], {}
+            axes.set(xscale="log", yscale="log", xlim=limits, ylim=(0.035, 90), title=f"{net}: loss against {unit}",
+                     xlabel=unit if unit == "iterations" else "processor seconds")
+            axes.set_yticks(EXCESS, [f"{1 + excess:g}" for excess in EXCESS])
+            axes.minorticks_off()
+            for target in TARGETS:
+                axes.axhline(target - 1, color=plots.PALE, lw=0.8, zorder=0)
+            for method, (color, marker) in STYLES.items():
+                course = courses[net, method][number]
+                shown = np.isfinite(course) & (course > 0)
+                curves[method] = course[shown], LEVELS[shown] - 1
+                axes.plot(*curves[method], color=color, lw=2.5 if method == "saddle-free" else 1.3)
+                row = by_name[f"{net}, {method}"]
+                for target in TARGETS:
+                    middle, low, high = (row[f"{unit}_to_{target:g}{end}"] for end in ("", "_low", "_high"))
+                    axes.plot(np.clip([low, high], *limits), [target - 1] * 2, color=color, lw=4, alpha=0.3)
+                    axes.plot(middle, target - 1, marker, color=color, ms=7, mec="white", mew=0.7)
+            label_curves(axes, curves)
+        panels[f"{next(iter(NETS))} {unit}"].set_xlabel("")
     for net in NETS:
-        of_net = {method: curves[net, method] for method in COLORS}
-        floor = min(descent.losses.min() for descent in of_net.values())
-        ceiling = 3 * of_net["SGD"].losses[0]
-        for unit in ("iterations", "seconds"):
-            axes = panels[f"{net} {unit}"]
-            for method, descent in of_net.items():
-                axes.plot(getattr(descent, unit)[1:], descent.losses[1:], color=COLORS[method], lw=1.5, label=method)
-            axes.set(title=f"{net}: training loss", xlabel=unit, ylabel="loss, l2 counted", xscale="log", yscale="log",
-                     ylim=(0.8 * floor, ceiling))
-    panels["digits iterations"].legend(fontsize=8, loc="upper right", title="Newton alone leaves upwards",
-                                       title_fontsize=8)
+        panels[f"{net} iterations"].set_ylabel("loss, in units of the lowest of any method")
     return drawing
+
+
+def label_curves(axes, curves):
+    """Write the name of each falling curve beside it, at the place that is farthest from other curves and names.
+
+    axes : with logarithmic scales and final limits; curves : {method: (x, y)}, each float64 (k,)
+    """
+    lows, highs = np.log([axes.get_xlim(), axes.get_ylim()]).T
+    lines = {}
+    for method, curve in curves.items():
+        line = (np.log(curve).T - lows) / (highs - lows)  # in units of the panel
+        inside = line[((line > 0) & (line < 1)).all(axis=1)]
+        if len(inside) and np.ptp(inside[:, 1]) > 0.1:
+            dense = np.linspace(0, len(inside) - 1, 4 * len(inside))
+            lines[method] = np.column_stack([np.interp(dense, np.arange(len(inside)), along) for along in inside.T])
+    names = np.empty((0, 2))  # points that the names cover
+    for method, line in sorted(lines.items(), key=lambda item: -len(item[0])):
+        size = np.array([0.018 * len(method) + 0.015, 0.04])  # of the name, roughly
+        others = np.concatenate([names, *(lines[name] for name in lines if name != method)])
+        best = (-1, None, None)
+        for point in line[::12]:
+            for sign in (1, -1):  # above at the right or below at the left: there the falling curve itself is not
+                box = np.sort([point + sign * 0.012, point + sign * (0.012 + size)], axis=0)
+                if (box > 0.01).all() and (box < 0.99).all():
+                    room = min(np.hypot(*(others - near).T).min(initial=0.15)
+                               for near in (point, np.clip(others, *box)))
+                    best = max(best, (room, tuple(point), sign))
+        room, point, sign = best
+        if point is None:
+            continue
+        corner = np.array(point) + sign * 0.012
+        names = np.concatenate([names, corner + sign * size * np.indices((12, 5)).reshape(2, -1).T / (11, 4)])
+        axes.text(*corner, method, transform=axes.transAxes, fontsize=9, ha="left" if sign > 0 else "right",
+                  va="bottom" if sign > 0 else "top", fontweight="bold", color=plots.text_color(STYLES[method][0]))
 
 
 def main(settings):
@@ -189,15 +258,17 @@ def main(settings):
                              runs=settings.runs)
     seed, runs = settings.seed, settings.runs
     dataset = optimizers.gray_images(settings.dataset, settings.images, seed)
-    rows, curves = race(dataset, settings.iterations, settings.steps, runs, seed)
+    rows, courses = race(dataset, settings.iterations, settings.steps, runs, seed)
     finding = finding_of(rows)
-    caption = (f"{dataset.name}, {len(dataset.labels):,} images; n = {runs} runs, seeds {seed} to {seed + runs - 1}; "
-               "the curves are those of the first run. Rates and lengths of SGD and Adam are the best for each loss.")
-    arrays = {f"{net}_{method}": np.array(descent[:3]) for (net, method), descent in curves.items()}
+    caption = (f"{dataset.name}, {len(dataset.labels):,} images; n = {runs}, curves are medians. Marks: losses of 2, "
+               "1.2 and 1.05 times the lowest of any method, bars the middle 90 %. Saddle-free and shifted are "
+               "variants of Newton's step; its own curve is missing where it stays above the start.")
+    arrays = {f"{net}_{method}": course for (net, method), course in courses.items()}
     return experiment.Result(rows, names=("what",), finding=finding,
                              columns=("loss", "negative", "iterations_to_2", "seconds_to_2", "milliseconds"),
-                             figure=picture(curves, finding, caption), files={".npz": arrays},
-                             data=[dataset.provenance])
+                             headings=HEADINGS, figure=picture(rows, courses, finding, caption),
+                             files={".npz": arrays | {"levels": LEVELS}}, data=[dataset.provenance],
+                             suggestion="--dataset noise shows the race on images without digits")
 
 
 if __name__ == "__main__":

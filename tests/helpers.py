@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gradnets import datasets, experiment
+from gradnets import datasets, experiment, plots
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = {"mnist": "mnist", "cifar10": "cifar-10-batches-py"}  # folder of each real data set
@@ -29,6 +29,15 @@ def as_flags(settings):
     """Return settings as words of a command line."""
     return [word for name, value in settings.items()
             for word in ("--" + name.replace("_", "-"), *map(str, value if isinstance(value, tuple) else (value,)))]
+
+
+def assert_fits_the_page(result):
+    """Check that the finding, the panels of each figure and the printed columns are as few as the house allows."""
+    assert len(result.finding) <= plots.LONGEST_TITLE
+    for figure in (result.figure, *result.figures.values()):
+        assert len([axes for axes in figure.axes if axes.get_label() != "<colorbar>"]) <= plots.MOST_PANELS
+    names = {name for name in result.names if any(name in row for row in result.printed or result.rows)}
+    assert len(names.union(result.columns)) <= 7
 
 
 def real(name, **options):

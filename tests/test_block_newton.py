@@ -1,6 +1,7 @@
 """The rules of block_newton.py against their formulas, and its rows on few glyphs."""
 import numpy as np
 import pytest
+from helpers import assert_fits_the_page
 
 import block_newton
 import mlp
@@ -28,10 +29,21 @@ def test_blocks_are_positive_and_the_whole_hessian_is_not():
         assert rows[f"spectrum of whole, {when}", None]["negative"] > 0
         assert rows[f"spectrum of whole, {when}", None]["parameters"] == 6 * 6 + 6 * 10
         assert result.files[".npz"][f"{when}_blocks"].size == 96
-    blocks, sgd = (rows[name, 4]["accuracy"] for name in ("layers' blocks", "SGD"))
-    assert result.finding.endswith(f"{blocks:.3f}, and SGD {sgd:.3f}")
-    assert len(result.figure.axes) == 2
+    whole, blocks = (rows[name, 4]["accuracy"] for name in ("whole Hessian", "layers' blocks"))
+    assert result.finding.endswith(f"{whole:.3f} with it, {blocks:.3f} without")
+    assert {row["step"] for row in result.printed if "step" in row} == {4}
+    assert_fits_the_page(result)
     assert [(entry["name"], entry["split"]) for entry in result.data] == [("glyphs", "train"), ("glyphs", "test")]
+
+
+def test_the_finding_compares_intervals():
+    def verdict(low, high):
+        return block_newton.finding_of({name: {"accuracy": (a + b) / 2, "accuracy_low": a, "accuracy_high": b}
+                                        for name, a, b in (("layers' blocks", 0.2, 0.3), ("whole Hessian", low, high))})
+
+    assert "changes little: test accuracy 0.300 with it, 0.250 without" in verdict(0.25, 0.35)
+    assert "between layers helps" in verdict(0.31, 0.4)
+    assert "between layers harms" in verdict(0.1, 0.19)
 
 
 @pytest.mark.parametrize(("changes", "message"), [

@@ -1,6 +1,7 @@
 """The critical points that critical_points.py finds, and each of its parts alone."""
 import numpy as np
 import pytest
+from helpers import assert_fits_the_page
 
 import critical_points
 import optimizers
@@ -26,13 +27,21 @@ def test_critical_points_are_critical_and_distinct(digits):
 
 
 @pytest.mark.parametrize(("part", "finding"), [
-    ("index", "critical points correlate at"), ("spectrum", "eigenvalues are negative before training, and")])
+    ("index", "The higher the loss"), ("spectrum", "Training leaves")])
 def test_each_part_runs_alone(part, finding):
     settings = experiment.settings(critical_points, parts=(part,), images=60, starts=1, steps=30)
     result = critical_points.main(settings)
     assert {row["part"] for row in result.rows} == {part}
-    assert len(result.figure.axes) == 1
-    assert finding in result.finding
+    assert len(result.figure.axes) == (1 if part == "index" else 2)
+    assert result.finding.startswith(finding)
+    assert_fits_the_page(result)
+
+
+@pytest.mark.parametrize(("row", "words"), [
+    ({"spearman": 0.9}, "The higher the loss"), ({"spearman": 0.1}, "do not follow"), ({"spearman": -0.9}, "fall with"),
+    ({"negative": 7, "parameters": 9}, "7 of 9 eigenvalues")])
+def test_the_finding_follows_the_row(row, words):
+    assert words in critical_points.finding_of(row)
 
 
 def test_the_spectrum_is_that_of_a_classifier_without_l2(digits):

@@ -1,5 +1,6 @@
 """The measurements of functional_inverse.py against dense algebra and scipy, and its rows on few glyphs."""
 import numpy as np
+from helpers import assert_fits_the_page
 from scipy import optimize
 
 import functional_inverse
@@ -45,6 +46,20 @@ def test_main_measures_errors_accuracies_and_agreement():
     assert rows["two layers of 10, closed-form", None, 0.0, None]["agree"] == 5
     assert rows["two layers of 30, closed-form", None, 0.0, None]["draws"] == 1
     assert rows["Rosenbrock, complex-step", None, 0.0, None]["error"] < 1e-9
-    assert {name for name, step, *_ in rows if step} == set(functional_inverse.COLORS)
-    assert result.finding.startswith("The functional inverse is Newton's step to ")
-    assert len(result.figure.axes) == 3
+    assert {name for name, step, *_ in rows if step} == set(functional_inverse.STYLES)
+    beyond = sorted(row["error"] for row in result.rows if row.get("share", 0) > 1)
+    assert f"but {100 * beyond[0]:.0f} to {100 * beyond[-1]:.0f} % off" in result.finding
+    assert len(result.printed) == 13
+    assert_fits_the_page(result)
+
+
+def test_the_finding_follows_the_errors():
+    def finding(within, beyond, exact=1e-12):
+        return functional_inverse.finding_of([{"what": "complex-step", "error": exact},
+                                              {"what": "batch", "share": 0.5, "error": within},
+                                              {"what": "batch", "share": 2.0, "error": beyond}])
+
+    assert "is Newton's step, but 40 % off" in finding(1e-11, 0.4)
+    assert "of any size" in finding(1e-11, 1e-9)
+    assert "is not Newton's step: its error is up to 0.2" in finding(0.2, 0.4)
+    assert "is not Newton's step" in finding(1e-11, 0.4, exact=0.01)

@@ -1,6 +1,7 @@
 """The race of second_order.py: its steps by dense algebra, its counts and sentences from rows written out."""
 import numpy as np
 import pytest
+from helpers import assert_fits_the_page
 
 import optimizers
 import second_order
@@ -53,38 +54,38 @@ def test_every_method_descends(method, objective):
 def test_the_fewest_iterations_and_seconds_of_any_try_count():
     fast = optimizers.Descent(np.array([0, 1, 2]), np.array([3.0, 1.0, 0.5]), np.array([0, 0.1, 0.2]), None)
     slow = optimizers.Descent(np.array([0, 10, 20]), np.array([3.0, 2.0, 0.4]), np.array([0, 0.05, 0.6]), None)
-    assert second_order.first_reached([fast, slow], 2.0) == (1, 0.05)
-    assert second_order.first_reached([fast, slow], 0.5) == (2, 0.2)
-    assert second_order.first_reached([fast, slow], 0.4) == (20, 0.6)
-    assert second_order.first_reached([fast, slow], 0.1) == (np.inf, np.inf)
+    bumpy = optimizers.Descent(np.array([0, 1, 2]), np.array([3.0, np.nan, 2.5]), np.array([0, 1.0, 2.0]), None)
+    reached = second_order.first_reached([fast, slow, bumpy], [3.0, 2.5, 2.0, 0.5, 0.4, 0.1])
+    assert reached.tolist() == [[0, 1, 1, 2, 20, np.inf], [0, 0.05, 0.05, 0.2, 0.6, np.inf]]
     assert second_order.lowest([fast, slow]) is slow
 
 
 def test_main_runs_all_methods_on_both_nets():
     result = second_order.main(experiment.settings(second_order, images=40, iterations=1, steps=10, runs=1))
     rows = {row["what"]: row for row in result.rows}
-    assert list(rows) == [f"{net}, {method}" for net in second_order.NETS for method in second_order.COLORS]
+    assert list(rows) == [f"{net}, {method}" for net in second_order.NETS for method in second_order.STYLES]
     assert rows["digits, Newton"]["parameters"] == 490
     assert rows["autoencoder, saddle-free"]["parameters"] == 509
-    assert result.files[".npz"]["digits_Newton"].shape == (3, 2)
-    assert result.finding.startswith("To 2 times the lowest loss saddle-free Newton ")
-    assert len(result.figure.axes) == 4
+    levels, course = (result.files[".npz"][name] for name in ("levels", "digits_L-BFGS"))
+    assert course.shape == (2, len(levels))
+    target = np.argmin(abs(levels - 2))
+    assert levels[target] == pytest.approx(2)
+    assert course[0, target] == rows["digits, L-BFGS"]["iterations_to_2"]
+    assert_fits_the_page(result)
     assert [entry["name"] for entry in result.data] == ["glyphs"]
 
 
 def test_the_finding_follows_the_rows():
-    def row(net, method, seconds):
-        return {"what": f"{net}, {method}", "seconds_to_2": seconds}
+    def rows(seconds_of_newton, iterations_of_newton):
+        return [{"what": f"{net}, {method}", "seconds_to_2": seconds, "iterations_to_2": iterations}
+                for net, newton in zip(second_order.NETS, seconds_of_newton, strict=True)
+                for method, seconds, iterations in (("SGD", np.inf, np.inf), ("Adam", 2.0, 100), ("L-BFGS", 4.0, 20),
+                                                    ("saddle-free", newton, iterations_of_newton))]
 
-    rivals = [row(net, method, seconds) for net in second_order.NETS
-              for method, seconds in (("SGD", np.inf), ("Adam", 2.0), ("L-BFGS", 4.0))]
-    rows = [*rivals, row("digits", "saddle-free", 3.0), row("autoencoder", "saddle-free", 0.5)]
-    assert second_order.finding_of(rows) == (
-        "To 2 times the lowest loss saddle-free Newton is 1.5 times slower than Adam on digits, and is 4.0 times "
-        "faster than Adam on the autoencoder")
-    assert second_order.comparison(np.inf, 1.0, "SGD") == "does not arrive"
-    assert second_order.comparison(1.0, np.inf, "SGD") == "alone arrives"
-    assert second_order.comparison(0.0, 0.0, "SGD") == "is as fast as SGD"
+    assert second_order.finding_of(rows((3.0, 25.0), 5)) == (
+        "Saddle-free Newton saves iterations but takes 1.5 to 12 times as long as the best rival")
+    assert "saves no iterations and takes 2 times" in second_order.finding_of(rows((4.0, 4.0), 30))
+    assert "too near or too far" in second_order.finding_of(rows((4.0, np.inf), 5))
 
 
 @pytest.mark.parametrize(("changes", "message"), [

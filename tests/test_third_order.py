@@ -1,6 +1,7 @@
 """The iterations that third_order.py counts, and Rosenbrock's third derivatives by differences."""
 import numpy as np
 import pytest
+from helpers import assert_fits_the_page
 from scipy import optimize
 
 import third_order
@@ -32,7 +33,15 @@ def test_main_saves_iterations_on_every_problem():
                                                     "logistic regression, l2 1e-06"]
     assert [row["cases"] for row in result.rows] == [30, 20, 20]
     assert all(row["chebyshev"] < row["newton"] for row in result.rows)
-    assert "% of Newton's iterations" in result.finding
+    assert all(row["chebyshev_low"] <= row["chebyshev"] <= row["chebyshev_high"] for row in result.rows)
+    assert_fits_the_page(result)
+
+
+def test_the_finding_leaves_out_what_nobody_solved():
+    rows = [{"both_ended": count, "fewer_percent": percent} for count, percent in ((3, 20.0), (0, np.nan), (5, 30.0))]
+    assert "saves 20 to 30 %" in third_order.finding_of(rows)
+    assert "saves 20 %" in third_order.finding_of(rows[:1])
+    assert third_order.finding_of(rows[1:2]) == "No case was solved by both methods"
 
 
 @pytest.mark.parametrize(("changes", "message"), [
