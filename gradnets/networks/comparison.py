@@ -21,8 +21,8 @@ FEWEST = 10  # draws that a verdict needs
 class Measurement(NamedTuple):
     """What is measured of one network.
 
-    `numbers` holds its statistics by name. `degrees` is {"out": int32 array (n,), "in": int32 array (m,)}, or None for a
-    null model of the merged network, which has no sides.
+    `numbers` holds its statistics by name. `degrees` is {"out": int32 array (n,), "in": int32 array (m,)}, or None for
+    a null model of the merged network, which has no sides.
     """
 
     numbers: dict
