@@ -15,10 +15,11 @@ from gradnets.errors import NoResult, UserError, one_line
 from gradnets.experiment import ensemble, sweep_figure
 from gradnets.experiment.flags import flag_of, number
 from gradnets.experiment.result import Result, result_of
-from gradnets.experiment.sweep_rows import SEEDS, summarize
+from gradnets.experiment.sweep_rows import LOST, SEEDS, summarize
 from gradnets.experiment.tables import words
 
 FILES = ("weights", "gradient", "graph")  # settings that name a file of the user's
+MOST_COLUMNS, MOST_ROWS = 7, 15           # of the printed table; of more rows those of the finding are printed
 
 
 def run(script, settings, sweep=None, seeds=1, jobs=1, cluster="", store=None):
@@ -72,15 +73,20 @@ def run(script, settings, sweep=None, seeds=1, jobs=1, cluster="", store=None):
             groups[place].append(outcome["rows"])
     if not any(groups):
         raise UserError(f"none of {len(runs)} runs has a result, the first: {lost[0]['ended']}")
-    names = next(tuple(outcome["names"]) for outcome in runs if not outcome["ended"])
+    first = next(outcome for outcome in runs if not outcome["ended"])
+    names = tuple(first["names"])
     rows = summarize(name, shown, groups, names, len(all_seeds))
     data = [entry for outcome in runs for entry in outcome["data"]]
     facts = {"settings": settings | ({name: shown} if name else {}),
              "sweep": {"constant": name, "values": shown} if name else None,
              "seeds": all_seeds, "without_result": lost}
     data = [entry for index, entry in enumerate(data) if entry not in data[:index]]
-    figure, finding = sweep_figure.draw(script, rows, names, facts, data)
-    return Result(rows, ((name.upper(),) if name else ()) + names + (SEEDS,), finding, figure=figure, data=data), facts
+    drawing = sweep_figure.draw(script, rows, names, facts, data, first["columns"], first["headings"])
+    names = ((name.upper(),) if name else ()) + names + (SEEDS,)
+    columns = (*([LOST] if lost else []), *drawing.columns)[:max(MOST_COLUMNS - len(names), 1)]
+    headings = {SEEDS: "runs", LOST: "without result"} | ({name.upper(): name.replace("_", " ")} if name else {})
+    return Result(rows, names, drawing.finding, columns=columns, headings=first["headings"] | headings,
+                  printed=[] if len(rows) <= MOST_ROWS else drawing.rows, figure=drawing.figure, data=data), facts
 
 
 def run_case(script, settings):
@@ -89,16 +95,19 @@ def run_case(script, settings):
     Returns
     -------
     dict
-        ended: why there is no result, or ""; rows, with numbers, words and bools alone; names; data.
+        ended: why there is no result, or ""; rows, with numbers, words and bools alone; names, columns, headings and
+        data of the Result.
     """
     try:
         result = result_of(script, **settings)
     except NoResult as error:
-        return {"ended": f"{type(error).__name__}: {one_line(error)}", "rows": [], "names": [], "data": []}
+        return {"ended": f"{type(error).__name__}: {one_line(error)}", "rows": [], "names": [], "columns": [],
+                "headings": {}, "data": []}
     rows = [{key: value.item() if isinstance(value, np.generic) else value for key, value in row.items()}
             for row in result.rows]
     rows = [{key: value for key, value in row.items() if isinstance(value, bool | int | float | str)} for row in rows]
-    return {"ended": "", "rows": rows, "names": list(result.names), "data": list(result.data)}
+    return {"ended": "", "rows": rows, "names": list(result.names), "columns": list(result.columns),
+            "headings": result.headings, "data": list(result.data)}
 
 
 def _run_all(script, settings, changes, jobs, cluster, store):

@@ -1,118 +1,61 @@
-"""What a sweep finds, as a sentence and as a figure: a panel a number, in it a line with its band for each row."""
+"""The figure of a sweep: one panel per number, in it one line per row of the script."""
 import math
+import re
 from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 
 from gradnets import plots
 from gradnets.errors import UserError
+from gradnets.experiment.settings import constants, path_of
+from gradnets.experiment.sweep_finding import (
+    are_numbers,
+    by_chance,
+    comparable_lines,
+    compare,
+    curves_of,
+    finding,
+    given_lines,
+    label_of,
+    spaced,
+    word,
+)
 from gradnets.experiment.sweep_rows import SEEDS
 from gradnets.experiment.tables import words
 
-MOST_PANELS, MOST_LINES, MOST_NAMES = 12, 8, 24
-COLORS = (plots.RED, plots.INK, plots.BLUE, "#b58a2a", "#4d8b57", "#8a5fa8", plots.GREY, "#c77fa0")
+MOST_LINES, MOST_NAMES = len(plots.COLORS), 24  # rows in a panel: as lines over a sweep, and as dots without one
+MOST_DODGED = 10                                # values at which the dots of several lines stand side by side
 
 
-# ---- which rows are compared ------------------------------------------------------------------------------
+class Drawing(NamedTuple):
+    """What `draw` returns: the figure, its title, the columns of its panels, and the rows that the title is about."""
 
-def comparable_lines(rows, names, setting, values):
-    """Return the rows of a sweep that can be compared: {label: its row at each value, {} where it has none}.
+    figure: object
+    finding: str
+    columns: list
+    rows: list
 
-    These are the rows that occur at all values, except values without any result. If the setting changes the rows'
-    names, as the number of steps changes the last step, the last row of each value is compared, as "last step".
-    Otherwise all rows are.
-    """
-    lines, last = {}, [{} for _ in values]
-    for row in rows:
-        if row[SEEDS]:
-            place = values.index(row[setting.upper()]) if setting else 0
-            lines.setdefault(label_of(row, names), [{} for _ in values])[place] = last[place] = row
-    ends = [row for row in last if row]
-    kinds = {label_of(row, names, last=True) for row in ends}
-    if len(kinds) == 1 and len({label_of(row, names) for row in ends}) > 1:
-        return {kinds.pop(): last}
-    return {label: line for label, line in lines.items() if sum(map(bool, line)) == len(ends)} or lines
-
-
-def curves_of(lines, values):
-    """Return the numbers of such lines: {column: {label: float64 (values, 3)}}.
-
-    The three are low, median and high at each value, NaN where there is none. A number that only repeats the values of
-    the sweep is given, not measured, and left out.
-    """
-    curves = {}
-    for label, line in lines.items():
-        for key in dict.fromkeys(key for row in line for key in row if key + "_low" in row):
-            curve = [[row.get(key + end, np.nan) for end in ("_low", "", "_high")] for row in line]
-            repeats = [row[key] == value for row, value in zip(line, values, strict=True) if key in row]
-            if len(repeats) < 2 or not all(repeats) or isinstance(values[0], bool):  # a bool may equal a count
-                curves.setdefault(key, {})[label] = np.array(curve, dtype=float)
-    return curves
-
-
-def label_of(row, names, last=False):
-    """Return what names a row, in words: observed network; step 500; mnist, layer 2. With `last`: last step."""
-    present = {name: row[name] for name in names if name in row}
-    return ", ".join(value if isinstance(value, str) else f"last {_spaced(name)}" if last
-                     else f"{_spaced(name)} {words(value)}" for name, value in present.items())
-
-
-# ---- the finding ------------------------------------------------------------------------------------------
-
-def finding(label, line, setting, values, seeds):
-    """Return what the sweep does to one line of `comparable_lines`, as a sentence.
-
-    A number has changed if its intervals at two values do not overlap. With seeds of their own, two values differ so by
-    chance in 1 number of 3 with 2 seeds, 1 of 10 with 3 and 1 of 126 with 5; the sentence says how many numbers chance
-    makes over all pairs of values, at most. With one seed any difference counts. Values with fewer than 2 of several
-    runs have no interval, and are left out.
-
-    seeds : int, the number of runs at each value
-    """
-    numbers = {key: curve[label] for key, curve in curves_of({label: line}, values).items()}
-    kind = f"numbers of {label}" if label else "numbers"
-    if not setting or len(values) == 1:
-        varied = [key for key, curve in numbers.items() if curve[0, 0] < curve[0, 2]] or [*numbers]
-        over = f"Over {line[0][SEEDS]} seeds" if line[0][SEEDS] > 1 else "Of one seed"
-        listed = ", ".join(f"{_spaced(key)} {_interval(numbers[key][0])}" for key in varied[:3])
-        return f"{over}{label and ', ' + label}: {listed}"
-    changes, counts = [], []
-    for key, curve in numbers.items():
-        runs = [row.get(SEEDS, 0) - row.get(key + "_missing", 0) for row in line]
-        places = [k for k in range(len(values)) if runs[k] >= min(2, seeds) and np.isfinite(curve[k]).all()]
-        if len(places) > 1:
-            counts.append([runs[k] for k in places])
-            above, below = max(places, key=lambda k: curve[k, 0]), min(places, key=lambda k: curve[k, 2])
-            if curve[above, 0] > curve[below, 2]:
-                ends = sorted((above, below))
-                course = " to ".join(f"{_interval(curve[k])} at {words(values[k])}" for k in ends)
-                alike = seeds > 1 and all(curve[k, 0] == curve[k, 2] for k in ends)
-                changes.append(f"{_spaced(key)} from {course}" + (", each without spread" if alike else ""))
-    if not counts:
-        return f"With {_spaced(setting)}, nothing can be compared: too few runs have the same {kind} at two values"
-    fewest, most = min(map(min, counts)), max(map(max, counts))
-    beyond = (f" beyond the spread over {fewest if fewest == most else f'{fewest} to {most}'} seeds" if seeds > 1 else
-              ", of one seed, perhaps by chance")
-    pairs = len(values) * (len(values) - 1) / 2
-    by_chance = len(counts) * min(1.0, pairs * 2 / math.comb(2 * fewest, fewest))
-    beyond += f" ({by_chance:.2g} at most by chance)" if seeds > 1 and changes and by_chance >= 0.1 else ""
-    example = f"{', such as' if len(changes) > 1 else ':'} {changes[0]}" if changes else ""
-    return f"With {_spaced(setting)}, {len(changes) or 'none'} of {len(counts)} {kind} changed{beyond}{example}"
-
-
-# ---- the figure -------------------------------------------------------------------------------------------
 
 @plots.styled
-def draw(script, rows, names, facts, data):
-    """Return the figure of a sweep, and its finding.
+def draw(script, rows, names, facts, data, columns=(), headings=None):
+    """Return the Drawing of a sweep.
 
     Of many rows some are shown, evenly from the first to the last. The finding is about the first row, or about the
-    last row where only numbers, such as steps, name the rows.
+    last row where only numbers, such as steps, name the rows. Of many numbers those that the script prints are shown,
+    then those that changed.
 
-    rows, names, facts, data : as `sweep.run` returns them
+    Parameters
+    ----------
+    rows, names, facts, data
+        As `sweep.run` returns them.
+    columns : sequence of str
+        The numbers that the script prints; all of them if empty.
+    headings : dict, optional
+        Words for columns.
     """
     setting = facts["sweep"]["constant"] if facts["sweep"] else None
-    values = facts["sweep"]["values"] if setting else [None]
+    values, seeds = facts["sweep"]["values"] if setting else [None], len(facts["seeds"])
     lines = comparable_lines(rows, names, setting, values)
     curves = curves_of(lines, values)
     labels = [label for label in lines if any(label in curve for curve in curves.values())]
@@ -120,69 +63,120 @@ def draw(script, rows, names, facts, data):
         raise UserError("no row of this script has a number that it measures: there is nothing to sweep")
     room = min(len(labels), MOST_LINES if len(values) > 1 else MOST_NAMES)
     shown = [labels[k] for k in np.linspace(0, len(labels) - 1, room).round().astype(int)]
-    drawn = {key: {label: of_label[label] for label in shown if label in of_label} for key, of_label in curves.items()}
-    varied = [key for key, of_label in drawn.items() if len(np.unique(_finite(of_label))) > 1]
-    columns = (varied or [key for key in drawn if drawn[key]])[:MOST_PANELS]
     numbered = all(not isinstance(row.get(name), str) for label in shown for row in lines[label] for name in names)
-    colors = dict(zip(shown, plots.shades(len(shown)) if numbered and len(shown) > 3 else COLORS * 3, strict=False))
     headline = shown[-1 if numbered else 0]
-    title = finding(headline, lines[headline], setting, values, len(facts["seeds"]))
-    caption = _caption(script, rows, setting, facts, data) + _left_out(rows, names, curves, drawn, columns, shown)
-    figure, panels = _panels(columns, values, shown, title, caption)
-    across = _across(columns)
-    for place, key in enumerate(columns):
-        panels[key].set_title(key.replace("_", " "))
+    line, numbers = lines[headline], {key: curve[headline] for key, curve in curves.items() if headline in curve}
+    drawn = {key: {label: of_label[label] for label in shown if label in of_label} for key, of_label in curves.items()}
+    chosen = _choose(drawn, columns, compare(line, numbers, values, seeds)[0])
+    title = finding(headline, line, numbers, chosen, setting, values, seeds, headings)
+    given = given_lines(rows, names, setting, values, lines)
+    sentences = [_counts(facts), _comparison(headline, line, numbers, setting, values, seeds), _missing(rows),
+                 _shown(rows, names, len(shown) + len(given))]
+    caption = _source(script, setting, facts, data) + "\n" + " ".join(filter(None, sentences))
+    figure, panels = _panels(chosen, values, shown, title, caption)
+    colors = [*plots.shades(len(shown))] if numbered and len(shown) > 3 else plots.COLORS
+    looks = dict(zip(shown, zip(colors, plots.MARKERS, strict=False), strict=False))
+    for place, key in enumerate(chosen):
+        panels[key].set_title(word(key, headings))
         if len(values) > 1:
-            _draw_lines(panels[key], drawn[key], values, colors, facts["without_result"])
-            panels[key].set_xlabel(_spaced(setting) if place >= len(columns) - across else "")
+            _draw_given(panels[key], key, given, values, room + 1)
+            _draw_lines(panels[key], drawn[key], values, looks, slots=room + bool(given))
+            _name_values(panels[key], setting, values, seeds, facts["without_result"])
         else:
-            _draw_dots(panels[key], drawn[key], shown, with_names=place % across == 0)
-    if len(values) > 1 and shown != [""]:
-        from matplotlib.lines import Line2D
-        handles = [Line2D([], [], color=colors[label], lw=2, label=label) for label in shown]
-        figure.legend(handles=handles, loc="outside lower left", ncols=min(3, len(shown)), fontsize=9)
-    return figure, title
+            _draw_dots(panels[key], drawn[key], shown, with_names=place % _across(chosen) == 0)
+    if len(values) > 1:
+        _draw_legend(figure, {label: looks[label] for label in shown if label}, list(given))
+    return Drawing(figure, title, chosen, [row for row in line if row])
+
+
+def _choose(drawn, columns, changes):
+    """Return the numbers that the figure shows, at most six: printed ones first, then those that changed."""
+    varied = [key for key in drawn if len(np.unique(_finite(drawn[key]))) > 1] or [key for key in drawn if drawn[key]]
+    changed = [key for key in varied if key in changes]
+    chosen = [key for key in columns if key in varied] or [key for key in varied if key not in changed]
+    chosen = list(dict.fromkeys([*chosen, *changed] if columns else [*varied]))[:plots.MOST_PANELS]
+    if changed and not set(chosen) & set(changed):
+        chosen[-1] = changed[0]
+    return chosen
 
 
 def _across(columns):
     """Return the number of panels in a row."""
-    return len(columns) if len(columns) < 5 else 3 if len(columns) in (5, 6, 9) else 4
+    return len(columns) if len(columns) < 4 else 2 if len(columns) == 4 else 3
 
 
 def _panels(columns, values, shown, title, caption):
     across, many = _across(columns), len(values) > 1
     grid = [[*columns[k:k + across], *["."] * (across - len(columns[k:k + across]))]
             for k in range(0, len(columns), across)]
-    legend = 0.25 * math.ceil(len(shown) / 3) if many and shown != [""] else 0  # inches
-    width = max(8, 3 * across + (0 if many else 2))
-    height = (2.4 if many else 0.9 + 0.2 * len(shown)) * len(grid) + legend + 0.9 + 0.16 * len(caption) / (15 * width)
+    legend = 0.25 * math.ceil(len(shown) / 4) if many and shown != [""] else 0  # inches
+    width = max(9, 4 * across + (0 if many else 2))
+    height = (3.0 if many else 0.9 + 0.2 * len(shown)) * len(grid) + legend + 1.0
     return plots.figure(grid, width, height, title, caption)
 
 
-def _draw_lines(panel, lines, values, colors, lost_runs):
-    """Draw a line with its band for each row if the values are numbers, and dots with bars side by side otherwise."""
-    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    places = np.array(values if numeric else range(len(values)), dtype=float)
-    order = np.argsort(places, kind="stable")
-    if numeric and places.min() > 0 and places.max() > 10 * places.min():
+def _draw_lines(panel, lines, values, looks, slots):
+    """Draw each row: dots with bars side by side, joined if the values are numbers; of many values lines with bands."""
+    side_by_side = not are_numbers(values) or (len(values) <= MOST_DODGED and slots > 1)
+    order = np.argsort(values, kind="stable") if are_numbers(values) else np.arange(len(values))
+    if are_numbers(values) and _are_logarithmic(values):
         panel.set_xscale("log")
-    for k, (label, curve) in reversed([*enumerate(lines.items())]):  # the first on top
+    for label, curve in reversed(lines.items()):  # the first on top
+        color, marker = looks[label]
         low, median, high = np.where(np.isfinite(curve), curve, np.nan)[order].T
-        if numeric:
-            panel.fill_between(places[order], low, high, color=colors[label], alpha=0.15, lw=0)
-            panel.plot(places[order], median, "o-", color=colors[label], ms=3.5, lw=1.5)
+        slot = slots - len(looks) + list(looks).index(label)
+        at = _places(values, slot, slots)[order] if side_by_side else np.array(values)[order]
+        if side_by_side:
+            panel.vlines(at, low, high, color=color, lw=3, alpha=0.35)
         else:
-            shifted = places + 0.6 * ((k + 0.5) / len(lines) - 0.5)
-            panel.vlines(shifted, low, high, color=colors[label], lw=3, alpha=0.35)
-            panel.plot(shifted, median, "o", color=colors[label], ms=4)
-    lost = Counter(run["value"] for run in lost_runs)
-    ticks = [words(value) + (f"\n{lost[value]} lost" if lost[value] else "") for value in values]
-    every = math.ceil(len(values) / 8)
-    panel.set_xticks(places[order][::every], [ticks[k] for k in order[::every]])
-    panel.minorticks_off()
-    if not numeric:
-        panel.set_xlim(-0.5, len(values) - 0.5)
+            panel.fill_between(at, low, high, color=color, alpha=0.2, lw=0)
+        panel.plot(at, median, marker, ls="-" if are_numbers(values) else "none", color=color, ms=4.5, lw=0.8)
     _set_scale(panel, "y", lines)
+
+
+def _places(values, slot, slots):
+    """Return where one of several lines has its dots: side by side around each value."""
+    logarithmic = are_numbers(values) and _are_logarithmic(values)
+    places = np.array(values if are_numbers(values) else range(len(values)), dtype=float)
+    places = np.log10(places) if logarithmic else places
+    shifted = places + 0.7 * np.diff(np.sort(places)).min() * ((slot + 0.5) / slots - 0.5)
+    return 10**shifted if logarithmic else shifted
+
+
+def _are_logarithmic(values):
+    return min(values) > 0 and max(values) > 10 * min(values)
+
+
+def _draw_given(panel, key, given, values, slots):
+    """Draw the numbers that were given and not measured, such as a source's, as open diamonds left of the dots."""
+    for line in given.values():
+        for at, row in zip(_places(values, 0, slots), line, strict=True):
+            if key in row and np.isfinite(row[key]):
+                plots.draw_source(panel, at, row[key])
+
+
+def _name_values(panel, setting, values, seeds, lost_runs):
+    """Write the values below the panel, with the number of runs that have a result where some have none."""
+    lost = Counter(words(run["value"]) for run in lost_runs)
+    ticks = [words(value) + (f"\nn = {seeds - lost[words(value)]}" if lost else "") for value in values]
+    every = math.ceil(len(values) / MOST_DODGED)
+    places = values if are_numbers(values) else range(len(values))
+    order = np.argsort(places, kind="stable")
+    panel.set_xticks([places[k] for k in order[::every]], [ticks[k] for k in order[::every]], fontsize=8)
+    panel.minorticks_off()
+    panel.set_xlabel(spaced(setting))
+    if not are_numbers(values):
+        panel.set_xlim(-0.5, len(values) - 0.5)
+
+
+def _draw_legend(figure, looks, given):
+    """Name the lines below the panels, each with its color and its marker."""
+    from matplotlib.lines import Line2D
+    handles = [Line2D([], [], color=color, marker=marker, ms=5, lw=1.2, label=label)
+               for label, (color, marker) in looks.items()]
+    handles += [Line2D([], [], color=plots.INK, marker="D", mfc="white", ls="none", label=label) for label in given]
+    if handles:
+        figure.legend(handles=handles, loc="outside lower left", ncols=min(4, len(handles)), fontsize=9)
 
 
 def _draw_dots(panel, lines, shown, with_names):
@@ -199,53 +193,77 @@ def _draw_dots(panel, lines, shown, with_names):
 
 def _set_scale(panel, axis, lines):
     """Choose a logarithmic scale for positive numbers of many sizes, and few ticks on a linear one."""
+    from matplotlib.ticker import FuncFormatter
     finite = _finite(lines)
     if len(finite) and finite.min() > 0 and finite.max() > 100 * finite.min():
         panel.set(**{f"{axis}scale": "log"})
-    else:
-        panel.locator_params(axis=axis, nbins=4)
+        return
+    panel.locator_params(axis=axis, nbins=5)
+    if len(finite) and np.abs(finite).max() >= 1000:
+        getattr(panel, f"{axis}axis").set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
 
 
-def _caption(script, rows, setting, facts, data):
-    several = bool(setting) and len(facts["sweep"]["values"]) > 1
-    listed = ", ".join(f"{_spaced(name)} {words(value)}" for name, value in facts["settings"].items()
-                       if value != "" and name != "seed" and not (several and name == setting))
-    seeds, lost = facts["seeds"], Counter(words(run["value"]) for run in facts["without_result"])
-    read = ", ".join(dict.fromkeys(entry["name"] for entry in data)) or "none"
-    text = f"{script}.py, data {read}; {listed}.\n"
+# ---- the caption ------------------------------------------------------------------------------------------
+
+def _source(script, setting, facts, data):
+    """Return what was run: the script, its data, and the settings that are not the script's own."""
+    read = list(dict.fromkeys(entry["name"] for entry in data))
+    defaults = {name.lower(): value for name, (value, _) in constants(path_of(script)).items()}
+    swept = setting if setting and len(facts["sweep"]["values"]) > 1 else None
+    changed = [f"{spaced(name)} {words(value)}" for name, value in facts["settings"].items()
+               if name not in ("seed", swept) and words(value) not in (words(defaults[name]), " ".join(read), "")]
+    seeds = facts["seeds"]
     if len(seeds) > 1:
         spacing = f" in steps of {seeds[1] - seeds[0]}" if seeds[1] - seeds[0] > 1 else ""
-        text += f"Medians and the middle 90 % over n = {len(seeds)} seeds, {seeds[0]} to {seeds[-1]}{spacing}."
-        runs = facts["settings"].get("runs", 1)
-        if runs != 1:
-            text += f" Each seed's number is one of {words(runs)} runs, mostly a median: single runs differ more."
+        spread = f"medians and middle 90 % over n = {len(seeds)} seeds, {seeds[0]} to {seeds[-1]}{spacing}."
     else:
-        text += "n = one run." if seeds == [None] else f"n = one seed, {seeds[0]}."
-    if lost:
-        where = ", ".join(f"{count} of {len(seeds)}" + (f" at {value}" if several else "")
-                          for value, count in lost.items())
-        kinds = sorted({run["ended"].split(":")[0] for run in facts["without_result"]})
-        text += f" Without a result: {where} ({', '.join(kinds)})."
+        spread = "n = 1 run." if seeds == [None] else f"n = 1 seed, {seeds[0]}."
+    return (f"{script}.py" + (f" on {', '.join(read)}" if read else "") + ", "
+            + (f"{', '.join(changed)}, " if changed else "") + f"other settings as in the script; {spread}")
+
+
+def _counts(facts):
+    """Return what a number of one seed is, and how many runs have no result."""
+    runs, seeds, text = facts["settings"].get("runs", 1), len(facts["seeds"]), ""
+    if seeds > 1 and runs != 1:
+        text = f"Each seed's number is one of {words(runs)} runs, mostly a median: single runs differ more."
+    lost = Counter(words(run["value"]) for run in facts["without_result"])
+    if not lost:
+        return text
+    several = facts["sweep"] and len(facts["sweep"]["values"]) > 1
+    where = ", ".join(f"{count} of {seeds}" + (f" at {value}" if several else "") for value, count in lost.items())
+    kinds = sorted({_as_words(run["ended"].split(":")[0]) for run in facts["without_result"]})
+    return f"{text} Without a result: {where} ({', '.join(kinds)})".strip() + "."
+
+
+def _missing(rows):
+    """Return how many numbers are missing."""
     missing = Counter()
     for row in rows:
         missing.update({key: row[key + "_missing"] for key in row if key + "_missing" in row})
-    if missing:
-        listed = ", ".join([*map(_spaced, missing)][:3] + ["..."] * (len(missing) > 3))
-        text += f" {missing.total()} numbers are missing or NaN ({listed})."
-    return text
+    listed = ", ".join([*map(spaced, missing)][:3] + ["and others"] * (len(missing) > 3))
+    return f"{missing.total()} numbers are missing or NaN ({listed})." if missing else ""
 
 
-def _left_out(rows, names, curves, drawn, columns, shown):
-    """Return, for the caption, which numbers and rows the figure does not show."""
-    text = ""
-    numbers = dict.fromkeys(key for row in rows for key in row if key + "_low" in row)
-    same = [key for key, of_label in curves.items()
-            if drawn[key] and key not in columns and len(np.unique(_finite(of_label))) < 2]
-    for why, keys in ((", the same everywhere", same), ("", [key for key in numbers if key not in (*same, *columns)])):
-        if keys:
-            text += f" Not shown{why}: {', '.join(map(_spaced, keys))}."
+def _comparison(label, line, numbers, setting, values, seeds):
+    """Return how many numbers of a line changed, and how many do by chance."""
+    if not setting or len(values) == 1:
+        return ""
+    changes, compared = compare(line, numbers, values, seeds)
+    if not compared:
+        return ""
+    runs = [count for counts in compared.values() for count in counts]
+    over = f"{min(runs)}" if min(runs) == max(runs) else f"{min(runs)} to {max(runs)}"
+    chance = by_chance(compared, values)
+    beyond = f" beyond the spread over {over} seeds" if seeds > 1 else ", of one seed, perhaps by chance"
+    beyond += f" ({chance:.2g} at most by chance)" if seeds > 1 and changes and chance >= 0.1 else ""
+    return f"Of {len(compared)} numbers{f' of {label}' if label else ''} {len(changes) or 'none'} changed{beyond}."
+
+
+def _shown(rows, names, shown):
+    """Return how many rows the figure shows."""
     everything = len({label_of(row, names) for row in rows if row[SEEDS]})
-    return text + (f" Shown: {len(shown)} of {everything} rows." if len(shown) < everything else "")
+    return f"Shown: {shown} of {everything} rows." if shown < everything else ""
 
 
 def _finite(lines):
@@ -254,10 +272,6 @@ def _finite(lines):
     return numbers[np.isfinite(numbers)]
 
 
-def _spaced(name):
-    return name.lower().replace("_", " ")
-
-
-def _interval(low_median_high):
-    low, median, high = (words(float(value)) for value in low_median_high)
-    return median if low == high else f"{median} ({low} to {high})"
+def _as_words(name):
+    """Return the name of a class in words: degenerate matrix for DegenerateMatrix."""
+    return re.sub("(?<=[a-z])(?=[A-Z])", " ", name).lower()

@@ -12,7 +12,8 @@ import grad_network
 import mlp
 from gradnets import curvature, experiment, motifs, networks, tails
 from gradnets.errors import UserError
-from gradnets.experiment import sweep, sweep_figure, sweep_rows
+from gradnets.experiment import sweep, sweep_figure, sweep_finding, sweep_rows
+from gradnets.plots import LONGEST_TITLE
 
 TOY = '''"""Does a small script sweep?"""
 import os
@@ -106,8 +107,8 @@ def test_rows_are_medians_and_intervals_over_the_seeds(here):
     assert [panel.get_title("left") for panel in figure.axes] == ["loss", "skew"]
     caption = figure.texts[1].get_text().replace("\n", " ")
     assert "n = 3 seeds, 0 to 2" in caption
-    assert "Without a result: 1 of 3 at 1 (AllZero)." in caption
-    assert "the same everywhere: nodes, fast, limit" in caption
+    assert "Without a result: 1 of 3 at 1 (all zero)." in caption
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["0.25\nn = 3", "1\nn = 2"]
 
 
 def test_one_and_two_processes_give_the_same_numbers_and_a_store_runs_only_what_is_new(here, tmp_path):
@@ -147,9 +148,8 @@ def test_seeds_alone_have_one_row_a_row_of_the_script(here):
     assert facts["settings"]["rate"] == 0.5
     assert "WITHOUT_RESULT" not in rows[0]
     low, median, high = quantiles([0.5 * np.random.default_rng(seed).random() for seed in range(3)])
-    assert figure.get_suptitle().replace("\n", " ") == (
-        f"Over 3 seeds, observed, size 4: loss {median:.3g} ({low:.3g} to {high:.3g}), "
-        f"skew {2 * median:.3g} ({2 * low:.3g} to {2 * high:.3g})")
+    assert f"{median:.3g} ({low:.3g} to {high:.3g})" in result.finding
+    assert len(result.finding) <= LONGEST_TITLE
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == [
         "observed, size 4", "observed, size 5", "null, size 4", "null, size 5", "once"]
 
@@ -163,6 +163,23 @@ def test_why_runs_have_no_result_is_printed(here, tmp_path, capsys):
     import toy
     experiment.run(toy.main, ["--sweep", "rate", "0.5", "1", "--seeds", "2", "--out", str(tmp_path)])
     assert "\n1 run has no result, such as 1, seed 1: AllZero: all is 0.\n" in capsys.readouterr().out
+
+
+def test_the_caption_has_the_settings_that_are_not_the_scripts_own(here):
+    result, _ = sweep.run("toy", here | {"name": "else"}, ["rate", "0.25", "1"], seeds=2)
+    caption = result.figure.texts[1].get_text()
+    assert "name else" in caption
+    assert not any(name in caption for name in ("sizes", "fast", "marks"))
+
+
+def test_at_most_seven_columns_are_printed_and_of_many_rows_those_of_the_finding(here):
+    result, _ = sweep.run("toy", here | {"sizes": tuple(range(1, 12))}, ["rate", "0.25", "1"], seeds=2)
+    assert len(result.rows) > 15
+    assert [(row["RATE"], row["network"], row["size"]) for row in result.printed] == [(0.25, "observed", 1),
+                                                                                      (1, "observed", 1)]
+    assert len(result.names) + len(result.columns) <= 7
+    assert result.headings["RATE"] == "rate"
+    assert {"RATE", "SEEDS", "WITHOUT_RESULT"} <= result.rows[0].keys()
 
 
 def test_a_file_is_one_sample(here):
@@ -283,55 +300,75 @@ def line(**numbers):
 FLAT, MOVED = [(1, 2, 3), (1, 2.5, 3)], [(1, 1.5, 2), (10, 11, 12)]
 
 
+def compared(rows, values=(0.1, 1), seeds=5):
+    """Return the changes of a line, the runs that were compared, and the title."""
+    numbers = {key: curve[""] for key, curve in sweep_finding.curves_of({"": rows}, values).items()}
+    title = sweep_finding.finding("", rows, numbers, list(numbers), "rate", values, seeds)
+    assert len(title) <= LONGEST_TITLE
+    return *sweep_finding.compare(rows, numbers, values, seeds), title
+
+
 def test_a_number_has_changed_where_two_of_its_intervals_do_not_overlap():
-    assert sweep_figure.finding("observed", line(loss=FLAT, path_length=MOVED), "rate", [0.1, 1], 5) == (
-        "With rate, 1 of 2 numbers of observed changed beyond the spread over 5 seeds: "
-        "path length from 1.5 (1 to 2) at 0.1 to 11 (10 to 12) at 1")
-    assert sweep_figure.finding("", line(loss=MOVED, path_length=MOVED), "rate", [0.1, 1], 5) == (
-        "With rate, 2 of 2 numbers changed beyond the spread over 5 seeds, such as "
-        "loss from 1.5 (1 to 2) at 0.1 to 11 (10 to 12) at 1")
-    assert sweep_figure.finding("", line(loss=FLAT), "rate", [0.1, 1], 5) == (
-        "With rate, none of 1 numbers changed beyond the spread over 5 seeds")
-    touching = line(loss=[(1, 2, 3), (3, 4, 5), (2, 3, 4)])
-    assert "none of 1 numbers" in sweep_figure.finding("", touching, "rate", [1, 2, 3], 5)
+    changes, runs, title = compared(line(loss=FLAT, path_length=MOVED))
+    assert changes == {"path_length": (0, 1)}
+    assert runs == {"loss": [5, 5], "path_length": [5, 5]}
+    assert title == "Path length rose from 1.5 to 11 as rate rose"
+    assert compared(line(loss=MOVED[::-1]))[2] == "Loss fell from 11 to 1.5 as rate rose"
+    changes, _, title = compared(line(loss=MOVED[::-1]), (1, 0.1))
+    assert (changes, title) == ({"loss": (1, 0)}, "Loss rose from 1.5 to 11 as rate rose")
+    assert compared(line(loss=MOVED), ("tanh", "relu"))[2] == "Loss rose from 1.5 to 11 from rate tanh to relu"
+    assert compared(line(loss=FLAT))[0] == {}
+    assert compared(line(loss=[(1, 2, 3), (3, 4, 5), (2, 3, 4)]), (1, 2, 3))[0] == {}  # touching
+    inner = line(loss=[*MOVED, (5, 5, 6)])
+    assert compared(inner, (1, 2, 3))[::2] == ({"loss": (0, 1)}, "Loss rose from 1.5 to 11 as rate rose from 1 to 2")
+
+
+def test_a_title_is_short_and_about_a_number_that_is_shown():
+    rows = line(loss=MOVED, skew=MOVED)
+    numbers = {key: curve[""] for key, curve in sweep_finding.curves_of({"": rows}, [0.1, 1]).items()}
+    title = sweep_finding.finding("x" * 80, rows, numbers, ["skew"], "rate", [0.1, 1], 5, {"skew": "y" * 50})
+    assert title == "Y" + "y" * 49 + " rose from 1.5 to 11 as rate rose"
+    assert len(sweep_finding.finding("", rows, numbers, ["skew"], "rate", [0.1, 1], 5, {"skew": "y" * 99})) == 90
 
 
 def test_a_change_without_spread_is_one_and_a_repeated_setting_is_none():
     steady = line(diameter=[(4, 4, 4), (6, 6, 6)], nodes=[(7, 7, 7), (7, 7, 7)], rate=[(0.1,) * 3, (1, 1, 1)])
-    assert sweep_figure.finding("", steady, "rate", [0.1, 1], 5) == (
-        "With rate, 1 of 2 numbers changed beyond the spread over 5 seeds: "
-        "diameter from 4 at 0.1 to 6 at 1, each without spread")
-    assert list(sweep_figure.curves_of({"": steady}, [0.1, 1])) == ["diameter", "nodes"]
+    assert compared(steady)[0].keys() == {"diameter"}
+    assert list(sweep_finding.curves_of({"": steady}, [0.1, 1])) == ["diameter", "nodes"]
     ones = line(found=[(1, 1, 1), (0, 0, 0)])
-    assert list(sweep_figure.curves_of({"": ones}, [True, False])) == ["found"]
+    assert list(sweep_finding.curves_of({"": ones}, [True, False])) == ["found"]
 
 
 def test_of_one_seed_a_difference_may_be_chance():
     alone = [row | {"SEEDS": 1} for row in line(diameter=[(4, 4, 4), (6, 6, 6)])]
-    assert sweep_figure.finding("", alone, "rate", [0.1, 1], 1) == (
-        "With rate, 1 of 1 numbers changed, of one seed, perhaps by chance: diameter from 4 at 0.1 to 6 at 1")
+    assert compared(alone, seeds=1)[2] == "Diameter rose from 4 to 6 as rate rose, in one seed"
 
 
 def test_values_with_one_run_of_many_are_left_out():
-    rows = line(loss=[*FLAT, (9, 9, 9)], skew=[*FLAT, (9, 9, 9)])
+    rows, values = line(loss=[*FLAT, (9, 9, 9)], skew=[*FLAT, (9, 9, 9)]), [1, 2, 3]
     rows[2] |= {"SEEDS": 1}
-    assert sweep_figure.finding("", rows, "rate", [1, 2, 3], 5) == (
-        "With rate, none of 2 numbers changed beyond the spread over 5 seeds")
+    assert compared(rows, values)[:2] == ({}, {"loss": [5, 5], "skew": [5, 5]})
     rows[2] |= {"SEEDS": 4, "skew_missing": 3}  # of the skew alone, one run
-    assert sweep_figure.finding("", rows, "rate", [1, 2, 3], 5) == (
-        "With rate, 1 of 2 numbers changed beyond the spread over 4 to 5 seeds (0.17 at most by chance): "
-        "loss from 2 (1 to 3) at 1 to 9 at 3")
+    changes, runs, _ = compared(rows, values)
+    assert changes == {"loss": (0, 2)}
+    assert runs == {"loss": [5, 5, 4], "skew": [5, 5]}
+    assert sweep_finding.by_chance(runs, values) == pytest.approx(2 * 3 * 2 / math.comb(8, 4))
     rows = [row | {"SEEDS": 1} for row in rows]
-    assert "nothing can be compared" in sweep_figure.finding("", rows, "rate", [1, 2, 3], 5)
+    assert compared(rows, values)[:2] == ({}, {})
 
 
 def drawn(groups, values, setting="rate"):
     """Return the rows and the figure of a sweep from the rows of each value and seed; the first column names a row."""
+    rows, drawing = drawing_of(groups, values, setting)
+    return rows, drawing.figure
+
+
+def drawing_of(groups, values, setting="rate", columns=()):
     seeds, names = max(map(len, groups)), tuple(groups[0][0][0])[:1]
     rows = sweep_rows.summarize(setting, values, groups, names, seeds)
     facts = {"settings": {setting: values}, "sweep": {"constant": setting, "values": values},
              "seeds": [*range(seeds)], "without_result": []}
-    return rows, sweep_figure.draw("toy", rows, names, facts, [])[0]
+    return rows, sweep_figure.draw("mlp", rows, names, facts, [], columns)
 
 
 @pytest.mark.parametrize("values", [[20, 400], [400, 20]])
@@ -340,12 +377,10 @@ def test_where_the_constant_moves_the_names_last_rows_are_compared(values):
         return [{"step": step, "loss": 1 / (1 + step) + 0.001 * seed} for step in range(0, steps + 1, steps // 20)]
     rows, figure = drawn([[run(steps, seed) for seed in range(3)] for steps in values], values, "steps")
     assert len(rows) == 42
-    assert list(sweep_figure.comparable_lines(rows, ("step",), "steps", values)) == ["last step"]
-    title = figure.get_suptitle().replace("\n", " ")
-    assert title.startswith("With steps, 1 of 1 numbers of last step changed beyond the spread over 3 seeds (0.1 at "
-                            "most by chance): loss from")
-    assert "0.0486 (0.0476 to 0.0496) at 20" in title
-    assert "0.00349 (0.00249 to 0.00449) at 400" in title
+    assert list(sweep_finding.comparable_lines(rows, ("step",), "steps", values)) == ["last step"]
+    assert figure.get_suptitle() == "Loss of last step fell from 0.0486 to 0.00349 as steps rose"
+    caption = figure.texts[1].get_text().replace("\n", " ")
+    assert "Of 1 numbers of last step 1 changed beyond the spread over 3 seeds (0.1 at most by chance)." in caption
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["last step"]
     assert "Shown: 1 of 40 rows." in figure.texts[1].get_text().replace("\n", " ")
 
@@ -354,37 +389,54 @@ def test_rows_that_one_value_lacks_are_no_curves():
     def run(value, seed):
         return [{"network": name, "loss": value + 0.1 * seed} for name in ("observed", "null", "closed form")[:value]]
     rows, figure = drawn([[run(value, seed) for seed in range(3)] for value in (2, 3)], [2, 3])
-    assert list(sweep_figure.comparable_lines(rows, ("network",), "rate", [2, 3])) == ["observed", "null"]
+    assert list(sweep_finding.comparable_lines(rows, ("network",), "rate", [2, 3])) == ["observed", "null"]
     assert "Shown: 2 of 3 rows." in figure.texts[1].get_text().replace("\n", " ")
     rows, figure = drawn([[[{"network": name, "loss": seed} for name in (word, "null " + word)] for seed in range(3)]
                           for word in "ab"], [2, 3])
-    assert list(sweep_figure.comparable_lines(rows, ("network",), "rate", [2, 3])) == ["a", "null a", "b", "null b"]
-    assert figure.get_suptitle().replace("\n", " ") == (
-        "With rate, nothing can be compared: too few runs have the same numbers of a at two values")
+    assert list(sweep_finding.comparable_lines(rows, ("network",), "rate", [2, 3])) == ["a", "null a", "b", "null b"]
+    assert figure.get_suptitle().startswith("Too few runs to compare numbers of a ")
 
 
 def test_the_title_is_of_the_observed_row_or_of_the_last_step():
     nulls = [[[{"network": name, "loss": (value if name == "null" else 1) + 0.1 * seed}
                for name in ("observed", "null")] for seed in range(3)] for value in (1, 9)]
-    assert drawn(nulls, [1, 9])[1].get_suptitle().replace("\n", " ") == (
-        "With rate, none of 1 numbers of observed changed beyond the spread over 3 seeds")
+    assert drawn(nulls, [1, 9])[1].get_suptitle().startswith("No number of observed changed with rate")
     steps = [[[{"step": step, "loss": (value if step else 1) + 0.1 * seed} for step in (0, 50)]
               for seed in range(3)] for value in (1, 9)]
-    assert "1 of 1 numbers of step 50 changed" in drawn(steps, [1, 9])[1].get_suptitle().replace("\n", " ")
+    assert drawn(steps, [1, 9])[1].get_suptitle() == "Loss of step 50 rose from 1.1 to 9.1 as rate rose"
 
 
-def test_at_most_twelve_panels_and_eight_lines():
+def test_at_most_six_panels_and_seven_lines():
     groups = [[[{"row": f"row {k}"} | {f"x{c}": (c + k) * value + 0.1 * seed for c in range(15)}
                 for k in range(11)] for seed in range(4)] for value in (1, 2)]
     rows, figure = drawn(groups, [1, 2])
-    assert [panel.get_title("left") for panel in figure.axes] == [f"x{c}" for c in range(12)]
+    assert [panel.get_title("left") for panel in figure.axes] == [f"x{c}" for c in range(6)]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
-        f"row {k}" for k in (0, 1, 3, 4, 6, 7, 9, 10)]
-    caption = figure.texts[1].get_text().replace("\n", " ")
-    assert "Not shown: x12, x13, x14. Shown: 8 of 11 rows." in caption
-    line = figure.axes[3].lines[-1]
+        f"row {k}" for k in (0, 2, 3, 5, 7, 8, 10)]
+    assert "Shown: 7 of 11 rows." in figure.texts[1].get_text().replace("\n", " ")
     top = [row["x3"] for row in rows if row["row"] == "row 0"]
-    assert line.get_ydata().tolist() == top
+    places = [line.get_xdata().tolist() for line in figure.axes[3].lines]
+    assert figure.axes[3].lines[-1].get_ydata().tolist() == top
+    assert len({tuple(place) for place in places}) == 7  # no line hides another one
+
+
+def test_panels_show_printed_numbers_and_then_changed_ones():
+    groups = [[[{"row": "observed"} | {f"x{c}": (value if c > 7 else 1) + 0.1 * seed for c in range(12)}]
+               for seed in range(4)] for value in (1, 9)]
+    assert drawing_of(groups, [1, 9], columns=("x1", "x9"))[1].columns == ["x1", "x9", "x8", "x10", "x11"]
+    columns = tuple(f"x{c}" for c in range(7))
+    drawing = drawing_of(groups, [1, 9], columns=columns)[1]
+    assert drawing.columns == [*columns[:5], "x8"]  # the title's number is shown
+    assert drawing.finding.startswith("X8 of observed rose")
+
+
+def test_numbers_that_were_given_are_open_diamonds():
+    groups = [[[{"row": "observed", "x": value + 0.1 * seed}] + [{"row": "source", "x": 5.0}] * (value == 2)
+               for seed in range(3)] for value in (1, 2)]
+    figure = drawn(groups, [1, 2])[1]
+    diamonds = [line for line in figure.axes[0].lines if line.get_marker() == "D" and line.get_mfc() == "white"]
+    assert [line.get_ydata().tolist() for line in diamonds] == [[5.0]]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["observed", "source"]
 
 
 # ---- the scripts ------------------------------------------------------------------------------------------
@@ -437,6 +489,6 @@ def test_mlp_over_steps(tmp_path):
     experiment.run(mlp.main, ["--dataset", "tree", "--hidden-units", "10", "--sweep", "steps", "20", "400",
                               "--seeds", "3", "--out", str(tmp_path)])
     record = json.loads((tmp_path / "mlp_sweep.json").read_text())
-    assert "numbers of last step changed beyond the spread over 3 seeds" in record["finding"]
+    assert "last step" in record["finding"]
     ends = {row["STEPS"]: row for row in record["rows"] if row["step"] == row["STEPS"]}
     assert ends[400]["loss_high"] < ends[20]["loss_low"]
