@@ -383,18 +383,21 @@ def main(settings):
                           batch_size=settings.batch_size, seed=settings.seed, momentum=settings.momentum,
                           nesterov=settings.nesterov)
 
-    finding = f"Test accuracy {rows[-1]['test_accuracy']:.1%} after {settings.steps:,} steps"
+    right = rows[-1]["test_accuracy"]
+    finding = f"The net classifies {right:.1%} of test items correctly after {settings.steps:,} steps"
     if not np.isfinite(rows[-1]["loss"]):
         finding = "Training diverged: the loss is not finite, lower the learning rate"
-    caption = (f"{training.name}, {'-'.join(map(str, sizes))} {settings.activation} net, {settings.loss} loss, batch "
-               f"{settings.batch_size}, learning rate {settings.learning_rate:g}, seed {settings.seed}; trained on "
-               f"{len(training.labels):,} items, accuracy on {len(test.labels):,} items of each set")
+    caption = (f"{training.name}, {len(training.labels):,} training items; {'-'.join(map(str, sizes))} "
+               f"{settings.activation} net, {settings.loss} loss, batch {settings.batch_size}, learning rate "
+               f"{settings.learning_rate:g}.\nn = 1 run, seed {settings.seed}; accuracy on {len(test.labels):,} items "
+               "of each set.")
     arrays = {f"weights_{layer}": weights for layer, weights in enumerate(network.weights)}
     arrays |= {key: np.array([row[key] for row in rows]) for key in rows[0]}
     arrays |= {f"biases_{layer}": bias for layer, bias in enumerate(network.biases) if bias is not None}
     return experiment.Result(rows, names=("step",), finding=finding, files={".npz": arrays},
-                             figure=plots.learning_curve(rows, finding, caption),
-                             data=[training.provenance, test.provenance])
+                             figure=plots.learning_curve(rows, finding, caption), printed=rows[::-2][::-1],
+                             data=[training.provenance, test.provenance],
+                             suggestion="mlp.py --hidden-units 100 shows whether a wider net classifies more correctly")
 
 
 if __name__ == "__main__":

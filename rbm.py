@@ -9,8 +9,8 @@ The model that the other scripts import: plain numpy, and a generator that yield
 Run as a script it trains one machine by contrastive divergence on training images, compares them with held-out images,
 and saves the weights and the learning curve.
 
-Figure: reconstruction error against steps; the gap between the free energies of test and training images, which grows
-as a machine overfits; weights of hidden units as images; test images above their reconstructions.
+Figure: test images above their reconstructions; reconstruction error against steps; the gap between the free energies
+of test and training images, which grows as a machine overfits; weights of hidden units as images.
 
 Sources: Hinton, Training products of experts by minimizing contrastive divergence, 2002; Tieleman, Training restricted
 Boltzmann machines using approximations to the likelihood gradient, 2008; Hinton, A practical guide to training
@@ -373,24 +373,43 @@ def picture(rows, weights, images, title, caption):
     """Draw the figure. rows: of `learning_curve`; weights, images: sheets to draw, each (panel title, array)."""
     from gradnets import plots
 
-    mosaic = [["error", "gap", "weights"], ["images", "images", "weights"]]
-    figure, panels = plots.figure(mosaic, 13, 6, title, caption, width_ratios=(1, 1, 1.3), height_ratios=(1, 0.62))
-    steps = [row["step"] for row in rows]
-    for name, look in (("training", {"color": plots.GREY, "lw": 4}), ("test", {"color": plots.RED, "marker": "o"})):
-        panels["error"].plot(steps, [row[f"{name}_error"] for row in rows], ms=3, label=name, **look)
-    panels["error"].set(title="reconstruction error", xlabel="step", ylabel="mean square per pixel", yscale="log")
-    panels["error"].legend()
-    gap, low, high = ([row["free_energy_gap" + end] for row in rows] for end in ("", "_low", "_high"))
-    panels["gap"].fill_between(steps, low, high, color=plots.BLUE, alpha=0.2, lw=0)
-    panels["gap"].plot(steps, gap, "o-", color=plots.BLUE, ms=3)
-    panels["gap"].axhline(0, color=plots.GREY, lw=0.7)
-    panels["gap"].set(title="free energy, test minus training", xlabel="step", ylabel="nats")
+    mosaic = [["images", "images", "weights"], ["error", "gap", "weights"]]
+    figure, panels = plots.figure(mosaic, 13, 6.2, title, caption, width_ratios=(1, 1, 1.3), height_ratios=(0.62, 1))
     for name, (panel_title, sheet) in (("weights", weights), ("images", images)):
         panels[name].imshow(np.nan_to_num(sheet), cmap="gray", vmin=0, vmax=1, interpolation="antialiased")
-        panels[name].set_title(panel_title)
-        panels[name].set_axis_off()
-        panels[name].set_anchor("N")
+        panels[name].set(title=panel_title, xticks=[], yticks=[], anchor="NW")
+        panels[name].spines[:].set_visible(False)
+    height = len(images[1])
+    panels["images"].set_yticks([0.25 * height, 0.75 * height], ["image", "rebuilt"])
+    panels["images"].tick_params(axis="y", length=0)
+    _draw_errors(panels["error"], rows)
+    _draw_gap(panels["gap"], rows)
     return figure
+
+
+def _draw_errors(axes, rows):
+    """Draw the reconstruction errors of training and test images; the broad line shows beside the thin one."""
+    from gradnets import plots
+
+    lines, steps = [], [row["step"] for row in rows]
+    looks = {"training": (plots.GREY, {"lw": 6, "alpha": 0.4}), "test": (plots.RED, {"marker": "o", "ms": 3})}
+    for name, (color, look) in looks.items():
+        errors = [row[f"{name}_error"] for row in rows]
+        axes.plot(steps, errors, color=color, **look)
+        lines.append((steps, errors, name, color))
+    axes.set(title="reconstruction error", ylabel="mean square per pixel", yscale="log")
+    plots.name_steps(axes)
+    plots.label_lines(axes, lines)
+
+
+def _draw_gap(axes, rows):
+    """Draw the gap between the free energies of test and training images, with its 95 % band."""
+    from gradnets import plots
+
+    plots.draw_band(axes, [row["step"] for row in rows], rows, "free_energy_gap", plots.BLUE, ms=3)
+    axes.axhline(0, color=plots.INK, lw=0.7)
+    axes.set(title="free energy, test minus training", ylabel="nats (overfitting lifts it above 0)")
+    plots.name_steps(axes)
 
 
 def main(settings):
@@ -408,25 +427,25 @@ def main(settings):
     finding = described(rows)
     chains = (("persistent " if settings.persistent else "") + f"CD-{settings.k}"
               + (" with mean-field chains" if settings.mean_field else ""))
-    caption = (f"{training.name}, {machine.weights.shape[0]}-{settings.hidden_units} machine, init {settings.init}, "
-               f"{chains}, batch {settings.batch_size}, learning rate {settings.learning_rate:g}, seed "
-               f"{settings.seed}.\nTrained on {len(training.inputs):,} images, compared on "
-               f"{min(len(training.inputs), len(test.inputs)):,} of them and {len(test.inputs):,} held-out images. "
-               "Reconstructions: one pass up and down without sampling.\n"
-               "Band: 95 % interval of the gap over images. Weights: 0 is mid-grey, black and white are three standard "
-               "deviations.")
+    caption = (f"{training.name}, {len(training.inputs):,} training images; "
+               f"{machine.weights.shape[0]}-{settings.hidden_units} machine, {chains}, batch {settings.batch_size}, "
+               f"learning rate {settings.learning_rate:g}; n = 1 run, seed {settings.seed}. Errors and gap: of "
+               f"{min(len(training.inputs), len(test.inputs)):,} training and {len(test.inputs):,} test images.\n"
+               "Rebuilt: one pass up and down without sampling. Band: 95 % interval over images. Weights: 0 is "
+               "mid-grey, black and white are three standard deviations.")
     examples = test.inputs[:EXAMPLES]
     images = _sheet(test, np.concatenate((examples, reconstruct(machine, examples))), len(examples))
     drawn = min(FILTERS, settings.hidden_units)
     figure = plots.styled(picture)(
         rows, (f"weights of {drawn} of {settings.hidden_units} hidden units", filters(machine, training)),
-        ("test images, and their reconstructions", images), finding, caption)
+        ("test images, rebuilt by the hidden units", images), finding, caption)
     arrays = {"weights": machine.weights, "visible_biases": machine.visible_biases,
               "hidden_biases": machine.hidden_biases}
     arrays |= {key: np.array([row[key] for row in rows]) for key in rows[0]}
     return experiment.Result(rows, names=("step",), columns=("training_error", "test_error", "free_energy_gap"),
-                             finding=finding, figure=figure, files={".npz": arrays},
-                             data=[training.provenance, test.provenance])
+                             finding=finding, figure=figure, files={".npz": arrays}, printed=rows[::-2][::-1],
+                             data=[training.provenance, test.provenance],
+                             suggestion="rbm.py --images 500 shows a machine that overfits: the free-energy gap grows")
 
 
 def described(rows):

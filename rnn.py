@@ -7,9 +7,9 @@ a softmax of its last hidden state. The model is plain numpy, and a generator th
     for step in rnn.train(network, dataset, steps=500, learning_rate=0.1):
         step.gradients[1]  # of the recurrent weights (64, 64), before clipping and before this step's update
 
-Figure: loss and accuracy; the norm of the gradient, and how often it is clipped; and how the derivative of the loss
-with respect to the pre-activations fades from the last row back to the first (Pascanu et al. 2013), untrained and
-trained.
+Figure: how the deltas, the derivatives of the loss with respect to the pre-activations, fade from the last row back to
+the first (Pascanu et al. 2013), untrained and trained; accuracy and loss; the norm of the gradient, and how often it is
+clipped.
 
 Takes 5 s.
 """
@@ -336,40 +336,48 @@ def learning_curve(network, training, test, steps, records, **options):
 
 def picture(rows, norms, shares, clip, title, caption):
     """Draw the figure. rows, norms: of `learning_curve`; shares: {"untrained": (items, time), "trained": ...}."""
+    from gradnets import plots
+
+    figure, panels = plots.figure([["fading", "accuracy"], ["norm", "loss"]], 11, 7.6, title, caption)
+    plots.draw_training(panels["loss"], panels["accuracy"], rows)
+    _draw_fading(panels["fading"], shares)
+    _draw_norms(panels["norm"], rows, norms, clip)
+    return figure
+
+
+def _draw_fading(axes, shares):
+    """Draw how deltas fade from the last time step back to the first, untrained and trained, with 90 % bands."""
     from matplotlib.ticker import MaxNLocator
 
     from gradnets import plots
 
-    figure, panels = plots.figure([["loss", "accuracy"], ["norm", "fading"]], 10, 7.4, title, caption)
-    steps = [row["step"] for row in rows]
-    panels["loss"].plot(steps, [row["loss"] for row in rows], "o-", color=plots.INK, ms=3)
-    panels["loss"].set(title="loss, mean since the last dot", ylabel="nats", yscale="log")
-    for key, color in (("training_accuracy", plots.GREY), ("test_accuracy", plots.RED)):
-        panels["accuracy"].plot(steps, [row[key] for row in rows], "o-", color=color, ms=3, label=key.split("_")[0])
-    panels["accuracy"].set(title="accuracy", ylim=(0, 1.02))
-    panels["accuracy"].legend(loc="lower right")
-    panels["norm"].plot(np.arange(1, len(norms) + 1), norms, ".", color=plots.GREY, ms=2, alpha=0.5,
-                        rasterized=True)
-    panels["norm"].plot(steps[1:], [row["median_norm"] for row in rows[1:]], "o-", color=plots.INK, ms=3)
-    panels["norm"].set(title="norm of each step's gradient, and its median", yscale="log")
+    lines = []
+    for (name, share), color, dash in zip(shares.items(), (plots.BLUE, plots.RED), ("--", "-"), strict=True):
+        low, median, high = summaries.quantiles(share, axis=0)[:, ::-1]
+        axes.fill_between(range(len(median)), low, high, color=color, alpha=0.15, lw=0)
+        axes.plot(range(len(median)), median, ls=dash, color=color, lw=2)
+        lines.append((range(len(median)), median, name, color))
+    axes.axhline(1, color=plots.GREY, lw=0.7, zorder=0)
+    axes.set(title="deltas on their way back to the first row", xlabel="rows before the last one", yscale="log",
+             ylabel="norm / norm at the last row", xlim=(0, max(len(lines[0][1]) - 1, 1)))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    plots.label_lines(axes, lines)
+
+
+def _draw_norms(axes, rows, norms, clip):
+    """Draw the norm of each step's gradient, the medians of these norms, and the norm that clipping keeps."""
+    from gradnets import plots
+
+    steps, medians = [row["step"] for row in rows[1:]], [row["median_norm"] for row in rows[1:]]
+    axes.plot(np.arange(1, len(norms) + 1), norms, ".", color=plots.GREY, ms=2, alpha=0.4, rasterized=True)
+    axes.plot(steps, medians, "o-", color=plots.INK, ms=3)
+    axes.set(title="norm of each step's gradient", ylabel="norm (line: median since the last dot)", yscale="log",
+             xlim=(0, 1.01 * len(norms)))
+    plots.name_steps(axes)
     if clip is not None:
-        panels["norm"].axhline(clip, color=plots.RED, lw=1)
-        panels["norm"].text(0.99, clip, f"above: clipped, {np.mean(norms > clip):.0%} of all steps", color=plots.RED,
-                            ha="right", va="bottom", transform=panels["norm"].get_yaxis_transform(),
-                            bbox={"facecolor": "white", "alpha": 0.8, "lw": 0, "pad": 1})
-    for name in ("loss", "accuracy", "norm"):
-        panels[name].xaxis.set_major_locator(MaxNLocator(5))
-        panels[name].set_xlabel("step")
-    for (name, share), color in zip(shares.items(), (plots.GREY, plots.RED), strict=True):
-        low, median, high = summaries.quantiles(share, axis=0)
-        before = np.arange(len(median))[::-1]
-        panels["fading"].fill_between(before, low, high, color=color, alpha=0.2, lw=0)
-        panels["fading"].plot(before, median, color=color, lw=2, label=name)
-    panels["fading"].set(title="norm of the delta, over that of the last time step", yscale="log",
-                         xlabel="time steps before the last")
-    panels["fading"].xaxis.set_major_locator(MaxNLocator(integer=True))
-    panels["fading"].legend()
-    return figure
+        axes.axhline(clip, color=plots.RED, lw=1.5)
+        axes.set_title(f"norm of each step's gradient; {np.mean(norms > clip):.0%} are clipped")
+        plots.label_lines(axes, [([1.01 * len(norms)], [clip], "clipped\nabove", plots.RED)])
 
 
 def main(settings):
@@ -388,27 +396,32 @@ def main(settings):
     shares = {"untrained": fading(network, items)}
     rows, norms = learning_curve(network, training, test, settings.steps, RECORDS, clip=clip, seed=settings.seed,
                                  learning_rate=settings.learning_rate, batch_size=settings.batch_size)
-    if np.isfinite(rows[-1]["loss"]):
-        shares["trained"] = fading(network, items)
-        finding = f"Test accuracy {rows[-1]['test_accuracy']:.1%} after {settings.steps:,} steps"
-    else:
-        shares["trained"] = np.full_like(shares["untrained"], np.nan)
-        finding = "Training diverged: the loss is not finite, lower the learning rate"
-    first = {name: np.median(share[:, 0]) for name, share in shares.items()}
+    diverged = not np.isfinite(rows[-1]["loss"])
+    shares["trained"] = np.full_like(shares["untrained"], np.nan) if diverged else fading(network, items)
+    finding = described(rows, shares)
     clipping = "not clipped" if clip is None else f"clipped to norm {clip:g}"
-    caption = (f"{training.name} read as {times} rows of {settings.row}, {settings.hidden_units} tanh units, init "
-               f"{settings.init}, recurrent {settings.recurrent_init}, batch {settings.batch_size}, learning rate "
-               f"{settings.learning_rate:g},\ngradients {clipping}, seed {settings.seed}; trained on "
-               f"{len(training.labels):,} items, accuracy on {len(test.labels):,} items of each set.\n"
-               f"Deltas: median and middle 90 % of {len(items.labels)} test items. At the first time step the norm is "
-               f"{first['untrained']:.2g} of the last untrained, {first['trained']:.2g} trained.")
+    caption = (f"{training.name}, {len(training.labels):,} training items read as {times} rows of {settings.row}; "
+               f"{settings.hidden_units} tanh units, batch {settings.batch_size}, learning rate "
+               f"{settings.learning_rate:g}, gradients {clipping}.\nn = 1 run, seed {settings.seed}; accuracy on "
+               f"{len(test.labels):,} items of each set; deltas, derivatives by pre-activations: median and middle "
+               f"90 % of {len(items.labels)} test items.")
     figure = plots.styled(picture)(rows, norms, shares, clip, finding, caption)
     arrays = {name: getattr(network, name) for name in
               ("input_weights", "recurrent_weights", "output_weights", "hidden_bias", "output_bias")}
     arrays |= {key: np.array([row[key] for row in rows]) for key in rows[0]} | {"norms": norms}
     arrays |= {f"fading_{name}": share for name, share in shares.items()}
     return experiment.Result(rows, names=("step",), finding=finding, figure=figure, files={".npz": arrays},
-                             data=[training.provenance, test.provenance])
+                             printed=rows[::-2][::-1], data=[training.provenance, test.provenance],
+                             suggestion="rnn.py --recurrent-init 'orthogonal(1.5)' shows untrained deltas that grow")
+
+
+def described(rows, shares):
+    """Return the finding of a run: what training does to the deltas of the first row."""
+    if not np.isfinite(rows[-1]["loss"]):
+        return "Training diverged: the loss is not finite, lower the learning rate"
+    before, after = (f"{np.median(share[:, 0]):.2g}" for share in shares.values())
+    verb = "lifts" if float(after) > float(before) else "lowers" if float(after) < float(before) else "keeps"
+    return f"Training {verb} the deltas that reach the first row from {before} to {after} of the last row's"
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers import assert_fits_the_page
 
 import mlp
 from gradnets import datasets, experiment
@@ -247,7 +248,8 @@ def test_script_returns_the_run():
     result = mlp.main(settings)
     arrays = result.files[".npz"]
     assert [row["step"] for row in result.rows] == list(range(0, 41, 2))
-    assert result.finding == f"Test accuracy {result.rows[-1]['test_accuracy']:.1%} after 40 steps"
+    assert f"{result.rows[-1]['test_accuracy']:.1%} of test items" in result.finding
+    assert_fits_the_page(result)
     network = mlp.MLP((31, 6, 5, 4), "tanh", "cross-entropy")
     network.weights[:] = [arrays[f"weights_{layer}"] for layer in range(3)]
     network.biases[:] = [arrays[f"biases_{layer}"] for layer in range(3)]

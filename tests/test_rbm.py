@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import real
+from helpers import assert_fits_the_page, real
 
 import rbm
 from gradnets import datasets, experiment
@@ -412,6 +412,7 @@ def test_script_returns_the_run():
     repeated = rbm.compare(machine, datasets.load("glyphs", limit=60).inputs[:20], test)
     assert repeated == {key: rows[-1][key] for key in repeated}
     assert [entry["split"] for entry in result.data] == ["train", "test"]
+    assert_fits_the_page(result)
 
 
 def test_script_draws_colour_images():
