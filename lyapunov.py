@@ -13,8 +13,10 @@ log 3 at η = 2, where the map is a Chebyshev polynomial; and a quadratic, whose
 At last, two copies of the essay's net differ in one weight. Where the tangent vector, the direction of that weight
 times the product of the Jacobians, grows as the copies separate, this instability separates them.
 
-Figure: exponents against the learning rate; the edge and the windows along training; whole spectra; the controls; the
-essay's net.
+Figures: lyapunov.png, largest exponents against the learning rate for the small net over the full batch and on single
+samples, and for the essay's net, with the number of runs whose exponent is positive; lyapunov_training.png, the edge of
+stability and the exponents of windows along training, whole spectra, and two copies of the essay's net;
+lyapunov_controls.png, the two controls beside their closed forms.
 
 A net that still trains has no asymptotic exponent. What is called long time here is the mean over the steps after
 TRANSIENT. Its sign within NEAR_ZERO of zero says nothing, because a slow drift of the weights gives the same. Above
@@ -65,6 +67,12 @@ SEED = 0                    # seed of data, weights, samples and directions
 QUADRATIC = np.array([0.1, 0.4, 0.7, 1.2, 1.5, 1.75, 2.2, 2.6, 3.0])  # learning rate times eigenvalue
 FULL_BATCH, SINGLE_SAMPLES, SPECTRUM = "full batch", "single samples", "whole spectrum"  # parts of the rows
 DOUBLE_WELL, CONTROL, ESSAY = "double well", "quadratic", "essay's net"
+WELL_POINTS = 2001          # points of the double well's curve: its windows without chaos are 0.005 wide and less
+SATURATED = 0.3             # sharpness times learning rate / 2 below which the figure shows no line
+AT_EDGE = (0.8, 1.2)        # sharpness times learning rate / 2 that counts as at the edge of stability
+HEADINGS = {"positive": "positive runs", "exponent": "exponent per step", "highest_window": "highest window"}
+SUGGESTION = "lyapunov.py --steps 20000 --transient 10000 tells lasting chaos from a long transient"
+QUICK = {"runs": 2, "steps": 400, "transient": 200, "window": 100, "essay_units": (30,)}
 
 
 # ---- rows -------------------------------------------------------------------------------------------------
@@ -157,7 +165,7 @@ def control_rows(well_rates, steps, seed):
                    for product, exponent, closed_form in zip(QUADRATIC, exponents, closed_forms, strict=True)]
 
 
-def essay_net(images, units, learning_rates, steps, change, seeds):
+def essay_net(images, units, learning_rates, steps, change, seeds, near_zero):
     """Measure how two copies of the essay's net separate.
 
     Returns
@@ -180,164 +188,253 @@ def essay_net(images, units, learning_rates, steps, change, seeds):
             growth["copies"].append(copies)
         for name, runs in growth.items():
             curves[name].append(summaries.quantiles(runs, axis=0))
-        rows.append({"part": ESSAY, "learning_rate": rate, "net": "-".join(map(str, sizes)), "runs": len(seeds)}
+        rows.append({"part": ESSAY, "learning_rate": rate, "net": "-".join(map(str, sizes)), "runs": len(seeds),
+                     "positive": sum(bool(run["exponent"] > near_zero) for run in numbers)}
                     | summaries.median_intervals(**{key: [run[key] for run in numbers] for key in numbers[0]}))
     return rows, {name: np.array(values) for name, values in curves.items()}
 
 
-# ---- finding ----------------------------------------------------------------------------------------------
+# ---- findings ---------------------------------------------------------------------------------------------
 
-def finding(rows, near_zero, window):
-    """Return a sentence: at which learning rates exponents are positive, and what single windows reach."""
+def finding(rows):
+    """Return a sentence: at which learning rates the exponent is positive in most runs of the small net."""
     full, single = ([row for row in rows if row["part"] == part] for part in (FULL_BATCH, SINGLE_SAMPLES))
-    sentence = (f"Largest exponent above {near_zero:g} per step: full batch {_where_positive(full)}; single samples "
-                f"{_where_positive(single)}")
-    calm = [row for row in full if "exponent" in row and row["exponent"] <= near_zero < row["highest_window"]]
-    if not calm:
-        return sentence
-    highest = max(calm, key=lambda row: row["highest_window"])
-    return sentence + (f". Windows of {window} full-batch steps reach {highest['highest_window']:.2g} even at "
-                       f"{highest['learning_rate']:g}, where the long-time exponent is {highest['exponent']:.2g}")
+    if not any(map(mostly_positive, full + single)):
+        return "Descent is chaotic at no learning rate, neither on the full batch nor on single samples"
+    sentences = [f"Descent is chaotic at learning rate {places(full)} (full batch), {places(single)} (single samples)"
+                 for places in (_rates, _share)]
+    return min(sentences, key=lambda sentence: len(sentence) > plots.LONGEST_TITLE)
 
 
-def _where_positive(rows):
-    """Return in words in how many of the finite runs the exponent is positive, by increasing learning rate."""
-    phrases = []
-    for share, group in itertools.groupby(sorted(rows, key=lambda row: row["learning_rate"]), _share_positive):
-        rates = [f"{row['learning_rate']:g}" for row in group]
-        phrases.append(f"{share} at " + (rates[0] if len(rates) == 1 else f"{rates[0]} to {rates[-1]}"))
-    return ", ".join(phrases)
+def mostly_positive(row):
+    """Return whether more than half of the runs that stayed finite have a positive exponent."""
+    return row["positive"] > (row["runs"] - row.get("diverged", 0)) / 2
 
 
-def _share_positive(row):
-    finite = row["runs"] - row["diverged"]
-    if finite == 0:
-        return "(all diverged)"
-    return "in no run" if row["positive"] == 0 else "in all" if row["positive"] == finite else "in some"
+def _rates(rows):
+    """Return in words the learning rates at which most runs have a positive exponent."""
+    rows = sorted(rows, key=lambda row: row["learning_rate"])
+    places = [place for place, row in enumerate(rows) if mostly_positive(row)]
+    if not places:
+        return "none"
+    if places[-1] - places[0] >= len(places):  # a rate between them is calm
+        return _share(rows)
+    first, last = (f"{rows[place]['learning_rate']:g}" for place in (places[0], places[-1]))
+    return first if first == last else f"{first} to {last}"
 
 
-# ---- figure -----------------------------------------------------------------------------------------------
+def _share(rows):
+    return f"{sum(map(mostly_positive, rows))} of {len(rows)}"
+
+
+def finding_of_training(rows):
+    """Return a sentence: at how many learning rates sharpness settles at the edge of stability."""
+    rows = [row for row in rows if row["part"] == FULL_BATCH]
+    near = sum(bool(AT_EDGE[0] <= row["edge"] <= AT_EDGE[1]) for row in rows if "edge" in row)
+    return f"Sharpness settles within 20 % of the edge of stability at {near} of {len(rows)} learning rates"
+
+
+def finding_of_controls(rows):
+    """Return a sentence: the largest error of the exponents by QR."""
+    error = max(abs(row["exponent"] - row["closed_form"]) for row in rows if "closed_form" in row)
+    return f"QR finds the exponents of both known maps to within {error:.2g} per step"
+
+
+# ---- the figure of exponents ------------------------------------------------------------------------------
 
 @plots.styled
-def picture(rows, curves, near_zero, transient, change, title, caption):
-    """Draw the figure. curves: as the script saves them; change: difference between the copies of the essay's net."""
-    figure, panels = plots.figure([["exponents"] * 4 + ["edges"] * 4 + ["windows"] * 4,
-                                   ["spectra"] * 3 + ["well"] * 3 + ["quadratic"] * 3 + ["essay"] * 3],
-                                  16, 10, title, caption)
-    parts = {}
-    for row in rows:
-        parts.setdefault(row["part"], []).append(row)
-    draw_exponents(panels["exponents"], parts[FULL_BATCH], parts[SINGLE_SAMPLES], near_zero)
-    rates = [row["learning_rate"] for row in parts[FULL_BATCH]]
-    floor = 0.3
-    draw_medians(panels["edges"], curves["steps"], curves["edges"], rates, floor)
-    panels["edges"].axhline(1, color=plots.INK, lw=0.8)
-    panels["edges"].set(title="edge of stability", ylabel="sharpness × learning rate / 2", yscale="log",
-                        ylim=(floor, None))
-    panels["edges"].text(0.02, 0.02, f"medians below {floor:g} (saturated) are not drawn", fontsize=8,
-                         color=plots.GREY, transform=panels["edges"].transAxes)
-    panels["edges"].legend(title="learning rate", fontsize=8, title_fontsize=8, ncols=2)
-    middles = (curves["steps"][1:] + curves["steps"][:-1]) / 2
-    draw_medians(panels["windows"], middles, curves["windows"], rates)
-    draw_zero(panels["windows"], near_zero)
-    panels["windows"].set(title="exponents of single windows, medians", ylabel="per step")
-    for name in ("edges", "windows"):
-        panels[name].axvline(transient, color=plots.GREY, lw=0.8, ls=":")
-        panels[name].set_xlabel("step (dotted: end of the transient)")
-    draw_spectra(panels["spectra"], parts.get(SPECTRUM, []), curves["spectra"], near_zero)
-    draw_controls(panels["well"], panels["quadratic"], parts[DOUBLE_WELL], parts[CONTROL], curves)
-    draw_essay(panels["essay"], parts[ESSAY], curves, change)
+def picture(rows, near_zero, title, caption):
+    """Draw the exponents of the small net, and those of the essay's net, in panels that share their axis."""
+    from matplotlib.lines import Line2D
+
+    parts = (FULL_BATCH, SINGLE_SAMPLES, ESSAY)
+    drawn = [[row for row in rows if row["part"] == part] for part in parts]
+    figure, panels = plots.figure([list(parts)], 12, 5.4, title, caption, sharey=True,
+                                  width_ratios=[1 + len(of_part) for of_part in drawn])
+    for part, of_part in zip(parts, drawn, strict=True):
+        draw_exponents(panels[part], of_part, near_zero)
+    panels[FULL_BATCH].set(title="small net, full batch", xlabel="learning rate", ylabel="largest exponent, per step")
+    panels[SINGLE_SAMPLES].set(title="small net, single samples", xlabel="learning rate")
+    panels[ESSAY].set(title="essay's net, single samples", xlabel="learning rate, hidden units")
+    highest = max([row[key] for row in rows for key in ("highest_window_high", "exponent_high") if key in row])
+    set_symlog(panels[FULL_BATCH], near_zero, -near_zero / 4, 4 * max(highest, near_zero))
+    panels[FULL_BATCH].text(-0.02, 0.98, "positive:", fontsize=8, ha="right", va="top",
+                            transform=panels[FULL_BATCH].transAxes)
+    looks = {"long time, positive in most runs": (plots.RED, "o", plots.RED),
+             "long time, in fewer runs": (plots.BLUE, "s", plots.BLUE),
+             "highest window of training": (plots.GREY, "^", "white")}
+    figure.legend(handles=[Line2D([], [], ls="none", marker=marker, color=color, mfc=face, label=label)
+                           for label, (color, marker, face) in looks.items()],
+                  loc="outside lower left", ncols=3, fontsize=9)
     return figure
 
 
-def draw_zero(axes, near_zero):
-    """Set a scale that is linear within near_zero, and shade that range."""
-    axes.set_yscale("symlog", linthresh=near_zero)
+def draw_exponents(axes, rows, near_zero):
+    """Draw the exponents of one kind of net with 90 % intervals, and above them the number of positive runs."""
+    shade_zero(axes, near_zero)
+    for place, row in enumerate(rows):
+        color, marker = (plots.RED, "o") if mostly_positive(row) else (plots.BLUE, "s")
+        draw_interval(axes, place - 0.2, row, "highest_window", plots.GREY, "^", "white")
+        draw_interval(axes, place + 0.1, row, "exponent", color, marker, color)
+        axes.text(place, 0.98, f"{row['positive']} of {row['runs']}", color=plots.text_color(color), ha="center",
+                  va="top", fontsize=8, transform=axes.get_xaxis_transform(),
+                  fontweight="bold" if mostly_positive(row) else "normal")
+    axes.set_xticks(range(len(rows)), [name_of(row) for row in rows], fontsize=8)
+    axes.set_xlim(-0.6, len(rows) - 0.4)
+
+
+def name_of(row):
+    """Return the learning rate of a row and, for the essay's net, its number of hidden units."""
+    return f"{row['learning_rate']:g}" + (f"\n{row['net'].split('-')[1]} units" if "net" in row else "")
+
+
+def draw_interval(axes, x, row, key, color, marker, face):
+    """Draw row[key], if the row has it, as a marker on the bar of its interval."""
+    if key in row:
+        axes.plot([x, x], [row[key + "_low"], row[key + "_high"]], color=color, lw=4, alpha=0.3,
+                  solid_capstyle="round")
+        axes.plot(x, row[key], marker, color=color, mfc=face, ms=6)
+
+
+def shade_zero(axes, near_zero):
+    """Draw a line at 0, and shade the range in which the sign of an exponent says nothing."""
     axes.axhspan(-near_zero, near_zero, color=plots.PALE, alpha=0.6, lw=0, zorder=0)
-    axes.axhline(0, color=plots.GREY, lw=0.8, zorder=0)
+    axes.axhline(0, color=plots.INK, lw=0.8, zorder=1)
 
 
-def draw_exponents(axes, full, single, near_zero):
-    """Draw long-time exponents and highest windows against the learning rate, with 90 % intervals."""
-    for rows, key, color, mark, shift, label in (
-            (full, "exponent", plots.RED, "o", 1, "full batch, long time"),
-            (full, "highest_window", plots.RED, "^", 0.95, "full batch, highest window"),
-            (single, "exponent", plots.BLUE, "o", 1.05, "single samples, long time")):
-        for row in rows:
-            if key in row:
-                place = shift * row["learning_rate"]
-                axes.plot([place] * 2, [row[key + "_low"], row[key + "_high"]], color=color, lw=4, alpha=0.3,
-                          solid_capstyle="round")
-                axes.plot(place, row[key], mark, color=color, ms=5, mfc="white" if mark == "^" else color,
-                          label=label)
-                label = None
-    draw_zero(axes, near_zero)
-    rates = [row["learning_rate"] for row in full]
-    axes.set(title="largest exponent of the small net", xscale="log", xlabel="learning rate", ylabel="per step")
-    axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
+def set_symlog(axes, near_zero, low, high):
+    """Set a vertical scale from low to high that is linear within near_zero, with plain ticks."""
+    axes.set_yscale("symlog", linthresh=near_zero, linscale=0.6)
+    axes.set_ylim(low, high)
+    decades = 10.0 ** np.arange(np.ceil(np.log10(2 * near_zero)), np.log10(max(-low, high)) + 1)
+    ticks = [tick for tick in [*-decades[::-1], -near_zero, 0, near_zero, *decades] if low <= tick <= high]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
-    axes.legend(fontsize=8, loc="lower right")
 
 
-def draw_medians(axes, steps, curves, rates, floor=None):
-    """Draw one line per learning rate; with a floor, only what lies above it, with its 90 % interval."""
-    for rate, color, (low, median, high) in zip(rates, plots.shades(len(rates)), curves, strict=True):
-        drawn = np.full(len(median), True) if floor is None else median >= floor
-        axes.plot(steps, np.where(drawn, median, np.nan), ".-", color=color, lw=1.5, ms=5, label=f"{rate:g}")
-        if floor is not None:
-            axes.fill_between(steps, np.maximum(low, floor), high, where=drawn, color=color, alpha=0.12, lw=0)
+# ---- the figure of training -------------------------------------------------------------------------------
+
+@plots.styled
+def training_picture(rows, curves, near_zero, transient, change, title, caption):
+    """Draw the edge of stability and single windows along training, whole spectra, and two copies of a net.
+
+    curves : as the script saves them; change : difference between the copies of the essay's net.
+    """
+    figure, panels = plots.figure([["edges", "windows"], ["spectra", "copies"]], 12, 9, title, caption)
+    rates = [row["learning_rate"] for row in rows if row["part"] == FULL_BATCH]
+    draw_edges(panels["edges"], curves["steps"], curves["edges"], rates, transient)
+    draw_windows(panels["windows"], curves["steps"], curves["windows"][:, 1], rates, near_zero, transient)
+    draw_spectra(panels["spectra"], [row for row in rows if row["part"] == SPECTRUM], curves["spectra"], near_zero)
+    draw_copies(panels["copies"], [row for row in rows if row["part"] == ESSAY], curves, change)
+    return figure
+
+
+def draw_edges(axes, steps, edges, rates, transient):
+    """Draw sharpness along full-batch training, one line with its band per learning rate, named at the start."""
+    for rate, color, (low, median, high) in zip(rates, plots.shades(len(rates)), edges, strict=True):
+        axes.fill_between(steps, low, high, where=median >= SATURATED, color=color, alpha=0.15, lw=0)
+        axes.plot(steps, median, ".-", color=color, lw=1.5, ms=5)
+        if np.isfinite(median[0]):
+            axes.annotate(f"{rate:g}", (steps[0], median[0]), xytext=(-6, 0), textcoords="offset points", ha="right",
+                          va="center", fontsize=8, color=plots.text_color(color))
+    axes.axhline(1, color=plots.INK, lw=0.8)
+    axes.axvline(transient, color=plots.GREY, lw=0.8, ls=":")
+    axes.set(title="full batch: edge of stability at 1", ylabel="sharpness × learning rate / 2", yscale="log",
+             xlabel="step (names of lines: learning rate; dotted: end of the transient)",
+             xlim=(-0.1 * steps[-1], steps[-1]), ylim=(SATURATED, None))
+    axes.text(0.99, 0.02, f"below {SATURATED:g}: outputs saturated", fontsize=8, color=plots.GREY, ha="right",
+              transform=axes.transAxes)
+
+
+def draw_windows(axes, steps, windows, rates, near_zero, transient):
+    """Draw the median exponents of windows along training as a map: a row per learning rate, red where positive."""
+    from matplotlib.colors import SymLogNorm
+
+    bound = max(1.0, np.nanmax(np.abs(windows), initial=0))
+    norm = SymLogNorm(near_zero, linscale=0.4, vmin=-bound, vmax=bound)
+    axes.pcolormesh(steps, np.arange(len(rates) + 1) - 0.5, windows, cmap="RdBu_r", norm=norm, alpha=0.8, lw=0)
+    for place, row in enumerate(windows):
+        for middle, value in zip((steps[1:] + steps[:-1]) / 2, row, strict=True):
+            axes.text(middle, place, "" if np.isnan(value) else "0" if abs(value) < 0.0005 else f"{value:.1g}",
+                      fontsize=8, ha="center", va="center")
+    axes.axvline(transient, color=plots.INK, lw=0.8, ls=":")
+    axes.set_yticks(range(len(rates)), [f"{rate:g}" for rate in rates])
+    axes.set(title="full batch: exponent of each window, per step", ylabel="learning rate",
+             xlabel="step (dotted: end of the transient)")
+    axes.tick_params(axis="y", length=0)
 
 
 def draw_spectra(axes, rows, spectra, near_zero):
     """Draw whole spectra, largest exponent first."""
-    for row, color, exponents in zip(rows, plots.shades(len(rows)), spectra, strict=True):
-        label = f"{row['learning_rate']:g}: " + ("diverged" if row["diverged"] else
-                                                 f"{row['above']} above, {row['below']} below")
-        axes.plot(np.arange(1, len(exponents) + 1), exponents, ".-", color=color, ms=3, lw=0.8, label=label)
-    draw_zero(axes, near_zero)
-    axes.set(title="whole spectrum, one run per rate", xlabel="exponent, largest first", ylabel="per step")
-    if rows:
-        axes.legend(title=f"learning rate: exponents beyond ±{near_zero:g}", fontsize=8, title_fontsize=8)
+    colors, dashes, order = plots.shades(len(rows)), plots.DASHES * len(rows), np.arange(1, spectra.shape[1] + 1)
+    lines = [(order, exponents, f"{row['learning_rate']:g}: {row.get('above')} above", color)
+             for row, color, exponents in zip(rows, colors, spectra, strict=True)]
+    for (*points, _, color), dash in zip(lines, dashes, strict=False):
+        axes.plot(*points, ls=dash, color=color, lw=2)
+    shade_zero(axes, near_zero)
+    finite = spectra[np.isfinite(spectra)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
+    set_symlog(axes, near_zero, 2 * min(low, -near_zero), 2 * max(high, near_zero))
+    axes.set(title=f"full batch: whole spectrum, and exponents above {near_zero:g}", ylabel="exponent, per step",
+             xlabel="rank of the exponent (names of lines: learning rate)", xlim=(1, order[-1]))
+    plots.label_lines(axes, lines)
 
 
-def draw_controls(well, quadratic, well_rows, quadratic_rows, curves):
-    """Draw the controls: dots by QR on the lines of the closed forms."""
-    well.plot(curves["well_rates"], curves["well_mean"], color=plots.GREY, lw=0.8,
-              label="mean log |1 - η (3x² - 1)|")
+def draw_copies(axes, rows, curves, change):
+    """Draw the growth of the tangent vector as lines, and that of the distance between copies as rings."""
+    steps = np.arange(curves["tangent"].shape[-1]) * dynamics.RECORD
+    lines = []
+    for row, color, marker, tangent, copies in zip(rows, plots.COLORS * len(rows), plots.MARKERS * len(rows),
+                                                   curves["tangent"], curves["copies"], strict=False):
+        low, median, high = tangent / np.log(10)
+        lines.append((steps, median, f"rate {name_of(row)}", color))
+        axes.fill_between(steps, low, high, color=color, alpha=0.1, lw=0)
+        axes.plot(steps, median, color=color, lw=1.5)
+        axes.plot(steps[::5], copies[1, ::5] / np.log(10), marker, color=color, mfc="white", ms=5)
+    axes.axhline(-np.log10(change), color=plots.GREY, lw=0.8, ls="--")
+    axes.text(0, -np.log10(change) + 0.2, "copies differ by 1", color=plots.GREY, fontsize=8)
+    axes.set(title="essay's net: growth of a change in one weight", ylabel="growth, powers of ten",
+             xlabel="single-sample step (lines: tangent vector; marks: two copies)")
+    plots.label_lines(axes, lines, gap=0.08)
+
+
+# ---- the figure of controls -------------------------------------------------------------------------------
+
+@plots.styled
+def control_picture(rows, curves, title, caption):
+    """Draw the controls: rings by QR on the lines of the closed forms."""
+    figure, panels = plots.figure([["well", "quadratic"]], 12, 5, title, caption, sharey=True)
     edges = np.linspace(0, 1.6, 801)
     with np.errstate(divide="ignore"):
-        quadratic.plot(edges, np.log(np.abs(1 - 2 * edges)), color=plots.GREY, lw=0.8, label="log |1 - ηλ|")
-    for axes, rows, key in ((well, well_rows, "learning_rate"), (quadratic, quadratic_rows, "edge")):
-        axes.plot([row[key] for row in rows], [row["exponent"] for row in rows], "o", color=plots.RED, ms=4,
-                  label="by QR")
-        axes.axhline(0, color=plots.GREY, lw=0.8, zorder=0)
-        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(0, 0.88))
-        axes.set(ylabel="per step", ylim=(-2.1, 1.4))
-    well.axhline(np.log(3), color=plots.GREY, lw=0.8, ls=":")
-    well.text(0.05, np.log(3), "log 3", color=plots.GREY, fontsize=8, va="bottom")
-    quadratic.axvline(1, color=plots.INK, lw=0.8, ls=":")
-    well.set(title="control: double well", xlabel="learning rate η")
-    quadratic.set(title="control: quadratic", xlabel="eigenvalue λ × learning rate η / 2")
+        quadratic = np.log(np.abs(1 - 2 * edges))
+    panels["well"].plot(curves["well_rates"], curves["well_mean"], color=plots.BLUE, lw=0.7)
+    panels["quadratic"].plot(edges, quadratic, color=plots.BLUE, lw=1)
+    for name, part, key in (("well", DOUBLE_WELL, "learning_rate"), ("quadratic", CONTROL, "edge")):
+        of_part = [row for row in rows if row["part"] == part]
+        panels[name].plot([row[key] for row in of_part], [row["exponent"] for row in of_part], "o", color=plots.RED,
+                          mfc="none", mew=1.5, ms=7)
+        panels[name].axhline(0, color=plots.INK, lw=0.8, zorder=0)
+        panels[name].text(0.02, 0.93, "line: closed form", color=plots.text_color(plots.BLUE), fontsize=9,
+                          transform=panels[name].transAxes)
+        panels[name].text(0.02, 0.87, "rings: by QR", color=plots.text_color(plots.RED), fontsize=9,
+                          transform=panels[name].transAxes)
+    plots.draw_source(panels["well"], 2, np.log(3), ms=13, mfc="none")
+    panels["well"].annotate("exact: log 3", (2, np.log(3)), xytext=(-12, 3), textcoords="offset points", ha="right",
+                            fontsize=8)
+    draw_calm(panels["well"], [row for row in rows if row["part"] == DOUBLE_WELL])
+    panels["well"].set(title="double well", xlabel="learning rate η", ylabel="exponent, per step", ylim=(-2.1, 1.5))
+    panels["quadratic"].set(title="quadratic", xlabel="eigenvalue λ × learning rate η / 2")
+    return figure
 
 
-def draw_essay(axes, rows, curves, change):
-    """Draw the growth of the tangent vector as lines, and that of the distance between copies as dots."""
-    steps = np.arange(curves["tangent"].shape[-1]) * dynamics.RECORD
-    colors = plots.shades(len(rows))
-    for row, color, tangent, copies in zip(rows, colors, curves["tangent"], curves["copies"], strict=True):
-        after, (low, median, high) = row["forgotten_after"], tangent / np.log(10)
-        axes.plot(steps, median, color=color, lw=1.5, label=f"{row['net']}, {row['learning_rate']:g}: "
-                  + (f"{after:,.0f}" if after < 1e5 else "over 100,000"))
-        axes.fill_between(steps, low, high, color=color, alpha=0.12, lw=0)
-        axes.plot(steps[::4], copies[1, ::4] / np.log(10), ".", color=color, ms=5)
-    axes.axhline(-np.log10(change), color=plots.GREY, lw=0.8, ls=":")
-    axes.text(steps[-1], -np.log10(change) - 0.3, "copies differ by 1", color=plots.GREY, fontsize=8, ha="right",
-              va="top")
-    axes.set(title="essay's net, one weight changed", xlabel="single-sample step",
-             ylabel="growth, decades (dots: two copies)")
-    axes.set_ylim(top=1.35 * axes.get_ylim()[1])  # room for the legend
-    axes.legend(title="net, learning rate: steps from 1e-15 to 1 at this pace", fontsize=8, title_fontsize=8,
-                loc="upper left")
+def draw_calm(axes, rows):
+    """Name the rates of the double well that are calm although a smaller rate is chaotic."""
+    chaotic = [row["learning_rate"] for row in rows if row["closed_form"] > 0]
+    for row in rows:
+        if chaotic and row["learning_rate"] > min(chaotic) and row["closed_form"] < 0:
+            axes.annotate("narrow window\nwithout chaos", (row["learning_rate"], row["exponent"]), xytext=(-12, -45),
+                          textcoords="offset points", ha="center", va="top", fontsize=8,
+                          arrowprops={"arrowstyle": "-", "color": plots.GREY, "lw": 0.7, "shrinkB": 5})
 
 
 # ---- the script -------------------------------------------------------------------------------------------
@@ -367,28 +464,38 @@ def main(settings):
              for rate, exponents in zip(settings.spectrum_rates, spectra, strict=True)]
     rows += control_rows(settings.well_rates, settings.well_steps, settings.seed)
     essay_rows, growth = essay_net(images, settings.essay_units, settings.essay_rates, settings.essay_steps,
-                                   settings.perturbation, seeds)
+                                   settings.perturbation, seeds, settings.near_zero)
     rows += essay_rows
-    rates = np.linspace(0.02, 2, 400)
+    rates = np.union1d(np.linspace(0.02, 2, WELL_POINTS), settings.well_rates)
     curves |= growth | {"spectra": np.array(spectra), "well_rates": rates,
-                        "well_mean": dynamics.double_well_mean(rates, 1000, 10, settings.seed)}
-    counts = {(part, key): sum(row[key] for row in rows if row["part"] == part)
-              for part in (FULL_BATCH, SINGLE_SAMPLES) for key in ("diverged", "saturated")}
-    runs = settings.runs * len(settings.learning_rates)
-    caption = (f"{images.name}, {len(labels)} images; small net {'-'.join(map(str, sizes))}, tanh, {settings.loss} "
-               f"loss, {parameters} parameters, {settings.steps:,} steps, long time from step {settings.transient:,} "
-               f"on, windows of {settings.window}, grey within ±{settings.near_zero:g} per step.\n"
-               f"n = {settings.runs} runs per rate, medians and 90 % intervals. Of {runs} full-batch runs "
-               f"{counts[FULL_BATCH, 'diverged']} diverged and {counts[FULL_BATCH, 'saturated']} ended above their "
-               f"first loss (saturated, included); of {runs} single-sample runs "
-               f"{counts[SINGLE_SAMPLES, 'diverged']} and {counts[SINGLE_SAMPLES, 'saturated']}.\n"
-               f"Whole spectra: the run with the largest exponent, {settings.spectrum_steps} steps after the "
-               f"transient. Essay's net: one weight changed by {settings.perturbation:g}.")
-    sentence = finding(rows, settings.near_zero, settings.window)
-    figure = picture(rows, curves, settings.near_zero, settings.transient, settings.perturbation, sentence, caption)
+                        "well_mean": dynamics.double_well_mean(rates, 1000, 5, settings.seed)}
+    sentence = finding(rows)
+    text = captions(settings, rows, f"{images.name}, {len(labels)} images", sizes, parameters)
+    figure = picture(rows, settings.near_zero, sentence, text["exponents"])
+    figures = {"_training": training_picture(rows, curves, settings.near_zero, settings.transient,
+                                             settings.perturbation, finding_of_training(rows), text["training"]),
+               "_controls": control_picture(rows, curves, finding_of_controls(rows), text["controls"])}
     return experiment.Result(rows, names=("part", "learning_rate", "product", "net"), finding=sentence, figure=figure,
-                             columns=("runs", "positive", "exponent", "highest_window", "edge", "closed_form"),
-                             files={".npz": curves}, data=[images.provenance])
+                             columns=("runs", "positive", "exponent", "highest_window"), headings=HEADINGS,
+                             printed=[row for row in rows if "positive" in row], figures=figures,
+                             files={".npz": curves}, data=[images.provenance], suggestion=SUGGESTION)
+
+
+def captions(settings, rows, images, sizes, parameters):
+    """Return the captions of the three figures."""
+    several = [row for row in rows if row["part"] in (FULL_BATCH, SINGLE_SAMPLES)]
+    runs, diverged, saturated = (sum(row[key] for row in several) for key in ("runs", "diverged", "saturated"))
+    small = f"small net {'-'.join(map(str, sizes))}, tanh, {settings.loss} loss"
+    return {
+        "exponents": f"{images}; {small}, {parameters} parameters, from step {settings.transient:,} to "
+                     f"{settings.steps:,}; medians and 90 % intervals of n = {settings.runs} runs per mark.\n"
+                     f"Positive: above {settings.near_zero:g}; in the grey the sign says nothing. Of {runs} runs of "
+                     f"the small net {diverged} diverged, and {saturated} ended above their first loss.",
+        "training": f"{images}; {small}; n = {settings.runs} runs per rate, medians and 90 % intervals. Windows of "
+                    f"{settings.window} steps.\nSpectra: the run with the largest exponent at each rate, "
+                    f"{settings.spectrum_steps} steps. Essay's net: one weight changed by {settings.perturbation:g}.",
+        "controls": "Double well x - η (x³ - x): mean of log |1 - η (3x² - 1)|; diamond: log 3, exact at η = 2. "
+                    f"Quadratic: log |1 - ηλ|.\nBy QR: means over {settings.well_steps:,} steps, n = 1 orbit per ring."}
 
 
 def check_settings(settings):

@@ -1,10 +1,11 @@
 """Rows, counts and words of the script; the exponents themselves are tested in test_dynamics.py."""
 import numpy as np
 import pytest
+from helpers import assert_fits_the_page
 
 import lyapunov
 import mlp
-from gradnets import datasets, dynamics, experiment
+from gradnets import datasets, dynamics, experiment, plots
 from gradnets.errors import UserError
 
 SMALL = {"images": 30, "side": 2, "hidden_units": 2, "learning_rates": (0.2, 1.5), "steps": 40, "transient": 20,
@@ -65,31 +66,50 @@ def test_script_returns_rows_of_every_part(batch):
     curves = result.files[".npz"]
     spectrum = next(row for row in result.rows if row["part"] == "whole spectrum")
     assert spectrum["above"] + spectrum["within"] + spectrum["below"] == curves["spectra"].shape[1] == 40
-    assert result.finding == lyapunov.finding(result.rows, 0.02, 10)
+    assert result.finding == lyapunov.finding(result.rows)
+    assert_fits_the_page(result)
+    for figure in result.figures.values():
+        assert len(figure.get_suptitle()) <= plots.LONGEST_TITLE
+    assert {row["part"] for row in result.printed} == {"full batch", "single samples", "essay's net"}
     assert (essay["net"], essay["runs"]) == ("784-4-10", 2)
+    assert essay["positive"] == (essay["exponent_low"] > 0.02) + (essay["exponent_high"] > 0.02)
     assert curves["edges"].shape == (2, 3, 5)
     assert curves["windows"].shape == (2, 3, 4)
     assert curves["tangent"].shape == curves["copies"].shape == (1, 3, 3)
 
 
+def test_the_dots_of_the_double_well_lie_on_its_curve():
+    """Around 1.7 is a window without chaos that is 0.005 wide."""
+    result = run(well_rates=(0.25, 1.7), well_steps=1000)
+    panel = result.figures["_controls"].axes[0]
+    curve, dots = (line.get_data() for line in panel.lines[:2])
+    np.testing.assert_allclose(np.interp(dots[0], *curve), dots[1], atol=0.01)
+    assert dots[1][1] < -0.4 < 0.5 < np.interp(1.69, *curve)
+
+
 # ---- words ------------------------------------------------------------------------------------------------
 
-def row(part, rate, positive, runs=5, diverged=0, **more):
-    return {"part": part, "learning_rate": rate, "runs": runs, "diverged": diverged, "positive": positive} | more
+def rows(part, counts, **diverged):
+    """Return rows of 5 runs each: the number of positive ones at the learning rates 0.1, 0.2, ..."""
+    return [{"part": part, "learning_rate": 0.1 * (k + 1), "runs": 5, "positive": count,
+             "diverged": diverged.get("diverged", (0,) * len(counts))[k]} for k, count in enumerate(counts)]
 
 
-def test_the_finding_follows_from_the_rows():
-    rows = [row("full batch", 0.1, 0, exponent=0.001, highest_window=0.1),
-            row("full batch", 0.2, 0, exponent=0.004, highest_window=0.3),
-            row("full batch", 0.4, 4, diverged=1, exponent=0.5, highest_window=0.9),
-            row("full batch", 0.8, 0, diverged=5),
-            row("single samples", 0.1, 2, exponent=0.1), row("single samples", 0.2, 3, exponent=0.1)]
-    sentence = lyapunov.finding(rows, 0.02, 50)
-    assert "above 0.02 per step: full batch in no run at 0.1 to 0.2, in all at 0.4, (all diverged) at 0.8;" in sentence
-    assert "single samples in some at 0.1 to 0.2." in sentence
-    assert "Windows of 50 full-batch steps reach 0.3 even at 0.2, where the long-time exponent is 0.004" in sentence
-    assert "Windows" not in lyapunov.finding(rows[2:], 0.02, 50)
-    assert "Windows" not in lyapunov.finding(rows[:2], 0.3, 50)  # no window is above the threshold
+@pytest.mark.parametrize(("full", "single", "words"), [
+    ((0, 0, 0), (0, 2, 0), ["no learning rate"]),
+    ((0, 3, 0), (0, 0, 0), ["0.2 (full batch)", "none (single samples)"]),
+    ((0, 3, 5), (4, 5, 3), ["0.2 to 0.3 (full batch)", "0.1 to 0.3 (single samples)"]),
+    ((3, 0, 5), (0, 0, 0), ["2 of 3 (full batch)", "none (single samples)"]),
+])
+def test_the_finding_names_the_rates_at_which_most_runs_are_positive(full, single, words):
+    sentence = lyapunov.finding(rows("full batch", full) + rows("single samples", single))
+    assert all(word in sentence for word in words)
+    assert len(sentence) <= plots.LONGEST_TITLE
+
+
+def test_diverged_runs_are_no_majority():
+    assert lyapunov.mostly_positive(rows("full batch", (2,), diverged=(2,))[0])
+    assert not lyapunov.mostly_positive(rows("full batch", (0,), diverged=(5,))[0])
 
 
 @pytest.mark.parametrize(("change", "message"), [
