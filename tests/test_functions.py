@@ -275,9 +275,10 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
         checks.positive_integers checks.seed checks.training_schedule datasets.available datasets.load
         dynamics.double_well essay.named_init experiment.constants experiment.result_of experiment.settings
         files.atomic files.atomic_group files.make_writable_folder files.naming motifs.adjacency_of motifs.check_size
-        motifs.edge_shades motifs.fanmod.read_graph motifs.fanmod.read_table motifs.most_colors plots.drawable
-        plots.figure plots.plain_ticks plots.shades plots.text_color sparse.by_output sparse.schedule streams.generator
-        streams.initial_bias streams.initial_weights streams.name_and_number streams.plain_generator""",
+        motifs.edge_styles motifs.fanmod.read_graph motifs.fanmod.read_table motifs.most_colors plots.drawable
+        plots.figure plots.name_steps plots.plain_ticks plots.shades plots.text_color sparse.by_output sparse.schedule
+        streams.generator streams.initial_bias streams.initial_weights streams.name_and_number
+        streams.plain_generator""",
     "functions": "experiment.ensemble.run experiment.run learning.curve plots.styled progress.progress "
                  "sparse.train_at_best_rate timing.medians",
     "frozen settings": "mlp.main rbm.main rnn.main",
@@ -287,8 +288,9 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
         summaries.quantiles""",
     "rows, or what another function returns": """
         checkpoints.diagnosis.badness dynamics.separation_numbers essay.first_layer_gradient networks.comparison.summary
-        networks.comparison.verdict plots.draw_band plots.draw_intervals plots.draw_source plots.label_line
-        plots.learning_curve rbm.described rbm.picture rnn.picture tails.best tails.over_runs tails.verdict""",
+        networks.comparison.verdict plots.draw_band plots.draw_intervals plots.draw_source plots.draw_training
+        plots.label_line plots.label_lines plots.learning_curve rbm.described rbm.picture rnn.described rnn.picture
+        tails.best tails.over_runs tails.verdict""",
     "finite entries, sorted if order counts, as checkpoints.diagnosis makes them": """
         checkpoints.distribution.ccdf checkpoints.distribution.fingerprint checkpoints.distribution.moments
         checkpoints.distribution.nearest_law checkpoints.distribution.sums""",
