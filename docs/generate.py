@@ -7,9 +7,14 @@ A test holds that the committed pages are what this writes.
 import ast
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # where the page of claims comes from
+
+import ledger.page  # noqa: E402
+
 NOTE = "<!-- Written by docs/generate.py: edit the script or the JSON behind it, not this page. -->\n"
 SUBJECTS = {  # the order of the page, and what each benchmark compares
     "networks": "Sampled networks and their metrics",
@@ -58,27 +63,11 @@ def gallery_page():
 
 def results_page():
     record = load("figures/claims.json")
-    lines = [NOTE, "# Results: every claim of the sources", "", f"{record['finding']}.", "",
-             "A number is a median with its middle 90 %, or a share with its exact 90 % interval, over n. The column "
-             "*beside it* has the null model or the control. The rule behind each verdict is one function in `ledger/`.",
-             "", "[<img src=\"../figures/claims.png\" width=\"800\">](../figures/claims.png)", ""]
-    for section in dict.fromkeys(row["section"] for row in record["rows"]):
-        lines += [f"## {section}", "", "| claim | the source's number | measured here | n | beside it | verdict |",
-                  "| --- | --- | --- | --- | --- | --- |"]
-        for row in record["rows"]:
-            if row["section"] == section:
-                cells = (row["claim"], row["source"], measured(row), row["n"], row["beside"], row["verdict"])
-                lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-        lines.append("")
-    return "\n".join(lines)
-
-
-def measured(row):
-    """Return the quantity, its number and its interval, in words."""
-    if row.get("value") is None:
-        return row["quantity"]
-    value, low, high = (f"{row['value' + end]:.3g}" for end in ("", "_low", "_high"))
-    return f"{row['quantity']}: {value}" + ("" if low == high else f" ({low} to {high})")
+    pictures = [f"[<img src=\"../figures/{name}.png\" width=\"800\">](../figures/{name}.png)"
+                for name in ("claims", "claims_words")]
+    explanation = "\n\n".join([ledger.page.explanation(record["data"]), *pictures])
+    return "\n".join([NOTE, "# Results: every claim of the sources", "",
+                      ledger.page.page(record["rows"], explanation)])
 
 
 def performance_page():

@@ -1,8 +1,9 @@
 """Claims on motifs of nets before and after learning."""
 import numpy as np
 
+from ledger.comparisons import null, predicted, reference
 from ledger.rows import any_of, column, more_often, pick, share, spread
-from ledger.verdicts import HOLDS, WHERE, Judgement, first_true
+from ledger.verdicts import HOLDS, WHERE, Claim, Judgement, first_true
 
 COUNTS = ("raised", "created", "tested")  # motifs that learning raises, creates beyond Z 2, and all that are tested
 
@@ -29,10 +30,13 @@ def topology(parts):
     real = {init: (sums["raised"], sums["tested"]) for (init, labels), sums in counts.items() if labels == "real"}
     control = total([sums for (_, labels), sums in counts.items() if labels == "shuffled"], "raised", "tested")
     shaped = [init for init, pair in real.items() if more_often(pair, control)]
+    shuffled = share(*control)
     return Judgement("share of motifs that learning raises", share(*map(sum, zip(*real.values(), strict=True))), n,
-                     ", ".join(f"{init} {raised} of {tested}" for init, (raised, tested) in real.items())
-                     + f"; shuffled labels {control[0]} of {control[1]:,}",
-                     first_true((shaped == list(real), HOLDS), (shaped, WHERE, f"the init is {any_of(shaped)}")))
+                     " ".join(f"From {init} learning raises {raised} of {tested} motifs."
+                              for init, (raised, tested) in real.items())
+                     + f" With shuffled labels learning raises {control[0]} of {control[1]:,}.",
+                     first_true((shaped == list(real), HOLDS), (shaped, WHERE, f"the init is {any_of(shaped)}")),
+                     null("shuffled labels", shuffled) | predicted(low=shuffled["value"]))
 
 
 def initialization(parts):
@@ -46,10 +50,11 @@ def initialization(parts):
     biased = [init for init, of_init in layered.items() if min(row["percent_low"] for row in of_init) > 5]
     return Judgement("motifs of untrained nets beyond Z 2, %", spread(np.concatenate(list(percents.values()))),
                      f"{len(pick(rows, null='layered'))} groups of {rows[0]['runs']} seeds",
-                     "layers kept; " + ", ".join(f"{init} {values.mean():.1f}" for init, values in percents.items())
-                     + ", 5 by chance; FANMOD's null, which detects layering: "
-                     f"{fanmod.min():.0f} to {fanmod.max():.0f}",
-                     first_true((len(biased) == len(layered), HOLDS), (biased, WHERE, f"the init is {any_of(biased)}")))
+                     " ".join(f"From {init} {values.mean():.1f} % are beyond Z 2." for init, values in percents.items())
+                     + " FANMOD's null model does not keep the layers, and so finds "
+                     f"{fanmod.min():.0f} to {fanmod.max():.0f} %.",
+                     first_true((len(biased) == len(layered), HOLDS), (biased, WHERE, f"the init is {any_of(biased)}")),
+                     reference("chance", 5) | predicted(low=5))
 
 
 def promotion(parts):
@@ -58,13 +63,18 @@ def promotion(parts):
     normal, others = (total([sums for (init, labels), sums in counts.items() if labels == "real"
                              and init.startswith("normal") == is_normal], "created", "tested")
                       for is_normal in (True, False))
+    from_normal = share(*normal)
     return Judgement("share of motifs created beyond Z 2", share(*others), n,
-                     f"{others[0]} of {others[1]}; from a small normal law {normal[0]} of {normal[1]}",
-                     first_true((more_often(others, normal), HOLDS)))
+                     f"Other initialisations create {others[0]} of {others[1]} motifs. A small normal law creates "
+                     f"{normal[0]} of {normal[1]}.",
+                     first_true((more_often(others, normal), HOLDS)),
+                     null("small normal law", from_normal) | predicted(low=from_normal["value"]))
 
 
-CLAIMS = (  # claim, the source's number, rule
-    ("learning shapes the topology", "motifs", topology),
-    ("initialisation biases it", "Z of untrained nets", initialization),
-    ("non-trivial initialisations promote motifs", "in words", promotion),
+CLAIMS = (
+    Claim("learning shapes the topology", "Learning shapes the motifs", "motifs", None, "share of motifs", topology),
+    Claim("initialisation biases it", "The initialisation biases the motifs", "Z of untrained nets", None,
+          "percent of motifs", initialization),
+    Claim("non-trivial initialisations promote motifs", "Non-trivial initialisations promote motifs", "in words", None,
+          "share of motifs", promotion),
 )

@@ -78,14 +78,19 @@ def in_words(number, digits=3):
     return value if low == high else f"{value} ({low} to {high})"
 
 
-def each_in_words(rows, key):
-    """Return one quantity of each row in words, from rows by name."""
-    return "; ".join(f"{name} {in_words(of_row(row, key))}" for name, row in rows.items())
+def each_in_words(template, rows, key):
+    """Return a sentence for each row, from rows by name: "On {name} the skew is {value}"."""
+    return " ".join(template.format(name=name, value=brief(row[key])) + "." for name, row in rows.items())
 
 
-def joined(*phrases):
-    """Return those phrases that are not empty, with semicolons between them."""
-    return "; ".join(phrase for phrase in phrases if phrase)
+def brief(value):
+    """Return a number with three digits."""
+    return f"{value:.3g}"
+
+
+def percent(share):
+    """Return a share as a percentage."""
+    return f"{100 * share:.0f} %"
 
 
 def any_of(names):

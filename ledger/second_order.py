@@ -2,8 +2,11 @@
 import numpy as np
 
 from gradnets import curvature
-from ledger.rows import Row, any_of, column, each_in_words, in_words, of_row, pick, sample, spread
-from ledger.verdicts import HOLDS, NOT, WHERE, Judgement, first_true
+from ledger.comparisons import null, predicted, reference, second
+from ledger.rows import Row, any_of, brief, column, each_in_words, of_row, percent, pick, sample, spread
+from ledger.verdicts import HOLDS, NOT, WHERE, Claim, Judgement, first_true
+
+SOURCE_STEP = 1e-9  # the source's step r of a finite difference
 
 RIVALS = ("shifted", "L-BFGS", "Adam", "SGD")  # methods that saddle-free steps are compared with
 
@@ -14,10 +17,16 @@ def inverse(parts):
     exact, = pick(rows, what="complex-step")
     beyond = [row for row in rows if row.get("share", 0) > 1]
     low, high = min(row["error"] for row in beyond), max(row["error"] for row in beyond)
+    at_source_step = [row for row in rows if row.get("what") == "finite-difference" and row["r"] == SOURCE_STEP]
+    comparison = predicted(high=1e-6) | null("batch larger than inputs", {
+        "value": float(np.median([row["error"] for row in beyond])), "value_low": low, "value_high": high})
+    if at_source_step:
+        comparison |= second("With the source's step r = 1e-9", "difference", of_row(at_source_step[0], "error"))
     return Judgement("relative difference, complex step", of_row(exact, "error"), f"{exact['runs']} runs",
-                     f"{low:.0%} to {high:.0%} where the batch is larger",
+                     f"For batches larger than the inputs the difference is {percent(low)} to {percent(high)}.",
                      first_true((exact["error_high"] > 1e-6, NOT),
-                                (low > 1e-6, WHERE, "a batch has no more samples than inputs"), (True, HOLDS)))
+                                (low > 1e-6, WHERE, "a batch has no more samples than inputs"), (True, HOLDS)),
+                     comparison)
 
 
 def saddle_free(parts):
@@ -27,12 +36,15 @@ def saddle_free(parts):
     rivals = {name: rows[f"digits, {name}"] for name in RIVALS}
     as_good = [name for name, row in rivals.items() if row["loss_low"] < saddle_free["loss_high"]]
     points, = pick(parts["critical points"], what="critical points")
+    best = min(rivals, key=lambda name: rivals[name]["loss"])
     return Judgement("loss after saddle-free steps", of_row(saddle_free, "loss"), f"{saddle_free['runs']} runs",
-                     f"pure Newton {in_words(of_row(newton, 'loss'))}, with {newton['negative']:.0f} negative "
-                     f"eigenvalues; {each_in_words(rivals, 'loss')}; index and loss of {points['points']} critical "
-                     f"points correlate at {points['spearman']:.2f}",
+                     f"Pure Newton ends at {newton['negative']:.0f} negative eigenvalues. "
+                     + each_in_words("The loss after {name} steps is {value}", rivals, "loss")
+                     + f" Index and loss of {points['points']} critical points correlate at {points['spearman']:.2f}.",
                      first_true((newton["loss_low"] < saddle_free["loss_high"], NOT),
-                                (as_good, WHERE, "pure Newton is the alternative"), (True, HOLDS)))
+                                (as_good, WHERE, "pure Newton is the alternative"), (True, HOLDS)),
+                     null("pure Newton", of_row(newton, "loss")) | predicted(high=rivals[best]["loss"])
+                     | reference(f"best rival: {best}", rivals[best]["loss"]))
 
 
 def anisotropy(parts):
@@ -40,12 +52,14 @@ def anisotropy(parts):
     trained, untrained = (pick(parts["spectrum"], what=f"digits, {when}") for when in ("trained", "untrained"))
     size = trained[0]["parameters"]
     random = np.random.default_rng(0).normal(size=(size, size))
-    chance = curvature.spectrum_summary(np.linalg.eigvalsh(random @ random.T))["decades"]
+    chance = float(curvature.spectrum_summary(np.linalg.eigvalsh(random @ random.T))["decades"])
     return Judgement("decades from small to large curvatures", sample(trained, "decades"), f"{len(trained)} nets",
-                     f"untrained {in_words(sample(untrained, 'decades'))}; a random (Wishart) matrix {chance:.1f}; of "
-                     f"{size} eigenvalues {in_words(sample(trained, 'flat'))} are rounding, "
-                     f"{in_words(sample(trained, 'negative'))} negative",
-                     first_true((np.quantile(column(trained, "decades"), 0.05) > chance, HOLDS)))
+                     f"A random (Wishart) matrix has {chance:.1f} decades. Of {size} eigenvalues "
+                     f"{brief(sample(trained, 'flat')['value'])} are rounding errors. "
+                     f"Another {brief(sample(trained, 'negative')['value'])} are negative.",
+                     first_true((np.quantile(column(trained, "decades"), 0.05) > chance, HOLDS)),
+                     null("untrained", sample(untrained, "decades")) | reference("random matrix", chance)
+                     | predicted(low=chance))
 
 
 def lyapunov_exponents(parts):
@@ -59,19 +73,21 @@ def lyapunov_exponents(parts):
     largest = max(full_batch, key=lambda row: row["exponent"])
 
     def counts(part):
-        return ", ".join(f"{row['learning_rate']:g} ({row['positive']} of {row['runs']})" for row in trainings[part]
-                         if row["positive"]) or "no rate"
+        return " ".join(f"With {part} at rate {row['learning_rate']:g} the exponent is positive in "
+                        f"{percent(row['positive'] / row['runs'])} of the runs."
+                        for row in trainings[part] if row["positive"])
 
     where = [f"{part.replace(' ', '-').removesuffix('s')} steps have the rate "
              + any_of(f"{row['learning_rate']:g}" for row in rows) for part, rows in positive.items() if rows]
     where += ["the net is the essay's"] if separating else []
     return Judgement(f"largest exponent a step, full batch, rate {largest['learning_rate']:g}",
                      of_row(largest, "exponent"), f"{largest['runs']} runs at each of {len(full_batch)} rates",
-                     f"positive: full batch at {counts('full batch')}, single samples at {counts('single samples')}; "
-                     f"two copies of the essay's net part in {len(separating)} of {len(copies)} settings; windows "
-                     f"reach {highest_window:.2g}",
+                     " ".join(filter(None, map(counts, trainings)))
+                     + f" Two copies of the essay's net part in {len(separating)} of {len(copies)} settings. "
+                     f"The highest exponent of a short window is {highest_window:.2g}.",
                      first_true((all(len(positive[part]) == len(rows) for part, rows in trainings.items()), HOLDS),
-                                (where, WHERE, ", or ".join(where))))
+                                (where, WHERE, ", or ".join(where))),
+                     reference("no chaos", 0) | predicted(low=0))
 
 
 def third_order(parts):
@@ -80,15 +96,19 @@ def third_order(parts):
     cases, ended = (sum(row[key] for row in rows) for key in ("cases", "both_ended"))
     saved = spread(column(rows, "fewer_percent"))
     return Judgement("iterations saved by Chebyshev's step, %", saved, f"{len(rows)} problems, {cases} starts",
-                     f"both end in {ended}; one more product an iteration, near a minimum; seconds are not compared",
+                     f"Both methods end in {ended} of {cases} starts. Chebyshev's step takes one more product in each "
+                     "iteration. Seconds are not compared.",
                      first_true((saved["value_low"] > 10 and ended > 0.9 * cases, WHERE,
-                                 "iterations count and not seconds")))
+                                 "iterations count and not seconds")), predicted(low=10))
 
 
-CLAIMS = (  # claim, the source's number, rule
-    ("the functional inverse is Newton's step", "to r = 1e-9", inverse),
-    ("saddle-free steps are needed", "in words", saddle_free),
-    ("anisotropy at all scales", "in words", anisotropy),
-    ("positive Lyapunov exponents", "expected", lyapunov_exponents),
-    ("third order is practicable", "hoped for", third_order),
+CLAIMS = (
+    Claim("the functional inverse is Newton's step", "The functional inverse is Newton's step", "to r = 1e-9", None,
+          "difference", inverse),
+    Claim("saddle-free steps are needed", "Training needs saddle-free steps", "in words", None, "loss", saddle_free),
+    Claim("anisotropy at all scales", "Curvatures spread over all scales", "in words", None, "decades", anisotropy),
+    Claim("positive Lyapunov exponents", "Training has positive Lyapunov exponents", "expected", None,
+          "Lyapunov exponent", lyapunov_exponents),
+    Claim("third order is practicable", "Third-order steps are practicable", "hoped for", None, "percent of iterations",
+          third_order),
 )

@@ -15,22 +15,25 @@ def judge(parts, sections=SECTIONS):
     parts : dict of list of dict
         The rows of all parts, as `parts.measure` returns them.
     sections : dict of claims by section
-        Each claim is its words, the source's number and its rule. All claims unless given.
+        All claims unless given.
 
     Returns
     -------
     list of dict
-        section, claim, source; quantity, value, value_low, value_high, n; beside, what the value is compared with;
-        verdict. A claim that cannot be measured has no value, and beside says why.
+        section, claim, statement, source, source_value and axis of each claim; quantity, value, value_low, value_high
+        and n of what is measured; the columns that it is compared with; beside, sentences on them; verdict. A claim
+        that cannot be measured has no value, and beside says why.
     """
     parts = Row({part: [Row(row) for row in rows] for part, rows in parts.items()})
     rows = []
     for section, claims in sections.items():
-        for claim, source, rule in claims:
-            row = {"section": section, "claim": claim, "source": source}
+        for claim in claims:
+            row = {"section": section, "claim": claim.name, "statement": claim.statement, "source": claim.source}
+            row |= {} if claim.source_value is None else {"source_value": claim.source_value}
+            row |= {"axis": claim.axis}
             try:
-                quantity, number, n, context, verdict = rule(parts)
-                row |= {"quantity": quantity} | number | {"n": n, "beside": context, "verdict": verdict}
+                quantity, number, n, context, verdict, comparison = claim.rule(parts)
+                row |= {"quantity": quantity} | number | {"n": n} | comparison | {"beside": context, "verdict": verdict}
             except NotMeasured as error:
                 row |= {"quantity": "", "n": "", "beside": str(error), "verdict": NOT_MEASURED}
             rows.append(row)

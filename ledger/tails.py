@@ -1,10 +1,13 @@
 """Claims on the tails of weights, gradients and deltas."""
 from gradnets import experiment
+from ledger.comparisons import null, predicted, reference
 from ledger.parts import PARTS
-from ledger.rows import Row, any_of, each_in_words, in_words, joined, of_row, pick, share
-from ledger.verdicts import EXPLAINED, HOLDS, NOT, WHERE, Judgement, NotMeasured, first_true
+from ledger.rows import Row, any_of, brief, each_in_words, of_row, pick, share
+from ledger.verdicts import EXPLAINED, HOLDS, NOT, WHERE, Claim, Judgement, NotMeasured, first_true
 
-HEAVY, EXPONENTIAL = 2.0, "an exponential law has 2"  # the skew above which a tail is heavy
+HEAVY = 2.0  # the skew of an exponential law, above which a tail is heavy
+EXPONENTIAL = reference("exponential law", HEAVY)
+SKEW_ON = "On {name} the skew is {value}"
 
 
 def first_layers(parts, kind):
@@ -45,10 +48,10 @@ def heavy_weights(parts):
     data = digits(images)
     return Judgement(f"skew of |weights| on {data}, from {small}", of_row(images[data], "skew"),
                      f"{images[data]['runs']} runs",
-                     joined(EXPONENTIAL, f"untrained {in_words(of_row(untrained, 'skew'))}",
-                            each_in_words(without(images, data), "skew"),
-                            f"{wide['data']} from {large} {in_words(of_row(wide, 'skew'))}"),
-                     first_true((not heavy, NOT), (where, WHERE, " and ".join(where)), (True, HOLDS)))
+                     " ".join((each_in_words(SKEW_ON, without(images, data), "skew"),
+                               f"From {large} the skew on {wide['data']} is {brief(wide['skew'])}.")).strip(),
+                     first_true((not heavy, NOT), (where, WHERE, " and ".join(where)), (True, HOLDS)),
+                     EXPONENTIAL | predicted(low=HEAVY) | null("untrained", of_row(untrained, "skew")))
 
 
 def heavy_gradients(parts):
@@ -57,19 +60,20 @@ def heavy_gradients(parts):
     heavy = [data for data, row in images.items() if row["skew_low"] > HEAVY]
     data = digits(images)
     return Judgement(f"skew of |gradients| on {data}", of_row(images[data], "skew"), f"{images[data]['runs']} runs",
-                     joined(EXPONENTIAL, f"untrained {in_words(of_row(untrained, 'skew'))}",
-                            each_in_words(without(images, data) | noise, "skew")),
-                     first_true((len(heavy) == len(images), HOLDS), (heavy, WHERE, f"the data are {any_of(heavy)}")))
+                     each_in_words(SKEW_ON, without(images, data) | noise, "skew"),
+                     first_true((len(heavy) == len(images), HOLDS), (heavy, WHERE, f"the data are {any_of(heavy)}")),
+                     EXPONENTIAL | predicted(low=HEAVY) | null("untrained", of_row(untrained, "skew")))
 
 
 def heavy_deltas(parts):
     """Judge whether the skew of deltas is above that of an exponential law, also within samples."""
     row = last_deltas(parts)
     return Judgement(f"skew of |deltas| at step {row['step']:,}", of_row(row, "skew"), f"{row['runs']} runs",
-                     f"{EXPONENTIAL}; within a sample {in_words(of_row(row, 'skew_within'))}",
+                     f"Among the deltas of one sample the skew is {brief(row['skew_within'])}.",
                      first_true((row["skew_low"] <= HEAVY, NOT),
                                 (row["skew_within"] < row["skew"] / 2, EXPLAINED, "samples that differ in scale"),
-                                (True, HOLDS)))
+                                (True, HOLDS)),
+                     EXPONENTIAL | predicted(low=HEAVY) | null("within one sample", of_row(row, "skew_within")))
 
 
 def no_power_law(parts):
@@ -84,10 +88,12 @@ def no_power_law(parts):
     ruled_out = [kind for kind, (count, total) in counts.items() if count >= 0.9 * total]
     return Judgement(f"share of tails of {least} where it is ruled out", share(*counts[least]),
                      f"{counts[least][1]} nets",
-                     "; ".join(f"{kind} {count} of {total}" for kind, (count, total) in counts.items())
-                     + "; by bootstrap of the searched tail (p < 0.1), or a law that fits better",
+                     " ".join(f"A power law is ruled out in {count} of {total} tails of {kind}."
+                              for kind, (count, total) in counts.items())
+                     + " What rules it out is a bootstrap of the searched tail (p < 0.1), or a law that fits better.",
                      first_true((len(ruled_out) == len(counts), HOLDS),
-                                (ruled_out, WHERE, f"the tails are those of {any_of(ruled_out)}")))
+                                (ruled_out, WHERE, f"the tails are those of {any_of(ruled_out)}")),
+                     predicted(low=0.9))
 
 
 def stretched(parts):
@@ -99,10 +105,11 @@ def stretched(parts):
     data = digits(images)
     return Judgement(f"exponent over the top 90 % on {data}", of_row(images[data], "beta"),
                      f"{images[data]['runs']} runs",
-                     "best law: " + "; ".join(f"{name} {law}" for name, law in best.items())
-                     + f"; stretched below 1, untrained {in_words(of_row(untrained, 'beta'))}",
+                     " ".join(f"On {name} the best law is a {law.replace(': ', ' (')} runs)."
+                              for name, law in best.items()),
                      first_true((len(stretched_on) == len(images), HOLDS),
-                                (stretched_on, WHERE, f"the data are {any_of(stretched_on)}")))
+                                (stretched_on, WHERE, f"the data are {any_of(stretched_on)}")),
+                     reference("exponential law", 1) | predicted(high=1) | null("untrained", of_row(untrained, "beta")))
 
 
 def lost_on_noise(parts):
@@ -111,9 +118,11 @@ def lost_on_noise(parts):
     worst = max(noise, key=lambda data: noise[data]["skew"])
     least_on_images = min(row["skew_low"] for row in images.values())
     return Judgement(f"skew of |weights| on {worst}", of_row(noise[worst], "skew"), f"{noise[worst]['runs']} runs",
-                     f"untrained {in_words(of_row(untrained, 'skew'))}; {each_in_words(images, 'skew')}",
+                     each_in_words(SKEW_ON, images, "skew"),
                      first_true((noise[worst]["skew_low"] <= 1.2 * untrained["skew"]
-                                 and noise[worst]["skew_high"] < least_on_images, HOLDS)))
+                                 and noise[worst]["skew_high"] < least_on_images, HOLDS)),
+                     EXPONENTIAL | predicted(high=1.2 * untrained["skew"])
+                     | null("untrained", of_row(untrained, "skew")))
 
 
 def fractal(parts):
@@ -126,19 +135,23 @@ def fractal(parts):
         raise NotMeasured(f"{total} runs are too few to tell the fractal's law from a normal one")
     return Judgement(f"KS distance of logarithms, {row['matrix']}", of_row(row, "large_order_distance"),
                      f"{total} runs",
-                     f"before standardising {in_words(of_row(row, 'raw_distance'))}; a normal law "
-                     f"{in_words(of_row(row, 'normal_distance'))}, nearer in {closer} of {total}",
+                     f"Before standardising the distance is {brief(row['raw_distance'])}. A normal law is nearer in "
+                     f"{closer} of {total} runs.",
                      first_true((row["large_order_distance"] > 0.2, NOT),
                                 (share(closer, total)["value_high"] >= 0.5, EXPLAINED,
-                                 "any product's normal logarithm"), (True, HOLDS)))
+                                 "any product's normal logarithm"), (True, HOLDS)),
+                     predicted(high=0.2) | null("normal law", of_row(row, "normal_distance")))
 
 
-CLAIMS = (  # claim, the source's number, rule
-    ("trained weights have heavy tails", "histogram", heavy_weights),
-    ("gradients have heavy tails", "in words", heavy_gradients),
-    ("cached deltas have heavy tails", "histogram", heavy_deltas),
-    ("not a power law", "by eye", no_power_law),
-    ("perhaps stretched exponential", "a guess", stretched),
-    ("lost on noise", "histogram", lost_on_noise),
-    ("a Kronecker fractal has a like histogram", "by eye", fractal),
+CLAIMS = (
+    Claim("trained weights have heavy tails", "Trained weights have heavy tails", "histogram", None, "skew",
+          heavy_weights),
+    Claim("gradients have heavy tails", "Gradients have heavy tails", "in words", None, "skew", heavy_gradients),
+    Claim("cached deltas have heavy tails", "Deltas have heavy tails", "histogram", None, "skew", heavy_deltas),
+    Claim("not a power law", "No tail is a power law", "by eye", None, "share", no_power_law),
+    Claim("perhaps stretched exponential", "Weights may follow a stretched exponential", "a guess", None, "exponent",
+          stretched),
+    Claim("lost on noise", "On noise, weights have no heavy tails", "histogram", None, "skew", lost_on_noise),
+    Claim("a Kronecker fractal has a like histogram", "A Kronecker fractal has the same histogram", "by eye", None,
+          "share", fractal),
 )

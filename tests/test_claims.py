@@ -1,13 +1,14 @@
-"""The ledger as a table, a picture and a script; its rules are tested in tests/ledger."""
+"""The ledger as a table, figures and a script; its rules and its page are tested in tests/ledger."""
 import json
 
+import numpy as np
 import pytest
 from helpers import ROOT
 
 import claims
-from gradnets import experiment
+from gradnets import experiment, plots
 from gradnets.errors import UserError
-from ledger import sections
+from ledger import page, sections
 from ledger.verdicts import NOT_MEASURED
 
 
@@ -19,30 +20,69 @@ def result():
 def test_the_committed_ledger_follows_from_its_rows(result):
     committed = json.loads((ROOT / "figures/claims.json").read_text())
     for row, kept in zip(result.rows, committed["rows"], strict=True):
-        values = [key for key in row if key.startswith("value")]  # other versions of libraries round differently
-        assert [row[key] for key in values] == pytest.approx([kept[key] for key in values], rel=1e-9)
-        assert row | dict.fromkeys(values) == kept | dict.fromkeys(values)
+        numbers = [key for key in row if isinstance(row[key], float)]  # other versions of libraries round differently
+        assert [row[key] for key in numbers] == pytest.approx([kept[key] for key in numbers], rel=1e-9)
+        assert row | dict.fromkeys(numbers) == kept | dict.fromkeys(numbers)
     assert result.data == committed["data"]
     assert result.finding == committed["finding"]
     assert result.files[".md"] == (ROOT / "figures/claims.md").read_text()
 
 
-def test_the_table_has_a_line_for_each_claim(result):
-    text = result.files[".md"]
-    assert text.count("\n| ") == len(result.rows) + 2 * len(sections.SECTIONS)
-    assert all(f"## {section}" in text for section in sections.SECTIONS)
+def test_every_kind_of_quantity_has_a_panel():
+    axes = [axis for panel in (*claims.NUMBERS, *claims.WORDS) for axis in panel.factors]
+    assert sorted(axes) == sorted({claim.axis for rows in sections.SECTIONS.values() for claim in rows})
 
 
-def test_the_picture_has_every_claim_and_verdict(result):
-    words = [text.get_text() for text in result.figure.axes[0].texts]
-    assert all(row["claim"] in words and row["verdict"] in words for row in result.rows)
+def test_figures_have_room(result):
+    for figure in (result.figure, *result.figures.values()):
+        assert len(figure.axes) <= plots.MOST_PANELS
+        assert len(figure.get_suptitle()) <= plots.LONGEST_TITLE
+    assert len(result.finding) <= plots.LONGEST_TITLE
+    assert len(result.names + result.columns) <= 7
 
 
-def test_claims_that_are_not_measured_are_counted():
+def test_figures_have_every_claim_and_verdict(result):
+    axes = [axes for figure in (result.figure, *result.figures.values()) for axes in figure.axes]
+    words = [text.get_text() for panel in axes for text in panel.texts]
+    lines = page.lines(result.rows)
+    assert all(line["statement"] in words for line in lines)
+    drawn = sorted(float(mark.get_xdata()[0]) for panel in axes for mark in panel.lines if mark.get_marker() == "D")
+    assert drawn == sorted(line["source_value"] for line in lines if "source_value" in line)
+
+
+def test_a_panel_shows_the_numbers_of_its_lines():
+    _, axes = plots.figure([["one"]], 4, 3, "title", "caption")
+    line = {"claim": "a", "statement": "a is large", "axis": "share", "verdict": "holds", "value": 0.5,
+            "value_low": 0.25, "value_high": 0.75, "null_name": "chance", "null": 0.1, "null_low": 0.0,
+            "null_high": 0.2, "source_value": 0.6, "reference_name": "half", "reference": 0.55, "predicted_low": 0.4}
+    claims.draw_panel(axes["one"], claims.Panel("percent", {"share": 100}), [line])
+    data = [np.asarray(drawn.get_xdata(), dtype=float).tolist() for drawn in axes["one"].lines]
+    for expected in ([25, 75], [50], [0, 20], [10], [60], [55, 55]):
+        assert any(values == pytest.approx(expected) for values in data if len(values) == len(expected))
+    shaded = axes["one"].collections[0].get_paths()[0].vertices[:, 0]
+    assert (shaded.min(), shaded.max()) == pytest.approx((40, axes["one"].get_xlim()[1]))
+
+
+def test_claims_that_are_not_measured_are_counted_and_drawn():
     rows = sections.judge({})
     assert {row["verdict"] for row in rows} == {NOT_MEASURED}
-    assert claims.finding(rows).endswith(f", {len(rows)} could not be measured")
-    assert claims.as_markdown(rows, "nothing").count(f"| {NOT_MEASURED} |") == len(rows)
+    assert page.finding(rows).endswith(f", {len(rows)} open")
+    assert page.page(rows, "").count(" open |") == len(rows)
+    figure = claims.picture(rows, claims.NUMBERS, "title", "caption")
+    assert sum(text.get_text() == NOT_MEASURED for axes in figure.axes for text in axes.texts) == sum(
+        row["axis"] in panel.factors for row in rows for panel in claims.NUMBERS)
+
+
+def test_a_finding_of_any_counts_fits_a_title():
+    verdicts = ["holds"] * 11 + ["holds, explained by x"] * 10 + ["holds only where x"] * 4 + ["does not hold"] * 2
+    rows = [{"verdict": verdict} for verdict in [*verdicts, NOT_MEASURED, NOT_MEASURED]]
+    assert len(page.finding(rows)) <= plots.LONGEST_TITLE
+
+
+def test_quick_makes_a_trial():
+    quick = experiment.settings(claims, **claims.QUICK)
+    assert quick.trial
+    assert quick.runs < experiment.settings(claims).runs
 
 
 def test_mistakes_in_settings_raise():

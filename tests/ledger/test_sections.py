@@ -4,7 +4,7 @@ import json
 import pytest
 from helpers import ROOT
 
-from ledger import sections
+from ledger import page, sections
 from ledger.verdicts import HOLDS, NOT, NOT_MEASURED, kind_of
 
 PARTS = (ROOT / "figures/claims_parts.json").read_text()
@@ -36,7 +36,7 @@ def parts():
 def judged(parts, claim):
     """Return the row of one claim."""
     section, row = next((section, row) for section, claims in sections.SECTIONS.items() for row in claims
-                        if row[0] == claim)
+                        if row.name == claim)
     return sections.judge(parts, {section: [row]})[0]
 
 
@@ -47,9 +47,37 @@ def test_every_claim_has_numbers_and_a_verdict(parts):
     for row in rows:
         assert kind_of(row["verdict"]) != NOT_MEASURED
         assert (row["verdict"] == kind_of(row["verdict"])) == (kind_of(row["verdict"]) in (HOLDS, NOT))
-        assert all(row[key] for key in ("claim", "source", "quantity", "n", "beside"))
-        assert row["value_low"] <= row["value"] <= row["value_high"]
+        assert all(row[key] for key in ("claim", "statement", "source", "axis", "quantity", "n", "beside"))
+        for key in ("value", "null", "second_value", "second_null"):
+            if key == "value" or key in row:
+                assert row[f"{key}_low"] <= row[key] <= row[f"{key}_high"]
+        assert not {"source_value", "predicted_low", "predicted_high"}.isdisjoint(row)
         assert "nan" not in row["beside"]
+
+
+def test_the_null_model_of_a_clustering_is_the_clustering_over_the_ratio(parts):
+    parts[GRADIENTS] = [network(k, 0.26, 2.0) | {"clustering": 0.2, "over_degrees": 0.5 + (k % 2)} for k in range(100)]
+    row = judged(parts, "a clustering of 0.279")
+    assert [row[key] for key in ("null_low", "null", "null_high")] == pytest.approx([0.2 / 1.5, 0.2 / 1.5, 0.4])
+
+
+def test_the_sources_accuracy_stands_beside_that_of_its_own_recipe(parts):
+    row = judged(parts, "most of the accuracy with few parameters")
+    recipe, = (row for row in parts["sparse"]
+               if (row["part"], row["what"], row.get("hidden")) == ("recipe", "halved", 128))
+    assert row["source_value"] == row["second_source_value"] == 0.832
+    assert row["second_value"] == recipe["accuracy"]
+    assert row["second_value_low"] < 0.832 < row["second_value_high"]
+    line, second = page.lines([row])
+    assert "source_value" not in line
+    assert second["source_value"] == 0.832
+
+
+def test_comparisons_that_a_trial_lacks_are_left_out(parts):
+    parts["sparse"] = [row for row in parts["sparse"] if row["what"] in ("dense", "magnitude")]
+    row = judged(parts, "most of the accuracy with few parameters")
+    assert row["verdict"] == HOLDS
+    assert not any(key.startswith(("second", "null")) for key in row)
 
 
 @pytest.mark.parametrize(("claim", "change", "verdict"), [
