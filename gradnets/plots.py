@@ -19,6 +19,7 @@ BLUE, RED, GREEN, ORANGE, SKY, PURPLE = "#0072b2", "#d55e00", "#009e73", "#e69f0
 COLORS = (RED, BLUE, GREEN, INK, ORANGE, PURPLE, SKY)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
+TAIL = 12, 1e-4  # largest magnitude, in root mean squares, and smallest share of a panel of `draw_tails`
 LONGEST_TITLE, MOST_PANELS = 90, 6  # characters, and panels of a figure
 STYLE = {
     "font.size": 9,
@@ -219,6 +220,41 @@ def draw_ccdf(axes, samples, color, label, band=False):
     else:
         axes.plot(grid[median >= least], median[median >= least], color=color, lw=2, label=label)
     axes.set_ylim(min(least, bottom), 1.3)
+
+
+def tail_curve(magnitudes):
+    """Return x and the share of positive magnitudes that are at least x times their root mean square: two arrays.
+
+    Both have some hundred entries, or none without a positive magnitude. Raises UserError if magnitudes are not finite.
+    """
+    values = checks.real_array("magnitudes", magnitudes).ravel()
+    values = np.sort(values[values > 0]).astype(float)
+    if not len(values):
+        return values, values
+    values /= values[-1]  # squares of tiny deltas would underflow
+    values /= np.sqrt((values**2).mean())
+    ranks = np.r_[np.linspace(0, len(values) - 1, 400), len(values) - np.geomspace(1, len(values), 400)]
+    ranks = np.unique(ranks.astype(int))
+    return values[ranks], 1 - ranks / len(values)
+
+
+def draw_tails(axes, curves):
+    """Draw curves of `tail_curve` beside an exponential law, which is a straight line, since shares are logarithmic.
+
+    Curves that go on beyond the panel get one note on how far.
+
+    curves : list of (x, shares, options of the line)
+    """
+    beyond = []
+    for x, shares, options in curves:
+        axes.plot(x, shares, **{"lw": 2} | options)
+        if len(x) and x[-1] > TAIL[0] and np.interp(TAIL[0], x, shares) > TAIL[1]:
+            beyond.append((np.interp(0.85 * TAIL[0], x, shares), x[-1]))
+    if beyond:
+        axes.annotate(f"to {max(last for _, last in beyond):,.0f} \N{RIGHTWARDS ARROW}", (TAIL[0], max(beyond)[0]),
+                      xytext=(0, 4), textcoords="offset points", ha="right", fontsize=8)
+    axes.plot([0, TAIL[0]], [1, np.exp(-np.sqrt(2) * TAIL[0])], ":", color=INK, lw=1.5, label="exponential law")
+    axes.set(yscale="log", xlim=(0, TAIL[0]), ylim=(TAIL[1], 1.3))
 
 
 def draw_intervals(axes, rows, key, label="network", show_labels=True):

@@ -218,6 +218,7 @@ CALLS = {
                                           {"adjacency": NETWORK}),
 
     "plots.draw_ccdf": (lambda sample: plots.draw_ccdf(axes(), [sample], "k", ""), {"sample": FACTOR}),
+    "plots.tail_curve": (plots.tail_curve, {"magnitudes": FACTOR}),
     "plots.draw_matrix": (lambda matrix: plots.draw_matrix(axes(), matrix), {"matrix": PROBABILITIES}),
 
     "rbm.compare": (lambda training, test: rbm.compare(machine(), training, test),
@@ -288,9 +289,9 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
         summaries.quantiles""",
     "rows, or what another function returns": """
         checkpoints.diagnosis.badness dynamics.separation_numbers essay.first_layer_gradient networks.comparison.summary
-        networks.comparison.verdict plots.draw_band plots.draw_intervals plots.draw_source plots.draw_training
-        plots.label_line plots.label_lines plots.learning_curve rbm.described rbm.picture rnn.described rnn.picture
-        tails.best tails.over_runs tails.verdict""",
+        networks.comparison.verdict plots.draw_band plots.draw_intervals plots.draw_source plots.draw_tails
+        plots.draw_training plots.label_line plots.label_lines plots.learning_curve rbm.described rbm.picture
+        rnn.described rnn.picture tails.best tails.over_runs tails.verdict""",
     "finite entries, sorted if order counts, as checkpoints.diagnosis makes them": """
         checkpoints.distribution.ccdf checkpoints.distribution.fingerprint checkpoints.distribution.moments
         checkpoints.distribution.nearest_law checkpoints.distribution.sums""",

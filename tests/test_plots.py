@@ -51,6 +51,25 @@ def test_intervals_show_every_row_that_has_the_value():
     assert dots == {(0.2, 0), (0.5, 1)}
 
 
+def test_a_tail_is_the_share_of_values_that_are_at_least_x_root_mean_squares():
+    values = np.random.default_rng(0).exponential(1e-200, 20_000)  # whose squares underflow
+    x, shares = plots.tail_curve(np.r_[values, np.zeros(500)])
+    unit = values / np.sqrt(np.mean((values / 1e-200)**2)) / 1e-200
+    assert shares == pytest.approx([(unit >= least * (1 - 1e-12)).mean() for least in x])
+    assert (x[0], x[-1]) == pytest.approx((unit.min(), unit.max()))
+    middle = shares > 0.01
+    assert shares[middle] == pytest.approx(np.exp(-np.sqrt(2) * x[middle]), rel=0.1)  # the line of `draw_tails`
+    assert [len(part) for part in plots.tail_curve(np.zeros(5))] == [0, 0]
+
+
+def test_tails_lie_beside_an_exponential_law_and_tell_how_far_they_go_on():
+    axes = panel()
+    plots.draw_tails(axes, [([0.0, 30.0], [1.0, 0.01], {}), ([0.0, 5.0], [1.0, 0.01], {})])
+    *_, law = axes.lines
+    assert law.get_ydata() == pytest.approx(np.exp(-np.sqrt(2) * np.array(law.get_xdata())))
+    assert [text.get_text()[:5] for text in axes.texts] == ["to 30"]
+
+
 @pytest.mark.parametrize("name", ["a", "50 %", "$x$", r"$\frac{$", r"\$$", "a_{b", "\udcff", "\x01", "中 é δ", "a\nb"])
 def test_any_name_is_drawn_letter_by_letter(name, recwarn):
     figure, panels = plots.figure([["one"]], 4, 3, name, name)
