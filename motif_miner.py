@@ -16,10 +16,14 @@ Zambra, Maritan and Testolin 2020). The null model layered keeps each edge betwe
 
 Without a file the script mines an example: a perceptron of 31-30-30-4 units, trained on the data set tree.
 
-Figure: the motifs farthest from chance, drawn, beside their Z.
-Takes 2 s for a graph of 65 nodes and 197 edges. motif_stats.py asks which motifs learning creates.
+A motif is above chance if it is more frequent than in the random graphs at a false discovery rate of 5 %. No p is below
+1 / (NULLS + 1), so few random graphs can show no motif out of many; the finding then says how many it takes.
+
+Figure: the motifs farthest from chance, drawn, beside their Z, with a line at Z = 2.
+Takes 3 s for a graph of 95 nodes and 408 edges. motif_stats.py asks which motifs learning creates.
 """
 import hashlib
+import math
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -44,13 +48,16 @@ NULL_MODEL = "fanmod"       # null model: fanmod, or layered, which keeps each e
 LAYERS = (0,)               # units of each layer of GRAPH, numbered layer by layer, for layered; 0: told by the edges
 CHANCE = 1.0                # share of the subgraphs that are looked at; below 1 gives estimates with errors and no Z
 THREADS = 1                 # number of threads of the census
-STRONGEST = 20              # number of motifs that are printed and drawn, at most 500
+STRONGEST = 12              # number of motifs that are printed and drawn, at most 500
 SEED = 0                    # seed of random graphs, of the sample, and of the example
 
 # ---- not flags --------------------------------------------------------------------------------------------
 
 MOST_SUBGRAPHS = 1e12  # of all graphs together; hours of enumeration
 MOST_DRAWN = 500       # lines that a PNG has room for
+LEVEL = 0.05           # false discovery rate
+HEADINGS = {"id": "FANMOD's number", "adjacency": "motif, row by row", "mean_frequency": "frequency by chance",
+            "z": "Z"}
 
 
 class Source(NamedTuple):
@@ -60,7 +67,7 @@ class Source(NamedTuple):
     name: str
     sizes: tuple | None  # units of each layer, where they are known
     edges: dict          # what each colour stands for, where that is known
-    note: str            # sentences for the caption
+    note: str            # a sentence for the caption, or none
     data: list           # provenance
 
 
@@ -91,9 +98,9 @@ def weights_file(path, layer, kernels, rows):
     """Make a graph of the layers in a checkpoint."""
     layers = list(checkpoints.matrices(path, layer, kernels))
     matrices, side = in_order(layers, rows)
-    graph, sizes, note = graph_of_weights(matrices)
+    graph, sizes, edges = graph_of_weights(matrices)
     names = ", ".join(name for name, _ in layers)
-    return Source(graph, Path(path).name, sizes, motifs.WEIGHT_COLORS, f"Layers {names}; rows are {side}. {note}",
+    return Source(graph, Path(path).name, sizes, edges, f"Layers {names}, whose rows are {side}. ",
                   checkpoints.provenance(path, layer))
 
 
@@ -103,8 +110,8 @@ def example(seed):
     network = mlp.MLP((dataset.inputs.shape[1], 30, 30, dataset.classes), "relu", "cross-entropy", "normal(0.1)", seed)
     for _ in mlp.train(network, dataset, 2000, 0.01, 20, seed, momentum=0.6, nesterov=True):
         pass
-    graph, sizes, note = graph_of_weights(network.weights)
-    return Source(graph, "Example, a trained perceptron", sizes, motifs.WEIGHT_COLORS, note, [dataset.provenance])
+    graph, sizes, edges = graph_of_weights(network.weights)
+    return Source(graph, f"Trained perceptron {'-'.join(map(str, sizes))}", sizes, edges, "", [dataset.provenance])
 
 
 def in_order(layers, rows):
@@ -131,12 +138,14 @@ def in_order(layers, rows):
 
 
 def graph_of_weights(matrices):
-    """Return the coloured graph of weights (inputs, outputs), the units of each layer, and a note on the cut."""
+    """Return the coloured graph of weights (inputs, outputs), the units of each layer, and what each colour means."""
     cuts = motifs.weight_cuts(np.concatenate([matrix.ravel() for matrix in matrices]))
     sizes = (*(len(matrix) for matrix in matrices), matrices[-1].shape[1])
-    note = (f"Units {'-'.join(map(str, sizes))}; weights from {cuts[1]:.3g} to {cuts[2]:.3g} are dropped, edges "
-            f"outside {cuts[0]:.3g} to {cuts[3]:.3g} are strong.")
-    return motifs.from_layers([motifs.weight_colors(matrix, cuts) for matrix in matrices]), sizes, note
+    strongly_negative, low, high, strongly_positive = (f"{cut:.2g}".replace("-", "\N{MINUS SIGN}") for cut in cuts)
+    notes = {1: f"below {strongly_negative}", 2: f"weights from {low} to {high} are no edges",
+             3: f"above {strongly_positive}"}
+    edges = {color: f"{name} weight; {notes[color]}" for color, name in motifs.WEIGHT_COLORS.items()}
+    return motifs.from_layers([motifs.weight_colors(matrix, cuts) for matrix in matrices]), sizes, edges
 
 
 # ---- mining -----------------------------------------------------------------------------------------------
@@ -159,22 +168,50 @@ def mine(source, settings):
              "mean_frequency": comparison.mean_frequency[k], "std": comparison.std[k], "z": comparison.z[k],
              "p": comparison.p[k], "q": comparison.q[k]} for k in np.lexsort((census.codes, -census.counts))]
     farthest = sorted(rows, key=lambda row: -abs(row["z"]))[:settings.strongest]
-    notes = [f"{row['count']:,} times, {100 * row['frequency']:.2g} %, by chance {100 * row['mean_frequency']:.2g} %, "
-             + (f"Z {row['z']:.1f}" if np.isfinite(row["z"]) else "Z infinite") for row in farthest]
-    finding = (f"{int((comparison.q < 0.05).sum())} of {len(rows)} motifs of {size} nodes are above chance at a false "
-               "discovery rate of 5 %")
-    beyond = int((np.abs(comparison.z) > 2).sum())
-    caption = [f"{facts(source)}, {census.total:,} connected subgraphs of {size} nodes.", source.note,
-               f"Null model {model}, {nulls} random graphs, so no p is below {1 / (nulls + 1):.2g}; seed "
-               f"{settings.seed}.",
-               f"{beyond} motifs have Z beyond 2; the {len(farthest)} farthest from chance are drawn."
-               + (" Z is of counts, std of frequencies." if model == "layered" else "")]
-    figure = picture(farthest, notes, "z", "Z", edges_of(source, settings.colored), finding, caption)
+    tested = int((comparison.differs | (comparison.z != 0)).sum())  # q is corrected for these motifs
+    finding = described(int((comparison.q < LEVEL).sum()), tested, size, nulls)
+    graphs = "that keep the layers" if model == "layered" else "of FANMOD's null model"
+    layering = ("These random graphs ignore the layers, so layering itself stands out. "
+                if model == "fanmod" and source.sizes else "")
+    smallest = f"No p is below {1 / (nulls + 1):.2g}. " if tested / (nulls + 1) >= LEVEL else ""
+    conserved = (f" {len(rows) - tested} motifs that the random graphs conserve do not count." if tested < len(rows)
+                 else "")
+    caption = (f"{facts(source)}, {census.total:,} connected subgraphs; {nulls:,} random graphs {graphs}.\n"
+               f"{source.note}{layering}More frequent: q < {LEVEL:g}. {smallest}Drawn: largest |Z|.{conserved}")
+    figure = picture(farthest, [significance_note(row) for row in farthest], "z", "Z",
+                     edges_of(source, settings.colored), finding, caption)
     return experiment.Result(
-        farthest, names=("id", "adjacency"), columns=("count", "frequency", "mean_frequency", "z", "p", "q"),
-        finding=finding, figure=figure, data=source.data, suggestion=suggestion(settings),
+        farthest, names=("id", "adjacency"), columns=("count", "frequency", "mean_frequency", "z", "q"),
+        headings=HEADINGS, finding=finding, figure=figure, data=source.data, suggestion=suggestion(settings),
         files={".csv": as_csv(rows),
                "_fanmod.csv": motifs.fanmod.format_table(graph, comparison, settings.colored, model)})
+
+
+def described(above, tested, size, nulls):
+    """Return how many motifs are above chance, or how many random graphs it takes to tell.
+
+    Parameters
+    ----------
+    above, tested : int
+        Motifs with q below LEVEL, and motifs that q is corrected for.
+    """
+    if above:
+        return f"{above} of {tested} motifs of {size} nodes are more frequent than by chance"
+    if not tested:
+        return f"The random graphs have the same motifs of {size} nodes as the graph itself"
+    needed = math.floor(tested / LEVEL)  # smallest number with tested / (needed + 1) < LEVEL: one motif can be shown
+    if nulls < needed:
+        return f"{nulls} random graphs are too few to decide on {tested} motifs: take --nulls {needed}"
+    return f"None of {tested} motifs of {size} nodes is more frequent than by chance"
+
+
+def significance_note(row):
+    """Return what stands beside the bar of a motif: its Z, and its share of the subgraphs over that by chance."""
+    z = f"Z {row['z']:.1f}".replace("-", "\N{MINUS SIGN}") if np.isfinite(row["z"]) else "Z infinite"
+    if row["mean_frequency"] == 0:
+        return f"{z}, never by chance"
+    ratio = row["frequency"] / row["mean_frequency"]
+    return f"{z}, {f'{ratio:,.0f}' if ratio >= 10 else f'{ratio:.2g}'} × chance"
 
 
 def sample(source, settings):
@@ -188,23 +225,24 @@ def sample(source, settings):
              "count": float(census.counts[k]), "standard_error": float(census.errors[k]),
              "frequency": float(census.counts[k] / census.total)} for k in np.argsort(-census.counts)]
     frequent = rows[:settings.strongest]
-    notes = [f"{row['frequency']:.2%}, ± {row['standard_error'] / census.total:.2%}" for row in frequent]
+    notes = [f"{row['frequency']:.2%} ± {row['standard_error'] / census.total:.2%}" for row in frequent]
     total = float(f"{census.total:.3g}")
-    finding = f"About {total:,.0f} connected subgraphs of {size} nodes are of {len(rows)} classes or more"
-    caption = [f"{facts(source)}.", source.note,
-               f"A share of {settings.chance:g} of the subgraphs in 10 samples, whose spread gives standard errors; "
-               f"seed {settings.seed}.", "There are no random graphs and no Z: for them, take --chance 1."]
+    finding = f"About {total:,.0f} connected subgraphs of {size} nodes have {len(rows)} motifs or more"
+    caption = (f"{facts(source)}. A share of {settings.chance:g} of the subgraphs in 10 samples; bars are standard "
+               f"errors.\n{source.note}There are no random graphs and no Z: for them, take --chance 1.")
     figure = picture(frequent, notes, "frequency", "share of all subgraphs", edges_of(source, settings.colored),
                      finding, caption)
     return experiment.Result(frequent, names=("id", "adjacency"), columns=("count", "standard_error", "frequency"),
-                             finding=finding, figure=figure, files={".csv": as_csv(rows)}, data=source.data,
-                             suggestion=suggestion(settings))
+                             headings=HEADINGS, finding=finding, figure=figure, files={".csv": as_csv(rows)},
+                             data=source.data, suggestion=suggestion(settings))
 
 
 def suggestion(settings):
     """Return what to try next after the example."""
-    return ("" if settings.graph or settings.weights else
-            "--graph FILE mines a graph of yours, --null-model layered keeps edges between their layers")
+    if settings.graph or settings.weights:
+        return ""
+    return ("--graph FILE mines a graph of yours" if settings.null_model == "layered" else
+            "--null-model layered takes random graphs that keep the layers, --graph FILE mines a graph of yours")
 
 
 def facts(source):
@@ -225,27 +263,36 @@ def as_csv(rows):
 
 @plots.styled
 def picture(rows, notes, key, label, edges, title, caption):
-    """Draw motifs, one per line, each beside a bar of row[key] and a note; edges: the name of each colour."""
-    figure, panels = plots.figure([["drawn", "bars"]], 9, max(3.0, 0.55 * len(rows) + 1.6), title,
-                                  "\n".join(filter(None, caption)), width_ratios=[1, 3])
-    drawn, bars, shades = panels["drawn"], panels["bars"], motifs.edge_shades(len(edges))
-    largest = max((abs(row[key]) for row in rows if np.isfinite(row[key])), default=1.0)
+    """Draw motifs, one per line, each beside a bar of row[key] and a note; edges: what each colour means."""
+    figure, panels = plots.figure([["drawn", "bars"]], 9, max(3.0, 0.46 * len(rows) + 2.0), title, caption,
+                                  width_ratios=[1, 3])
+    drawn, bars, styles = panels["drawn"], panels["bars"], motifs.edge_styles(len(edges))
+    largest = max((abs(row[key]) for row in rows if np.isfinite(row[key])), default=5.0)
     for place, (row, note) in enumerate(zip(rows, notes, strict=True)):
-        motifs.draw_motif(drawn, motifs.adjacency_of(row["adjacency"]), 0.0, place, shades)
+        motifs.draw_motif(drawn, motifs.adjacency_of(row["adjacency"]), 0.0, place, styles)
         value = np.clip(row[key], -largest, largest)
-        bars.barh(place, value, 0.6, color=plots.RED if value > 0 else plots.BLUE)
-        bars.text(max(value, 0), place, f"  {note}", va="center", fontsize=8)
-    drawn.set(xlim=(-1, 1), ylim=(len(rows) - 0.4, -0.6), xticks=[], aspect="auto", title="motif, its number")
-    drawn.set_yticks(range(len(rows)), [str(row["id"]) for row in rows])
+        bars.barh(place, value, 0.5, **({"color": plots.INK} if value > 0 else {"color": plots.PALE, "ec": plots.INK}))
+        if "standard_error" in row:
+            error = row["standard_error"] * row["frequency"] / row["count"]
+            bars.plot([value - error, value + error], [place, place], color=plots.INK, lw=1.5)
+            value += error
+        bars.annotate(note, (max(value, 0), place), xytext=(6, 0), textcoords="offset points", va="center",
+                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
+    drawn.set(xlim=(-0.6, 0.6), ylim=(len(rows) - 0.4, -0.6), xticks=[], aspect="auto", title="motif")
+    drawn.set_yticks(range(len(rows)), [motifs.TOPOLOGY_NAMES.get((row["adjacency"].count("/") + 1, row["id"]),
+                                                                  f"no. {row['id']}") for row in rows])
     drawn.spines[["left", "bottom"]].set_visible(False)
     drawn.tick_params(length=0)
     if len(edges) > 1:
-        for color, name in edges.items():
-            bars.plot([], [], color=shades[color], lw=2, label=name)
-        figure.legend(*bars.get_legend_handles_labels(), fontsize=8, loc="outside lower right", ncols=6)
+        handles = [bars.plot([], [], **styles[color], label=name)[0] for color, name in edges.items()]
+        figure.legend(handles=handles, loc="outside lower left", ncols=1 if len(edges) <= 3 else 6)
     bars.axvline(0, color=plots.INK, lw=0.8)
+    if key == "z":
+        bars.xaxis.get_major_locator().set_params(integer=True)
+        bars.axvline(2, color=plots.INK, lw=1, ls="--")
+        bars.text(2, -0.55, " Z = 2", va="bottom", fontsize=8)
     bars.set(xlabel=label, yticks=[], ylim=(len(rows) - 0.4, -0.6))
-    bars.margins(x=0.25)
+    bars.set_xlim(*(edge * (1.45 if edge > 0 else 1.1) for edge in bars.get_xlim()))
     bars.spines["left"].set_visible(False)
     return figure
 

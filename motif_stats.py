@@ -15,11 +15,12 @@ on. The cut is fitted to the weights before and after training together, and giv
 keeps only motifs with p below 0.05, and of each topology the largest Z. It trains one net per initialisation, so its
 numbers have no error bars.
 
-Figure: the significance profile of the topologies (Z divided by the length of the vector of all Z) before and after
-training; Z of coloured motifs after training against before; the share of motifs with Z beyond 2 under each null model;
-the motifs that learning raises most. A second figure, motif_stats_epochs.png, shows Z along training.
+Figure: for each data set the motifs that learning raises most, drawn, beside their mean Z before and after training, a
+column per initialisation, with shuffled labels in grey and a line at Z = 2; below, the share of the motifs of untrained
+nets that each null model calls significant. A second figure, motif_stats_epochs.png, shows uncoloured motifs along
+training.
 
-Takes 150 s on one core. motif_miner.py finds the motifs of a graph of yours.
+Takes 3 minutes on one core. motif_miner.py finds the motifs of a graph of yours.
 """
 import itertools
 from dataclasses import replace
@@ -46,6 +47,8 @@ SEED = 0                    # first seed of data, weights, samples and random gr
 SIZE = 4  # nodes of a motif
 BATCH_SIZE, LEARNING_RATE, MOMENTUM = 20, 0.01, 0.6  # the paper's
 LOOKS = (1, 2, 5, 10)  # epochs of the second figure, beside the first and the last
+LINES, COLUMNS = 10, 4  # motifs and initialisations in the figure, at most
+QUICK = {"datasets": ("tree",), "inits": ("normal(0.1)", "glorot-normal"), "items": 1000, "nulls": 20, "runs": 8}
 # The topologies of four nodes that the layered null model does not conserve, by FANMOD's numbers.
 TOPOLOGIES = {74: "fork", 140: "N", 204: "bifan", 392: "join", 536: "chain", 2182: "diamond"}
 
@@ -111,6 +114,13 @@ def compare_net(dataset, labels, init, hidden_units, epochs, looks, nulls, seed)
     return comparisons
 
 
+def initial_spread(dataset, hidden_units, init, seed):
+    """Return the root mean square of the weights of an untrained net."""
+    sizes = (dataset.inputs.shape[1], hidden_units, hidden_units, dataset.classes)
+    weights = np.concatenate([matrix.ravel() for matrix in mlp.MLP(sizes, "relu", "cross-entropy", init, seed).weights])
+    return float(np.sqrt((weights**2).mean()))
+
+
 # ---- all nets ---------------------------------------------------------------------------------------------
 
 def z_table(comparisons):
@@ -157,7 +167,7 @@ def is_raised(row):
 
 
 def summarize(comparisons, epochs):
-    """Return the rows of all nets, and the changes of the coloured motifs of each group of nets.
+    """Return the rows of all nets. A last part of the rows has the motifs that learning raises from some init.
 
     comparisons : {(data, init, labels): list of what `compare_net` returns for each seed}
     """
@@ -179,7 +189,34 @@ def summarize(comparisons, epochs):
         lowered = [row for row in change if row["q"] < 0.05 and row["after"] < row["before"]]
         rows.append({"part": "learning", **group, "tested": len(change), "raised": len(raised),
                      "lowered": len(lowered), "created": sum(row["after"] > 2 for row in raised)})
-    return rows, all_changes
+    return rows + motif_rows(all_changes)
+
+
+def motif_rows(all_changes):
+    """Return a row for each coloured motif worth drawing, in each group of nets that has it.
+
+    all_changes : {(data, init, labels): list of dict, as `changes` returns them}
+
+    Of each data set these are the motifs that learning raises from some initialisation, or, if there are none, those
+    whose Z increases most; the motif whose Z increases most comes first.
+    """
+    rows = []
+    for data in dict.fromkeys(data for data, _, _ in all_changes):
+        changes_of = {group: {motifs.text_of(row["adjacency"]): row for row in change}
+                      for group, change in all_changes.items() if group[0] == data}
+        increase = {}  # the largest one over the initialisations: (raised, increase of Z)
+        for (_, _, labels), change in changes_of.items():
+            for motif, row in change.items() if labels == "real" else ():
+                increase[motif] = max(increase.get(motif, (False, -np.inf)),
+                                      (is_raised(row), row["after"] - row["before"]))
+        order = sorted(increase, key=increase.get, reverse=True)
+        raised = [motif for motif in order if increase[motif][0]]
+        for motif, ((_, init, labels), change) in itertools.product(raised or order[:LINES], changes_of.items()):
+            if motif in change:
+                row = change[motif]
+                rows.append({"part": "motif", "data": data, "init": init, "labels": labels, "motif": motif}
+                            | {key: row[key] for key in ("id", "before", "after", "q")})
+    return rows
 
 
 def topology_rows(comparisons):
@@ -196,156 +233,193 @@ def topology_rows(comparisons):
     return rows
 
 
-def finding(rows):
-    """Return how many motifs learning raises, in one sentence."""
-    raised, tested = ({labels: sum(row[key] for row in rows if row["part"] == "learning" and row["labels"] == labels)
-                       for labels in ("real", "shuffled")} for key in ("raised", "tested"))
-    if not any(tested.values()):
+def finding(rows, spreads, runs):
+    """Return which motifs learning creates, in one sentence.
+
+    spreads : dict, the root mean square of the initial weights of each initialisation; runs : int, number of seeds
+    """
+    learning = [row for row in rows if row["part"] == "learning"]
+    created, raised, tested = ({labels: sum(row[key] for row in learning if row["labels"] == labels)
+                                for labels in ("real", "shuffled")} for key in ("created", "raised", "tested"))
+    if not tested["real"]:
         return "Too few nets have the same motifs to tell what learning does: take 3 runs or more"
-    return (f"Learning raises {raised['real']} of {tested['real']:,} coloured motifs, and {raised['shuffled']} of "
-            f"{tested['shuffled']:,} with shuffled labels")
+    if not created["real"]:
+        return (f"Learning raises {raised['real']} of {tested['real']:,} coloured motifs, but none of them above Z = 2"
+                if raised["real"] else
+                f"{runs} seeds do not show that learning raises any of {tested['real']:,} coloured motifs")
+    creators = {row["init"] for row in learning if row["labels"] == "real" and row["created"]}
+    rest = spreads.keys() - creators
+    if created["shuffled"] or not rest:
+        return (f"Learning creates {created['real']} of {tested['real']:,} coloured motifs, and {created['shuffled']} "
+                "with shuffled labels")
+    if max(spreads[init] for init in creators) < min(spreads[init] for init in rest):
+        size = "smallest" if len(creators) == 1 else "smaller"
+        return f"Learning creates coloured motifs, but only from the {size} initial weights"
+    return f"Learning creates coloured motifs, but only from {len(creators)} of {len(spreads)} initialisations"
 
 
-def captions(rows, settings):
-    """Return the captions of both figures."""
-    def beyond(null, epoch):
-        return np.median([row["percent"] for row in rows if row["part"] == "beyond 2" and row["null"] == null
-                          and row["epoch"] == epoch and row["labels"] == "real"])
-
-    common = (f"n = {settings.runs} seeds, starting at {settings.seed}; {settings.items:,} items, {settings.epochs} "
-              f"epochs, two hidden layers of {settings.hidden_units}; {settings.nulls} random graphs of the layered "
-              f"null model, {max(2, settings.nulls // 5)} of FANMOD's, motifs of {SIZE} nodes.")
-    items = (" The data set tree has 16 different items and clusters 4, so nothing is left to test on."
-             if {"tree", "clusters"} & set(settings.datasets) else "")
-    return (f"{common}\nLearning changes a motif if q is below 0.05 (paired t-test over the seeds, Benjamini-Hochberg)."
-            f"{items}\nColoured motifs with Z beyond 2, untrained and trained: {beyond('layered', 0):.0f} and "
-            f"{beyond('layered', settings.epochs):.0f} % under the layered null model, {beyond('fanmod', 0):.0f} and "
-            f"{beyond('fanmod', settings.epochs):.0f} % under FANMOD's, which detects layering.", common)
+def caption_of(settings):
+    """Return what the figures are measured on: n, the nets, and the null model."""
+    return (f"n = {settings.runs} seeds; perceptrons with two hidden layers of {settings.hidden_units} units, "
+            f"{settings.epochs} epochs; motifs of {SIZE} nodes; Z over {settings.nulls} random graphs that keep the "
+            "layers.")
 
 
 # ---- figures ----------------------------------------------------------------------------------------------
 
-def colors_of(inits):
-    """Return the colour of each initialisation."""
-    return dict(zip(inits, (plots.RED, plots.BLUE, plots.INK, plots.GREY, *plots.shades(len(inits))), strict=False))
-
-
 @plots.styled
-def picture(rows, all_changes, inits, epochs, title, caption):
-    """Draw the figure of the experiment."""
-    names = list(dict.fromkeys(row["data"] for row in rows))
-    mosaic = [[*(f"topologies {name}" for name in names), "nulls"], [*(f"motifs {name}" for name in names), "raised"]]
-    figure, panels = plots.figure(mosaic, 5 * len(names) + 5, 9, title, caption)
-    colors = colors_of(inits)
-    for name in names:
-        draw_topologies(panels[f"topologies {name}"], [row for row in rows if row["part"] == "topology"
-                                                       and row["data"] == name], colors, epochs)
-        panels[f"topologies {name}"].set_title(f"{name}: significance profile, layered null model")
-        draw_changes(panels[f"motifs {name}"], {init: all_changes[name, init, "real"] for init in inits}, colors)
-        panels[f"motifs {name}"].set_title(f"{name}: coloured motifs, layered null model")
-    draw_nulls(panels["nulls"], [row for row in rows if row["part"] == "beyond 2"], colors, epochs)
-    draw_raised(panels["raised"], all_changes)
+def picture(rows, spreads, title, caption):
+    """Draw the motifs that learning raises most, and what the null models call significant in untrained nets."""
+    inits = list(spreads)[:COLUMNS]
+    lines = lines_of([row for row in rows if row["part"] == "motif"])
+    height = 0.46 * (len(lines) + 1)
+    figure, panels = plots.figure([["motifs", *inits], ["nulls"] * (1 + len(inits))], 1.6 + 2.7 * max(3, len(inits)),
+                                  height + 3.5, title, caption, height_ratios=[height, 1.2],
+                                  width_ratios=[1.6, *[2.7] * len(inits)])
+    draw_motifs(panels["motifs"], lines)
+    for place, init in enumerate(inits):
+        axes = panels[init]
+        draw_changes(axes, lines, [row for row in rows if row.get("init") == init], is_first=place == 0)
+        axes.set_title(f"from {init}\n")
+        axes.text(0, 1.01, f"initial weights: RMS {spreads[init]:.2g}", transform=axes.transAxes)
+        if place:
+            axes.sharex(panels[inits[0]])
+    low, high = axes.get_xlim()
+    axes.set_xlim(low, max(high, 6))  # room for words beyond Z = 2
+    draw_nulls(panels["nulls"], [row for row in rows if row["part"] == "beyond 2" and row["labels"] == "real"
+                                 and row["epoch"] == 0])
     return figure
 
 
-def draw_topologies(axes, rows, colors, epochs):
-    """Draw the profile before (ring) and after training (dot), and after shuffled labels (cross), by initialisation."""
-    motif_names, marks = list(TOPOLOGIES.values()), (("real", 0, "o", -0.08), ("real", epochs, "o", 0.0),
-                                                     ("shuffled", epochs, "x", 0.08))
-    for row in rows:
-        for labels, epoch, mark, shift in marks:
-            if (row["labels"], row["epoch"]) == (labels, epoch):
-                color, place = colors[row["init"]], list(colors).index(row["init"])
-                x = motif_names.index(row["motif"]) + 0.27 * (place - (len(colors) - 1) / 2) + shift
-                axes.plot([x, x], [row["profile_low"], row["profile_high"]], color=color, lw=2, alpha=0.25)
-                axes.plot(x, row["profile"], mark, color=color, ms=5, mfc="white" if shift < 0 else color)
-    for init, color in colors.items():
-        axes.plot([], [], "o", color=color, label=init)
-    for mark, face, label in (("o", "white", "untrained"), ("o", plots.INK, "trained"),
-                              ("x", plots.INK, "shuffled labels")):
-        axes.plot([], [], mark, color=plots.INK, mfc=face, label=label)
-    axes.axhline(0, color=plots.GREY, lw=0.8)
-    axes.set(ylabel="Z / length of all Z, median and middle 90 %", xlabel="topology", ylim=(-1.7, 1))
-    axes.set_xticks(range(len(TOPOLOGIES)), [f"{name}\n{number}" for number, name in TOPOLOGIES.items()])
-    axes.legend(fontsize=8, ncols=2, loc="lower left")
+def lines_of(rows):
+    """Return the lines of the figure, (data, motif) from top to bottom; a line without motif is a heading.
+
+    rows : those of the part "motif"
+    """
+    names = list(dict.fromkeys(row["data"] for row in rows))
+    lines = []
+    for name in names:
+        of_data = dict.fromkeys(row["motif"] for row in rows if row["data"] == name)
+        lines += [(name, None), *((name, motif) for motif in list(of_data)[:max(2, LINES // len(names))])]
+    return lines
 
 
-def draw_changes(axes, changes_of, colors):
-    """Draw the mean Z of each coloured motif after training against before; changed motifs are filled."""
-    for init, rows in changes_of.items():
-        for changed in (False, True):
-            some = [row for row in rows if (row["q"] < 0.05) == changed]
-            axes.plot([row["before"] for row in some], [row["after"] for row in some], "o", ms=4, color=colors[init],
-                      mfc=colors[init] if changed else "none", alpha=0.8,
-                      label=f"{init}: {len(some)} of {len(rows)} changed" if changed else None)
-    values = [row[key] for rows in changes_of.values() for row in rows for key in ("before", "after")] or [0, 1]
-    axes.plot([min(values), max(values)], [min(values), max(values)], color=plots.GREY, lw=0.8, zorder=0)
-    axes.set(xlabel="mean Z, untrained", ylabel="mean Z, trained")
-    axes.legend(fontsize=8, loc="lower right")
-
-
-def draw_nulls(axes, rows, colors, epochs):
-    """Draw the share of motifs with Z beyond 2 under each null model, a dot per data set."""
-    labels_of_ticks = []
-    for place, (null, (labels, epoch, label)) in enumerate(itertools.product(
-            ("layered", "fanmod"), (("real", 0, "untrained"), ("real", epochs, "trained"),
-                                    ("shuffled", epochs, "shuffled")))):
-        labels_of_ticks.append(f"{label}\n{null}")
-        for row in rows:
-            if (row["null"], row["labels"], row["epoch"]) == (null, labels, epoch):
-                x = place + 0.2 * (list(colors).index(row["init"]) - (len(colors) - 1) / 2)
-                axes.plot(x, row["percent"], "o", color=colors[row["init"]], ms=5)
-                axes.plot([x, x], [row["percent_low"], row["percent_high"]], color=colors[row["init"]], lw=2, alpha=0.3)
-    axes.axhline(5, color=plots.GREY, lw=0.8, ls="--")
-    axes.set_xticks(range(len(labels_of_ticks)), labels_of_ticks, fontsize=8)
-    axes.set(title="motifs with Z beyond ±2, by null model", ylabel="%, a dot per data set", ylim=(0, None))
-
-
-def draw_raised(axes, all_changes):
-    """Draw the eight motifs that learning raises most, of all groups with real labels."""
-    raised = [(data, init, row) for (data, init, labels), rows in all_changes.items() for row in rows
-              if labels == "real" and is_raised(row)]
-    raised = sorted(raised, key=lambda item: item[2]["before"] - item[2]["after"])[:8]
-    shades = motifs.edge_shades(len(motifs.WEIGHT_COLORS))
-    for place, (data, init, row) in enumerate(raised):
-        motifs.draw_motif(axes, row["adjacency"], 0.0, place, shades, 0.8, 0.6)
-        axes.text(0.65, place, f"{data}, {init}\nZ {row['before']:.1f} to {row['after']:.1f}", va="center", fontsize=8)
-    if not raised:
-        axes.text(0, 0, "none", va="center", fontsize=9)
-    axes.set(title="raised most by learning", xlim=(-0.6, 3.0), ylim=(max(len(raised), 1) - 0.4, -0.6), xticks=[],
-             yticks=[])
+def draw_motifs(axes, lines):
+    """Draw the motifs of the lines, and the names of the data sets."""
+    styles = motifs.edge_styles(len(motifs.WEIGHT_COLORS))
+    for place, (data, motif) in enumerate(lines):
+        if motif is None:
+            axes.text(-0.6, place + 0.2, f"data set {data}", va="center", fontweight="bold")
+        else:
+            motifs.draw_motif(axes, motifs.adjacency_of(motif), 0.0, place, styles, 0.9, 0.5)
+    axes.set(title="motif", xlim=(-0.6, 0.6), ylim=(len(lines) - 0.4, -0.6), xticks=[], yticks=[])
     axes.spines[["left", "bottom"]].set_visible(False)
     for color, name in motifs.WEIGHT_COLORS.items():
-        axes.plot([], [], color=shades[color], lw=2, label=name)
-    axes.legend(fontsize=8, loc="lower right", title="edges")
+        axes.plot([], [], **styles[color], label=f"{name} weight")
+    axes.legend(loc="upper left", bbox_to_anchor=(0, 0), fontsize=8)
+
+
+def draw_changes(axes, lines, rows, is_first):
+    """Draw mean Z of each line's motif before and after training as a dumbbell, and that of shuffled labels in grey.
+
+    rows : of one initialisation; the panel that is the first one names the marks.
+    """
+    learning = {(row["data"], row["labels"]): row for row in rows if row["part"] == "learning"}
+    changes_of = {(row["data"], row["motif"], row["labels"]): row for row in rows if row["part"] == "motif"}
+    axes.axvspan(-2, 2, color=plots.PALE, alpha=0.4, lw=0)
+    axes.axvline(2, color=plots.INK, lw=1, ls="--")
+    axes.text(2, -0.55, " Z = 2", va="top", fontsize=8)
+    for place, line in enumerate(lines):
+        if line[1] is None:
+            row = learning[line[0], "real"]
+            axes.text(0.99, place + 0.2, f"creates {row['created']} of {row['tested']}", ha="right", va="center",
+                      transform=axes.get_yaxis_transform(), fontweight="bold" if row["created"] else "normal")
+            continue
+        for labels, shift in (("real", -0.1), ("shuffled", 0.2)):
+            if (*line, labels) in changes_of:
+                row = changes_of[*line, labels]
+                draw_dumbbell(axes, row["before"], row["after"], place + shift, labels, row["q"] < 0.05)
+                if is_first and place == 1:
+                    name_marks(axes, row, place + shift)
+    axes.set(xlabel="Z, mean over the seeds", ylim=(len(lines) - 0.4, -0.6), yticks=[])
+    axes.spines["left"].set_visible(False)
+
+
+def draw_dumbbell(axes, before, after, y, labels, is_changed):
+    """Draw one motif: a ring before and a dot after training, green and thick if the change is significant."""
+    color = plots.GREY if labels == "shuffled" else plots.GREEN if is_changed else plots.INK
+    axes.plot([before, after], [y, y], color=color, lw=3 if is_changed else 1.2)
+    mark, size = ("s", 4) if labels == "shuffled" else ("o", 6)
+    axes.plot(before, y, mark, color=color, ms=size, mfc="white")
+    axes.plot(after, y, mark, color=color, ms=size)
+
+
+def name_marks(axes, row, y):
+    """Write what the marks of a dumbbell are."""
+    if row["labels"] == "shuffled":
+        axes.annotate("shuffled labels", (max(row["before"], row["after"], 2), y), xytext=(6, 0),
+                      textcoords="offset points", va="center", fontsize=8, color=plots.GREY)
+        return
+    for key, word, align in (("before", "before", "center"),
+                             ("after", "after learning", "right" if row["after"] > 5 else "left")):
+        axes.annotate(word, (row[key], y), xytext=(0, 6), textcoords="offset points", fontsize=8, ha=align)
+
+
+def draw_nulls(axes, rows):
+    """Draw the median share of motifs with Z beyond 2 under each null model as a bar, and a dot for each group."""
+    for place, (null, label) in enumerate((("layered", "null model whose random graphs keep the layers"),
+                                           ("fanmod", "FANMOD's null model, which ignores the layers"))):
+        percents = [row["percent"] for row in rows if row["null"] == null]
+        axes.barh(place, np.median(percents), 0.4, color=plots.PALE, ec=plots.INK, lw=0.8)
+        axes.plot([5, 5], [place - 0.2, place + 0.28], "--", color=plots.INK, lw=1.2)
+        axes.plot(percents, np.full(len(percents), place), "o", color=plots.INK, ms=4, mfc="white")
+        axes.annotate(f"{np.median(percents):.0f} %", (max(percents), place), xytext=(8, 0),
+                      textcoords="offset points", va="center", fontsize=11, fontweight="bold")
+        axes.text(0.6, place - 0.3, label, va="bottom")
+    axes.set(title="untrained nets: motifs that each null model calls significant", xlim=(0, 100), yticks=[],
+             ylim=(1.4, -0.75), xlabel="% of the motifs with |Z| above 2; dashed: 5 % by chance; circles: a data set "
+             "and an initialisation each")
 
 
 @plots.styled
 def epochs_picture(rows, caption):
-    """Draw Z of the topologies along training, a panel per data set and initialisation."""
+    """Draw Z of the topologies along training, a panel per data set and initialisation, six at most."""
     rows = [row for row in rows if row["part"] == "topology" and row["labels"] == "real"]
-    names, inits = (list(dict.fromkeys(row[key] for row in rows)) for key in ("data", "init"))
     last = max(row["epoch"] for row in rows)
-    farthest = max((row for row in rows if row["epoch"] == last), key=lambda row: abs(row["z"]))
-    title = (f"Training moves Z of the {farthest['motif']} most, to {farthest['z']:.1f} on {farthest['data']} from "
-             f"{farthest['init']}")
-    figure, panels = plots.figure([[f"{name} {init}" for init in inits] for name in names], 4.2 * len(inits),
-                                  3.6 * len(names) + 0.8, title, f"{caption} Layered null model.", sharey=True)
-    for name, init in itertools.product(names, inits):
-        axes = panels[f"{name} {init}"]
-        for motif, color in zip(TOPOLOGIES.values(), plots.shades(len(TOPOLOGIES)), strict=True):
-            curve = [row for row in rows if (row["data"], row["init"], row["motif"]) == (name, init, motif)]
-            epochs = [row["epoch"] for row in curve]
-            axes.fill_between(epochs, [row["z_low"] for row in curve], [row["z_high"] for row in curve], color=color,
-                              alpha=0.1, lw=0)
-            axes.plot(epochs, [row["z"] for row in curve], "o-", ms=3, color=color, label=motif)
-        axes.axhline(0, color=plots.GREY, lw=0.8)
-        axes.set(title=f"{name}, {init}", xlabel="epoch", ylabel="Z")
-        axes.set_xscale("symlog", linthresh=1)
-        axes.set_xticks(epochs, epochs)
-        axes.set_xticks([], minor=True)
-        axes.set_xlim(left=0)
-    next(iter(panels.values())).legend(fontsize=8, ncols=2)
+    farthest = {}  # |Z| after training of each net
+    for row in rows:
+        if row["epoch"] == last:
+            net = row["data"], row["init"]
+            farthest[net] = max(farthest.get(net, 0.0), abs(row["z"]))
+    nets = sorted(sorted(farthest, key=farthest.get)[-plots.MOST_PANELS:], key=list(farthest).index)
+    columns = len({init for _, init in nets}) if len(nets) == len(farthest) else min(3, len(nets))
+    mosaic = [[" ".join(net) for net in nets[start:start + columns]] for start in range(0, len(nets), columns)]
+    mosaic[-1] += ["."] * (columns - len(mosaic[-1]))
+    high = {epoch: {(row["motif"], row["data"], row["init"]) for row in rows if row["epoch"] == epoch and row["z"] > 2}
+            for epoch in (0, last)}
+    beyond = sorted(high[last] - high[0])
+    names, where = {name for name, _, _ in beyond}, {f", on {data} from {init}" for _, data, init in beyond}
+    title = (f"Learning raises {len(names)} of {len(TOPOLOGIES)} uncoloured motifs to Z above 2"
+             f"{where.pop() if len(where) == 1 else ''}")
+    figure, panels = plots.figure(mosaic, 4 * columns, 3.2 * len(mosaic) + 0.8, title, caption, sharey=True,
+                                  sharex=True)
+    labels = {net: [] for net in nets}
+    for net in nets:
+        axes = panels[" ".join(net)]
+        axes.axhspan(-2, 2, color=plots.PALE, alpha=0.4, lw=0)
+        for motif, color, dash in zip(TOPOLOGIES.values(), plots.COLORS, plots.DASHES, strict=False):
+            curve = [row for row in rows if (row["data"], row["init"], row["motif"]) == (*net, motif)]
+            epochs, z = [row["epoch"] for row in curve], [row["z"] for row in curve]
+            if z and abs(z[-1]) > 2:
+                plots.draw_band(axes, epochs, curve, "z", color, ls=dash, lw=2)
+                labels[net].append((epochs, z, motif, color))
+            else:
+                axes.plot(epochs, z, color=plots.GREY, lw=1)
+        axes.set(title=f"{net[0]}, from {net[1]}", xlabel="epoch" if net in nets[-columns:] else "")
+    for net in nets:  # when the shared axes have their limits
+        plots.label_lines(panels[" ".join(net)], labels[net])
+    for line in mosaic:
+        panels[line[0]].set_ylabel("Z, median over the seeds")
     return figure
 
 
@@ -357,24 +431,32 @@ def main(settings):
         raise UserError("nulls is 1: expected 2 random graphs or more, for a standard deviation")
     groups = list(itertools.product(dict.fromkeys(settings.datasets), dict.fromkeys(settings.inits),
                                     ("real", "shuffled")))
-    comparisons, provenance = {group: [] for group in groups}, {}
+    comparisons, provenance, spreads = {group: [] for group in groups}, {}, {}
     nets = ((group, run) for group in groups for run in range(settings.runs))
     for (name, init, labels), run in progress(nets, total=len(groups) * settings.runs, label="nets"):
         seed = settings.seed + run
         dataset = datasets.load(name, limit=settings.items, seed=seed)
         provenance[name, seed] = dataset.provenance
+        spreads.setdefault(init, initial_spread(dataset, settings.hidden_units, init, seed))
         looks = {0, *(epoch for epoch in LOOKS if epoch < settings.epochs and labels == "real")}
         comparisons[name, init, labels].append(compare_net(
             dataset, labels, init, settings.hidden_units, settings.epochs, looks, settings.nulls, seed))
-    rows, all_changes = summarize(comparisons, settings.epochs)
-    title, (caption, caption_of_epochs) = finding(rows), captions(rows, settings)
-    has_epochs = any(row["part"] == "topology" for row in rows)
+    rows = summarize(comparisons, settings.epochs)
+    title = finding(rows, spreads, settings.runs)
+    figures = {}
+    if any(row["part"] == "topology" for row in rows):
+        figures["_epochs"] = epochs_picture(rows, f"{caption_of(settings)}\nBands: middle 90 % of the seeds. Grey "
+                                            "lines: motifs that end in the shaded range, with Z within 2 of 0.")
+    caption = (f"{caption_of(settings)}\nGreen: learning changes the motif (paired t-test over the seeds, q < 0.05). "
+               "Learning creates a motif that it raises to Z above 2.")
     return experiment.Result(
         rows, names=("part", "data", "init", "labels", "epoch", "motif", "null"),
-        columns=("z", "percent", "tested", "raised", "lowered", "created"), finding=title,
-        figure=picture(rows, all_changes, settings.inits, settings.epochs, title, caption),
-        figures={"_epochs": epochs_picture(rows, caption_of_epochs)} if has_epochs else {},
-        data=list(provenance.values()))
+        columns=("tested", "raised", "lowered", "created"), finding=title,
+        headings={"init": "initial weights", "created": "created (Z > 2)"},
+        printed=[{key: value for key, value in row.items() if key != "part"} for row in rows
+                 if row["part"] == "learning"],
+        figure=picture(rows, spreads, title, caption), figures=figures, data=list(provenance.values()),
+        suggestion="--quick --inits 'normal(0.1)' 'normal(0.15)' 'normal(0.2)' shows how small weights must start")
 
 
 if __name__ == "__main__":

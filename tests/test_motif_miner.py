@@ -8,9 +8,10 @@ import threading
 
 import numpy as np
 import pytest
+import scipy.stats
 
 import motif_miner
-from gradnets import experiment, motifs
+from gradnets import experiment, motifs, plots
 from gradnets.errors import UserError
 
 
@@ -60,9 +61,34 @@ def test_a_file_is_mined(model, path, tmp_path, matrices):
     (tmp_path / "table.csv").write_text(result.files["_fanmod.csv"])
     of_fanmod = motifs.fanmod.read_table(tmp_path / "table.csv")
     assert sorted(of_fanmod.ids.tolist()) == sorted(int(row["id"]) for row in written)
-    assert f"of {len(written)} motifs of 4 nodes are above chance" in result.finding
+    above = sum(float(row["q"]) < 0.05 for row in written)
+    assert result.finding.startswith(f"{above} of " if above else "20 random graphs are too few")
+    assert len(result.finding) <= plots.LONGEST_TITLE
+    assert len(result.figure.axes) <= plots.MOST_PANELS
+    assert len(result.names) + len(result.columns) <= 7
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert result.data == [{"name": "net.txt", "source": str(path), "sha256": {"net.txt": digest}}]
+
+
+@pytest.mark.parametrize(("above", "nulls", "words"), [
+    (3, 100, "3 of 200 motifs of 4 nodes are more frequent than by chance"),
+    (0, 100, "100 random graphs are too few to decide on 200 motifs: take --nulls 4000"),
+    (0, 3999, "take --nulls 4000"),
+    (0, 4000, "None of 200 motifs of 4 nodes is more frequent than by chance"),
+])
+def test_none_is_said_only_with_enough_random_graphs(above, nulls, words):
+    assert words in motif_miner.described(above, 200, 4, nulls)
+
+
+def test_the_number_of_random_graphs_in_the_finding_can_show_one_motif():
+    """A motif that no random graph has as often gets q below 0.05 with that many random graphs, and not with fewer."""
+    for tested in (1, 3, 180):
+        needed = int(motif_miner.described(0, tested, 4, 2).split("--nulls ")[1])
+        ps = np.ones(tested)
+        for nulls, expected in ((needed, True), (needed - 1, False)):
+            ps[0] = 1 / (nulls + 1)
+            assert (scipy.stats.false_discovery_control(ps)[0] < motif_miner.LEVEL) == expected
+    assert "the same motifs" in motif_miner.described(0, 0, 4, 100)
 
 
 def test_the_example_is_mined_without_a_file():

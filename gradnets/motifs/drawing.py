@@ -3,23 +3,36 @@ import numpy as np
 
 from gradnets import plots
 
+# Names of topologies, by their number of nodes and FANMOD's number.
+TOPOLOGY_NAMES = {
+    (3, 6): "fork", (3, 12): "chain", (3, 36): "join", (3, 38): "feed-forward loop", (3, 98): "circle",
+    (4, 74): "fork", (4, 140): "N", (4, 204): "bifan", (4, 392): "join", (4, 536): "chain", (4, 2182): "diamond"}
 
-def edge_shades(colors):
-    """Return the shades that edges of the colours 1 to `colors` are drawn in, as a dict."""
+
+def edge_styles(colors):
+    """Return how edges of the colours 1 to `colors` are drawn: for each a dict of color, linestyle and linewidth.
+
+    Two or three colours differ in their lines, too: blue dashes, a thin grey line and a thick red one.
+    """
     if colors == 1:
-        return {1: plots.INK}
-    return dict(enumerate((plots.BLUE, plots.GREY, plots.RED) if colors <= 3 else plots.shades(colors), start=1))
+        styles = [(plots.INK, "-", 1.2)]
+    elif colors <= 3:
+        styles = [(plots.BLUE, (0, (2.2, 1.1)), 1.5), (plots.GREY, "-", 0.8), (plots.RED, "-", 2.0)]
+    else:
+        styles = [(shade, plots.DASHES[k % len(plots.DASHES)], 1.2) for k, shade in enumerate(plots.shades(colors))]
+    return {color: dict(zip(("color", "linestyle", "linewidth"), style, strict=True))
+            for color, style in zip(range(1, colors + 1), styles, strict=False)}
 
 
-def draw_motif(axes, adjacency, x, y, shades, width=0.9, height=0.62):
+def draw_motif(axes, adjacency, x, y, styles, width=0.9, height=0.62):
     """Draw a motif around (x, y), its nodes in levels from left to right.
 
     Parameters
     ----------
     adjacency : int (k, k)
         Colour of each edge, 0 for no edge.
-    shades : dict
-        The shade of each colour, as `edge_shades` gives it.
+    styles : dict
+        The style of each colour, as `edge_styles` gives it.
     width, height : float
         Size of the drawing in the units of the axes.
     """
@@ -28,13 +41,13 @@ def draw_motif(axes, adjacency, x, y, shades, width=0.9, height=0.62):
     for number in np.unique(level):
         inside = np.flatnonzero(level == number)
         spots[inside, 0] = x + width * (number / max(level.max(), 1) - 0.5)
-        spots[inside, 1] = y + height * ((np.arange(len(inside)) + 0.5) / len(inside) - 0.5)
+        spots[inside, 1] = y + height * (np.arange(len(inside)) - (len(inside) - 1) / 2) / max(len(inside) - 1, 1)
     for i, j in np.argwhere(adjacency):
-        bent = adjacency[j, i] or level[j] - level[i] != 1
+        bend = 0.3 if adjacency[j, i] else 0.18 if level[j] - level[i] != 1 else 0.0
         axes.annotate("", spots[j], spots[i], arrowprops={
-            "arrowstyle": "-|>", "color": shades[int(adjacency[i, j])], "lw": 1.2, "shrinkA": 2, "shrinkB": 2,
-            "mutation_scale": 7, "connectionstyle": f"arc3,rad={0.3 if bent else 0.0}"})
-    axes.plot(*spots.T, "o", color=plots.INK, ms=3)
+            "arrowstyle": "-|>", "shrinkA": 2, "shrinkB": 2, "mutation_scale": 8,
+            "connectionstyle": f"arc3,rad={bend}"} | styles[int(adjacency[i, j])])
+    axes.plot(*spots.T, "o", color=plots.INK, ms=3.5)
 
 
 def _levels(adjacency):
