@@ -29,7 +29,7 @@ misses about log(p) / 2 of that growth.
 Source: Jeremy Cohen and others, *Gradient descent on neural networks typically occurs at the edge of stability*, 2021;
 the rest goes beyond the sources.
 
-Takes 45 s.
+Takes 45 s; --quick takes 10 s.
 """
 import itertools
 
@@ -72,7 +72,7 @@ SATURATED = 0.3             # sharpness times learning rate / 2 below which the 
 AT_EDGE = (0.8, 1.2)        # sharpness times learning rate / 2 that counts as at the edge of stability
 HEADINGS = {"positive": "positive runs", "exponent": "exponent per step", "highest_window": "highest window"}
 SUGGESTION = "lyapunov.py --steps 20000 --transient 10000 tells lasting chaos from a long transient"
-QUICK = {"runs": 2, "steps": 400, "transient": 200, "window": 100, "essay_units": (30,)}
+QUICK = {"images": 100, "runs": 2, "steps": 400, "transient": 200, "window": 100, "essay_units": (30,)}
 
 
 # ---- rows -------------------------------------------------------------------------------------------------
@@ -250,19 +250,19 @@ def picture(rows, near_zero, title, caption):
     parts = (FULL_BATCH, SINGLE_SAMPLES, ESSAY)
     drawn = [[row for row in rows if row["part"] == part] for part in parts]
     figure, panels = plots.figure([list(parts)], 12, 5.4, title, caption, sharey=True,
-                                  width_ratios=[1 + len(of_part) for of_part in drawn])
+                                  width_ratios=[2 + len(of_part) for of_part in drawn])
     for part, of_part in zip(parts, drawn, strict=True):
         draw_exponents(panels[part], of_part, near_zero)
-    panels[FULL_BATCH].set(title="small net, full batch", xlabel="learning rate", ylabel="largest exponent, per step")
-    panels[SINGLE_SAMPLES].set(title="small net, single samples", xlabel="learning rate")
-    panels[ESSAY].set(title="essay's net, single samples", xlabel="learning rate, hidden units")
+    panels[FULL_BATCH].set(title="small net: full batch", xlabel="learning rate", ylabel="largest exponent, per step")
+    panels[SINGLE_SAMPLES].set(title="small net: single samples", xlabel="learning rate")
+    panels[ESSAY].set(title="essay's net", xlabel="learning rate, hidden units")
     highest = max([row[key] for row in rows for key in ("highest_window_high", "exponent_high") if key in row])
     set_symlog(panels[FULL_BATCH], near_zero, -near_zero / 4, 4 * max(highest, near_zero))
     panels[FULL_BATCH].text(-0.02, 0.98, "positive:", fontsize=8, ha="right", va="top",
                             transform=panels[FULL_BATCH].transAxes)
     looks = {"long time, positive in most runs": (plots.RED, "o", plots.RED),
              "long time, in fewer runs": (plots.BLUE, "s", plots.BLUE),
-             "highest window of training": (plots.GREY, "^", "white")}
+             "highest window of all training": (plots.GREY, "^", "white")}
     figure.legend(handles=[Line2D([], [], ls="none", marker=marker, color=color, mfc=face, label=label)
                            for label, (color, marker, face) in looks.items()],
                   loc="outside lower left", ncols=3, fontsize=9)

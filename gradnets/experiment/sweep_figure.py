@@ -26,6 +26,7 @@ from gradnets.experiment.tables import words
 
 MOST_LINES, MOST_NAMES = len(plots.COLORS), 24  # rows in a panel: as lines over a sweep, and as dots without one
 MOST_DODGED = 10                                # values at which the dots of several lines stand side by side
+LEAST_DISTANCE = 0.09                           # distance of two names of values, as a share of the axis
 
 
 class Drawing(NamedTuple):
@@ -159,10 +160,12 @@ def _name_values(panel, setting, values, seeds, lost_runs):
     """Write the values below the panel, with the number of runs that have a result where some have none."""
     lost = Counter(words(run["value"]) for run in lost_runs)
     ticks = [words(value) + (f"\nn = {seeds - lost[words(value)]}" if lost else "") for value in values]
-    every = math.ceil(len(values) / MOST_DODGED)
-    places = values if are_numbers(values) else range(len(values))
-    order = np.argsort(places, kind="stable")
-    panel.set_xticks([places[k] for k in order[::every]], [ticks[k] for k in order[::every]], fontsize=8)
+    places, named = _places(values, 0, 1), []
+    axis = panel.transData.transform(np.stack([places, places * 0 + panel.get_ylim()[0]], axis=1))[:, 0]
+    for k in np.argsort(axis, kind="stable"):
+        if not named or axis[k] - axis[named[-1]] > LEAST_DISTANCE * np.ptp(axis):
+            named.append(k)
+    panel.set_xticks(places[named], [ticks[k] for k in named], fontsize=8)
     panel.minorticks_off()
     panel.set_xlabel(spaced(setting))
     if not are_numbers(values):
@@ -257,7 +260,7 @@ def _comparison(label, line, numbers, setting, values, seeds):
     chance = by_chance(compared, values)
     beyond = f" beyond the spread over {over} seeds" if seeds > 1 else ", of one seed, perhaps by chance"
     beyond += f" ({chance:.2g} at most by chance)" if seeds > 1 and changes and chance >= 0.1 else ""
-    return f"Of {len(compared)} numbers{f' of {label}' if label else ''} {len(changes) or 'none'} changed{beyond}."
+    return f"{len(changes) or 'None'} of {len(compared)} numbers{f' of {label}' if label else ''} changed{beyond}."
 
 
 def _shown(rows, names, shown):

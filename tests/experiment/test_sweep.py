@@ -380,7 +380,7 @@ def test_where_the_constant_moves_the_names_last_rows_are_compared(values):
     assert list(sweep_finding.comparable_lines(rows, ("step",), "steps", values)) == ["last step"]
     assert figure.get_suptitle() == "Loss of last step fell from 0.0486 to 0.00349 as steps rose"
     caption = figure.texts[1].get_text().replace("\n", " ")
-    assert "Of 1 numbers of last step 1 changed beyond the spread over 3 seeds (0.1 at most by chance)." in caption
+    assert "1 of 1 numbers of last step changed beyond the spread over 3 seeds (0.1 at most by chance)." in caption
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["last step"]
     assert "Shown: 1 of 40 rows." in figure.texts[1].get_text().replace("\n", " ")
 
