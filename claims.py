@@ -179,7 +179,8 @@ def set_limits(axes, numbers, ticks):
     else:
         margin = 0.06 * (max(numbers) - min(numbers)) or 1
         axes.set_xlim(min(numbers) - margin, max(numbers) + margin)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=max(numbers) - min(numbers) > 2, steps=(1, 2, 5, 10)))
+        whole = all(number.is_integer() for number in numbers)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole, steps=(1, 2, 5, 10)))
 
 
 def draw_line(axes, place, line):
