@@ -175,7 +175,7 @@ def main(settings):
                              columns=("points", "minima", "spearman", "parameters", "negative"),
                              figure=picture(shares, losses, spectra, rows[0].get("spearman"), finding, caption),
                              files={".npz": arrays}, data=[dataset.provenance],
-                             suggestion="--dataset noise shows whether critical points need digits")
+                             suggestion="--images 100 shows the critical points of fewer images")
 
 
 if __name__ == "__main__":

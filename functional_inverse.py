@@ -12,7 +12,7 @@ Figure: panels for (1), (2) and (3), the first with the source's r.
 
 Source: Howon Lee, notes of 2017 and 2018 on second order.
 
-Takes 10 s.
+Takes 15 s.
 """
 import numpy as np
 import scipy
