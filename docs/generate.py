@@ -1,4 +1,4 @@
-"""Write the pages of numbers from the JSON files of figures/ and benchmarks/: docs/gallery.md, results.md, performance.md.
+"""Write the pages of numbers, gallery.md, results.md and performance.md, from the JSON of figures/ and benchmarks/.
 
     python docs/generate.py
 
@@ -56,8 +56,8 @@ def gallery_page():
             if picture.stem == stem or (picture.stem.startswith(stem + "_") and not picture.stem.endswith("_sweep")):
                 link = f"../{picture.relative_to(ROOT).as_posix()}"
                 lines += [f"[<img src=\"{link}\" width=\"640\">]({link})", ""]
-        lines += [f"`.venv/bin/python {command}` took {record['seconds']:.0f} s. Numbers: [{stem}.json](../{path}.json)",
-                  ""]
+        lines += [f"`.venv/bin/python {command}` took {record['seconds']:.0f} s. Numbers: "
+                  f"[{stem}.json](../{path}.json)", ""]
     return "\n".join(lines)
 
 

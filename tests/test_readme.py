@@ -1,7 +1,10 @@
 """Every command and every Python example of the README and of docs/ runs as it stands there."""
 import importlib
+import importlib.util
+import json
 import re
 import shlex
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -91,3 +94,45 @@ def test_links_lead_somewhere():
         for target in re.findall(r"\]\(([^)#]+)\)|src=\"([^\"]+)\"", text):
             path = target[0] or target[1]
             assert path.startswith("http") or (ROOT / page).parent.joinpath(path).exists(), f"{page}: {path}"
+
+
+# ---- numbers ----------------------------------------------------------------------------------------------
+
+
+def read_json(path):
+    return json.loads((ROOT / path).read_text(encoding="utf-8"))
+
+
+def test_numbers_of_the_readme_are_those_of_the_ledger_and_the_benchmarks():
+    claims = {row["claim"]: row for row in read_json("figures/claims.json")["rows"]}
+    parts = read_json("figures/claims_parts.json")["parts"]
+    ratios = [row["over_degrees"] for row in parts["gradients of mnist at 0.1"] if not row["degenerate"]]
+    few = claims["most of the accuracy with few parameters"]
+    dense = next(row for row in parts["sparse"] if row["part"] == "criteria" and row["what"] == "dense")
+    untrained = [row["percent"] for row in parts["motifs"] if row["part"] == "beyond 2" and row["epoch"] == 0
+                 and row["null"] == "fanmod" and row["labels"] == "real"]
+    metrics = {row["what"]: row["value"] for row in read_json("benchmarks/networks.json")["rows"]}
+    kinds = Counter(" ".join(row["verdict"].split()[:2]) for row in claims.values())
+    for text in (f"over {len(ratios)} training runs the ratio is {np.median(ratios):.2f}",
+                 f"3,180 of {dense['parameters']:,} parameters",
+                 f"reads {few['value']:.1%} of MNIST's test digits, with all of them {dense['accuracy']:.1%}"
+                 .replace("%", " %"),
+                 f"{np.median(untrained):.0f} % of an untrained net's motifs",
+                 f"{metrics['all metrics end to end, MNIST, against networkx']:,.0f}"[:-2] + "00 times faster",
+                 f"All {len(claims)} claims", f"{kinds['holds']} hold, {kinds['holds, explained']} hold for",
+                 f"{kinds['holds only']} hold in places, and {kinds['does not']} fail"):
+        assert text in PAGES["README.md"], text
+    assert len(PAGES["README.md"].splitlines()) <= 200
+
+
+def test_generated_pages_are_those_of_the_numbers():
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    for name, page in generate.PAGES.items():
+        assert PAGES[f"docs/{name}"] == page(), f"docs/{name} is old: run docs/generate.py"
+
+
+def test_answers_in_the_readme_are_short():
+    for question, answer in re.findall(r"^\| `\w+\.py`.*?\| (.*?\?) \| (.*?) \|", PAGES["README.md"], re.MULTILINE):
+        assert len(answer.split()) <= 12, question
