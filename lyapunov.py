@@ -29,7 +29,7 @@ misses about log(p) / 2 of that growth.
 Source: Jeremy Cohen and others, *Gradient descent on neural networks typically occurs at the edge of stability*, 2021;
 the rest goes beyond the sources.
 
-Takes 45 s; --quick takes 10 s.
+Takes 45 s; --quick takes 15 s.
 """
 import itertools
 
