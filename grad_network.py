@@ -5,8 +5,10 @@ probability. Compares the networks with four null models: the same number of lin
 entries), the same number of links among the nodes that have one (Erdős-Rényi), the same degrees after merging
 (undirected configuration), and the same out-degrees of inputs and in-degrees of hidden units (directed configuration).
 
-Figure: the gradient, one sampled network, the degrees of both sides (CCDF, log-log, with the band of shuffled entries),
-and clustering, path length and diameter of the sampled networks beside those of each null model.
+Figure: the inputs as an image, with circles as large as their out-degrees; the gradient, with the sums of its rows and
+columns along its margins, which are all of it for a single sample; the clustering beside that of the null models; and
+one network as nodes and links, beside one of the same degrees and one of shuffled entries. With --degrees a second
+figure has degrees, path length and diameter. With --animate a film shows the network over the steps of training.
 
 With --model rbm the gradient is that of a restricted Boltzmann machine, for which the source hoped the same. With
 --gradient FILE a matrix of your own is taken, and nothing is trained: a gradient that checkpoints.Recorder or your
@@ -24,8 +26,9 @@ from pathlib import Path
 import numpy as np
 
 import essay
-from gradnets import checkpoints, checks, datasets, experiment, networks, plots
+from gradnets import checkpoints, checks, datasets, experiment, networks, plots, streams
 from gradnets.errors import UserError
+from gradnets.progress import progress
 
 GRADIENT = ""               # file with a gradient of your own: .npy, .npz or .safetensors
 LAYER = "*"                 # name of the matrix in the file, or a pattern that matches this matrix only
@@ -46,14 +49,19 @@ DRAWS = 50                  # number of sampled networks, and of networks of eac
 METHOD = "sample"           # sample (draw links by probability) or threshold (keep the largest entries)
 CUT = 0.0                   # threshold keeps entries above this share of the largest; 0 keeps as many as sampling draws
 LAYERS = "auto"             # merged (input i and hidden unit i are one node), bipartite, or auto (merged if square)
+ANIMATE = False             # also write a film (GIF) of the network over the steps of training
 GRAPHML = False             # also write the first sampled network for Gephi, Cytoscape or networkx
 # ---- not flags
 METHODS = ("sample", "threshold")
 # Numbers in the essay, of one network each: (diameter, clustering) by data set and learning rate.
 ESSAY = {("mnist", 0.01): (5, 0.259), ("mnist", 0.1): (4, 0.279), ("mnist", 1.0): (6, 0.08),
          ("cifar10", 0.1): (4, 0.215)}
-COLUMNS = ("draws", "edges", "clustering", "observed_over_this", "path_length", "diameter")
-HEADINGS = {"observed_over_this": "observed / this"}
+SUGGESTION = "--animate films the network over training, --seeds 5 shows the spread over seeds"
+FRAMES, SCENE_DRAWS = 60, 5  # of the film: frames, and networks that the clustering of a frame is measured on
+COLUMNS = ("edges", "clustering", "observed_over_this", "path_length", "diameter")
+HEADINGS = {"edges": "links", "observed_over_this": "observed / this"}
+ESSAYS, CLOSED_FORM = "the essay's one network", "closed form, rank one"
+SHAPES = {784: (28, 28), 3072: (32, 32)}  # height and width of images by their number of inputs; 3072 are three colors
 
 
 @dataclass(frozen=True)
@@ -82,9 +90,13 @@ def main(settings):
     if settings.graphml:
         files[".graphml"] = networks.to_networkx(first, gradient.layers)
     finding = networks.comparison.verdict(rows)
-    figure = picture(rows, gradient, first, measurements, finding, caption(settings, gradient))
-    return experiment.Result(rows, names=("network",), columns=COLUMNS, headings=HEADINGS, finding=finding,
-                             figure=figure, files=files, data=gradient.data)
+    figure = picture(gradient, first, rows, finding, caption(settings, gradient, first), settings)
+    figures = {"_degrees": picture_of_degrees(rows, measurements, gradient.description)}
+    if settings.animate:
+        files[".gif"] = film(settings)
+    return experiment.Result(rows, names=("network",), columns=COLUMNS, headings=HEADINGS, printed=in_words(rows),
+                             finding=finding, figure=figure, figures=figures, files=files, data=gradient.data,
+                             suggestion=SUGGESTION)
 
 
 # ---- the gradient -----------------------------------------------------------------------------------------
@@ -117,10 +129,7 @@ def single_matrix(path, layer, kernels):
 def trained_gradient(settings):
     """Return the Gradient at the last training step."""
     dataset = datasets.load(settings.dataset, limit=settings.images, seed=settings.seed)
-    inputs = dataset.inputs.shape[1]
-    hidden_units = inputs if settings.hidden_units == "inputs" else int(settings.hidden_units)
-    layers = resolved_layers(settings.layers, inputs, hidden_units)
-    net = {} if settings.model == "rbm" else {"activation": settings.activation, "loss": settings.loss}
+    inputs, hidden_units, layers, net = net_of(settings, dataset)
     values, degenerate = essay.gradient(dataset, hidden_units, settings.steps, settings.learning_rate,
                                         settings.batch_size, settings.seed, settings.model, settings.init, **net)
     try:
@@ -131,9 +140,17 @@ def trained_gradient(settings):
              f"{inputs}-{hidden_units}-{dataset.classes} {settings.activation} net, {settings.loss} loss")
     description = (f"{dataset.name}, {len(dataset.labels):,} items, {model}, "
                    f"init {essay.named_init(settings.model, settings.init)}, learning rate {settings.learning_rate:g}, "
-                   f"batch {settings.batch_size}, seed {settings.seed};\n"
-                   f"gradient of step {settings.steps} ({degenerate} of {settings.steps} degenerate)")
+                   f"batch {settings.batch_size}, seed {settings.seed}, "
+                   f"step {settings.steps} ({degenerate} degenerate)")
     return Gradient(values, probabilities, layers, description, [dataset.provenance], degenerate)
+
+
+def net_of(settings, dataset):
+    """Return the numbers of inputs and hidden units, "merged" or "bipartite", and further arguments of the net."""
+    inputs = dataset.inputs.shape[1]
+    hidden_units = inputs if settings.hidden_units == "inputs" else int(settings.hidden_units)
+    net = {} if settings.model == "rbm" else {"activation": settings.activation, "loss": settings.loss}
+    return inputs, hidden_units, resolved_layers(settings.layers, inputs, hidden_units), net
 
 
 def resolved_layers(layers, inputs, hidden_units):
@@ -166,7 +183,7 @@ def rows_of_essay(settings, gradient):
     if not same or setting not in ESSAY:
         return []
     diameter, clustering = ESSAY[setting]
-    return [{"network": "the essay's one network", "diameter": diameter, "clustering": clustering}]
+    return [{"network": ESSAYS, "diameter": diameter, "clustering": clustering}]
 
 
 def rows_of_closed_form(settings, gradient):
@@ -174,52 +191,239 @@ def rows_of_closed_form(settings, gradient):
     if (settings.model, settings.method, settings.batch_size, gradient.layers) != ("mlp", "sample", 1, "merged"):
         return []
     row, column = networks.rank_one(gradient.probabilities)
-    return [{"network": "closed form, rank one", "edges": networks.expected_degrees(row, column).sum() / 2,
+    return [{"network": CLOSED_FORM, "edges": networks.expected_degrees(row, column).sum() / 2,
              "clustering": networks.expected_clustering(row, column)}]
 
 
-# ---- the figure -------------------------------------------------------------------------------------------
+def in_words(rows):
+    """Return the rows with the networks' names in plain words."""
+    words = networks.comparison.IN_WORDS | {CLOSED_FORM: "expected from degrees"}
+    return [row | {"network": words.get(row["network"], row["network"])} for row in rows]
 
-def caption(settings, gradient):
-    method = {"sample": "sampled", "threshold": f"thresholded at {settings.cut:g}" if settings.cut else "thresholded"}
-    return (f"{gradient.description}, {method[settings.method]}, layers {gradient.layers}. Dots are medians, bars the "
-            f"middle 90 % of n = {settings.draws} networks of each kind; rings are single numbers.")
+
+# ---- the figures ------------------------------------------------------------------------------------------
+
+def caption(settings, gradient, first):
+    chance = {"sample": "A link's probability is |gradient| / largest",
+              "threshold": f"Links are entries above {settings.cut:g} of the largest" if settings.cut else
+              "Links are the largest entries"}
+    degrees = networks.drawing.join_layers(first, gradient.layers).sum(axis=0)
+    _, every = networks.drawing.chosen_nodes(degrees)
+    return (f"{gradient.description}, layers {gradient.layers}.\n{chance[settings.method]}. Dots are medians, bars "
+            f"the middle 90 % of n = {settings.draws} networks. Below, 1 node in {every} by degree; area is degree.")
 
 
 @plots.styled
-def picture(rows, gradient, first, measurements, title, caption):
-    """Draw the figure; first: bool (inputs, hidden), one network; measurements: as comparison.draw returns them."""
-    figure, panels = plots.figure([["gradient", "network", "degrees"], ["clustering", "path_length", "diameter"]],
-                                  12, 7.8, title, caption, height_ratios=(1.1, 1))
-    # Hubs first and without the dark inputs, so that rank one shows as a corner.
-    probabilities = gradient.probabilities
-    inputs = np.argsort(-probabilities.sum(axis=1), kind="stable")[:np.count_nonzero(probabilities.any(axis=1))]
-    order = np.ix_(inputs, np.argsort(-probabilities.sum(axis=0), kind="stable"))
-    plots.draw_matrix(panels["gradient"], probabilities[order])
-    plots.draw_matrix(panels["network"], first[order])
-    panels["gradient"].set(title="|gradient| over its largest entry", ylabel=f"the {len(inputs)} inputs that are not 0")
-    panels["network"].set(title=f"one network: {first.sum():,} links, unmerged")
-    for name in ("gradient", "network"):
-        panels[name].set(xlabel="hidden units, largest first")
+def picture(gradient, first, rows, title, caption, settings):
+    """Draw the figure; first: bool (inputs, hidden), one network."""
+    figure, panels = plots.figure([["inputs", "gradient", "clustering"], ["network", "twin", "shuffled"]], 11, 7.4,
+                                  title, caption, height_ratios=(1, 1.1))
+    draw_inputs(panels["inputs"], gradient.probabilities, first, single_sample(settings))
+    draw_gradient(panels["gradient"], gradient.probabilities, settings)
+    draw_clustering(panels["clustering"], rows, gradient.layers)
+    draw_networks([panels[name] for name in ("network", "twin", "shuffled")], first, gradient.layers, rows,
+                  streams.generator(settings.seed, streams.LINKS, settings.draws))
+    return figure
+
+
+def single_sample(settings):
+    """Return whether the gradient is the product of one input and the deltas."""
+    return settings.batch_size == 1 and settings.model == "mlp" and not settings.gradient
+
+
+def draw_inputs(axes, probabilities, first, single):
+    """Draw the degree of each input: on its pixel if inputs are images, else against its expected degree."""
+    expected, degrees = probabilities.sum(axis=1), first.sum(axis=1)
+    if len(degrees) in SHAPES:
+        networks.drawing.draw_hubs(axes, expected, degrees, *SHAPES[len(degrees)])
+        axes.set_xlabel("area of a circle: links of this input")
+    else:
+        axes.plot(expected, degrees, "o", color=plots.RED, ms=4, alpha=0.6, mew=0)
+        axes.set(xlabel="sum of |gradient| / largest", ylabel="links of an input")
+    axes.set_title("hubs are the strongest inputs" if single else "hubs have the largest gradients")
+
+
+def draw_gradient(axes, probabilities, settings):
+    single = single_sample(settings)
+    labels = ("input", "|delta|") if single else ("sums of rows", "sums of columns")
+    inputs = networks.drawing.draw_outer_product(axes, probabilities, *labels)
+    axes.set(title="|gradient| = input times |delta|" if single else "|gradient|",
+             xlabel=f"{inputs:,} inputs x {probabilities.shape[1]:,} hidden units, largest first")
+
+
+def draw_clustering(axes, rows, layers):
+    """Draw the clustering of the networks, of those null models that the finding needs, and of the essay's network."""
+    words = {networks.comparison.OBSERVED: "the gradient's network",
+             networks.comparison.DIRECTED_CONFIGURATION: "same in- and out-degrees",
+             CLOSED_FORM: "expected from degrees", networks.comparison.SHUFFLED: "shuffled entries",
+             networks.comparison.ERDOS_RENYI: "random links", ESSAYS: "the essay's network"}
+    by_name = {row["network"]: row for row in rows}
+    shown = [by_name[name] | {"network": word} for name, word in words.items() if name in by_name]
+    plots.draw_intervals(axes, shown, "clustering", show_labels=False)
+    for place, row in enumerate(shown):
+        if row["network"] == words[ESSAYS]:
+            plots.draw_source(axes, row["clustering"], place)
+        axes.annotate(f"{row['network']}: {row['clustering']:.3f}", (0.02, place), xytext=(0, 6), fontsize=9,
+                      xycoords=("axes fraction", "data"), textcoords="offset points")
+    axes.set(title="clustering", xlabel="mean over the nodes" if layers == "merged" else
+             "share of paths of three links that close", xlim=(0, None), ylim=(len(shown) - 0.6, -0.7))
+    axes.locator_params("x", nbins=5, steps=[1, 2, 5, 10])
+
+
+def draw_networks(panels, first, layers, rows, rng):
+    """Draw one network as nodes and links, one of the same degrees, and one of shuffled entries, on the same scales."""
+    drawing, comparison = networks.drawing, networks.comparison
+    kinds = {comparison.OBSERVED: ("the gradient's network", first),
+             comparison.DIRECTED_CONFIGURATION: ("same degrees", networks.directed_configuration(first, rng)),
+             comparison.SHUFFLED: ("entries shuffled", networks.shuffled_entries(first, rng))}
+    joined = [drawing.join_layers(links, layers) for _, links in kinds.values()]
+    largest = max(int(links.sum(axis=0).max()) for links in joined)
+    clustering = {row["network"]: row["clustering"] for row in rows}
+    colors = side_colors(first, layers)
+    for axes, (name, (title, _)), links in zip(panels, kinds.items(), joined, strict=True):
+        drawing.draw_network(axes, links, colors, largest)
+        axes.set_title(f"{title}: clustering {clustering[name]:.3f}", fontsize=9.5)
+    if colors is None:
+        drawing.draw_color_key(panels[-1])
+    else:
+        panels[-1].text(1, 0, "blue: inputs\norange: hidden units", transform=panels[-1].transAxes, ha="right", fontsize=8)
+
+
+def side_colors(links, layers):
+    """Return a color for each input and hidden unit, or None if layers are merged and so colors show clustering."""
+    inputs, hidden_units = links.shape
+    return None if layers == "merged" else [plots.BLUE] * inputs + [plots.ORANGE] * hidden_units
+
+
+@plots.styled
+def picture_of_degrees(rows, measurements, caption):
+    """Draw degrees, path length and diameter beside those of the null models."""
+    caption += (f".\nDots and lines are medians, bars the middle 90 % of n = {rows[0]['draws']} networks of each kind; "
+                "the diamond is the essay's.")
+    hub, shuffled_hub = (np.median([max(map(np.max, draw.degrees.values())) for draw in measurements[name]])
+                         for name in (networks.comparison.OBSERVED, networks.comparison.SHUFFLED))
+    title = f"The largest hub has {hub:,.0f} links, with shuffled entries {shuffled_hub:,.0f}"
+    figure, panels = plots.figure([["degrees", "path_length", "diameter"]], 11, 4, title, caption)
     draw_degrees(panels["degrees"], measurements)
-    clustering = "mean over the nodes" if gradient.layers == "merged" else "four-cycles, of the paths of three links"
-    for key, xlabel in (("clustering", clustering), ("path_length", "mean over pairs, links"),
-                        ("diameter", "longest shortest path, links")):
-        plots.draw_intervals(panels[key], rows, key, show_labels=key == "clustering")
+    rows = [row for row in in_words(rows) if "diameter" in row]
+    for key, xlabel in (("path_length", "mean over pairs, links"), ("diameter", "longest shortest path, links")):
+        plots.draw_intervals(panels[key], rows, key, show_labels=key == "path_length")
         panels[key].set(title=key.replace("_", " "), xlabel=xlabel)
         panels[key].locator_params("x", nbins=5, steps=[1, 2, 5, 10], integer=key == "diameter")
+    for place, row in enumerate(rows):
+        if row["network"] == ESSAYS:
+            plots.draw_source(panels["diameter"], row["diameter"], place)
     return figure
 
 
 def draw_degrees(axes, measurements):
-    for side, color, label in (("out", plots.BLUE, "inputs"), ("in", plots.RED, "hidden units")):
+    for side, color, dash, label in (("out", plots.BLUE, "-", "inputs"), ("in", plots.RED, "--", "hidden units")):
         observed, shuffled = ([measurement.degrees[side] for measurement in measurements[name]]
                               for name in (networks.comparison.OBSERVED, networks.comparison.SHUFFLED))
         plots.draw_ccdf(axes, shuffled, color, None, band=True)
         plots.draw_ccdf(axes, observed, color, label)
-    axes.set(title="degrees", xlabel="degree (shaded: entries shuffled)",
+        axes.lines[-1].set_linestyle(dash)
+    axes.set(title="degrees", xlabel="degree (shaded: shuffled entries)",
              ylabel="share of units with at least this degree")
-    axes.legend(loc="lower right", bbox_to_anchor=(1.03, 0.98), ncols=2, fontsize=8, handlelength=1, columnspacing=1)
+    axes.legend(loc="lower left", fontsize=8)
+
+
+# ---- the film ---------------------------------------------------------------------------------------------
+
+def film(settings, frames=FRAMES):
+    """Train once more, and return the film of the network over the steps as the bytes of a GIF."""
+    dataset = datasets.load(settings.dataset, limit=settings.images, seed=settings.seed)
+    inputs, hidden_units, layers, net = net_of(settings, dataset)
+    network = essay.network(dataset, hidden_units, settings.seed, settings.model, settings.init, **net)
+    shown = set(np.linspace(1, settings.steps, min(frames, settings.steps)).round().astype(int).tolist())
+    training = essay.train(network, dataset, settings.steps, settings.learning_rate, settings.batch_size, settings.seed)
+    scenes = []
+    for number, step in enumerate(progress(training, settings.steps, "filming"), start=1):
+        if number not in shown:
+            continue
+        try:
+            probabilities = essay.sampling_probabilities(essay.first_layer_gradient(step), inputs)
+        except networks.DegenerateMatrix:
+            continue
+        if settings.method == "threshold":
+            probabilities = networks.comparison.threshold_probabilities(probabilities, settings.cut)
+        scenes.append(scene(number, probabilities, layers, settings.seed))
+    return frames_as_gif(scenes, layers, settings)
+
+
+def scene(step, probabilities, layers, seed):
+    """Return what a frame shows: step, probabilities, the first network, and clustering by name of network."""
+    measurements, first = networks.comparison.draw(probabilities, layers, SCENE_DRAWS, seed)
+    rows = {row["network"]: row for row in networks.comparison.summary(measurements)}
+    return {"step": step, "probabilities": probabilities, "links": first, **{
+        name: rows[name]["clustering"] for name in (networks.comparison.OBSERVED, networks.comparison.SHUFFLED,
+                                                    networks.comparison.DIRECTED_CONFIGURATION)}}
+
+
+@plots.styled
+def first_frame(scenes, layers, settings):
+    same_degrees, observed = (np.array([shot[name] for shot in scenes]) for name in (
+        networks.comparison.DIRECTED_CONFIGURATION, networks.comparison.OBSERVED))
+    ratios = [networks.comparison.ratio(*pair) for pair in zip(observed, same_degrees, strict=True)]
+    title = (f"Over {settings.steps:,} steps clustering is {min(ratios):.2f} to {max(ratios):.2f} times that of the "
+             "same degrees")
+    return plots.figure([["inputs", "network", "degrees", "clustering"]], 11, 3.6, title,
+                        f"{settings.dataset}, seed {settings.seed}, learning rate {settings.learning_rate:g}, layers "
+                        f"{layers}; clustering: medians of {SCENE_DRAWS} networks a step.")
+
+
+def frames_as_gif(scenes, layers, settings):
+    """Draw all scenes, and return the bytes of a GIF."""
+    import io
+
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    figure, panels = first_frame(scenes, layers, settings)
+    canvas = FigureCanvasAgg(figure)
+    figure.set_dpi(80)
+    highest = max(int(networks.drawing.join_layers(shot["links"], layers).sum(axis=0).max()) for shot in scenes)
+    images = []
+    for number in range(1, len(scenes) + 1):
+        with rc_context(plots.STYLE):
+            draw_frame(panels, scenes[:number], scenes, highest, layers, single_sample(settings))
+        canvas.draw()
+        if number == 1:
+            figure.set_layout_engine("none")  # panels keep their places
+        images.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).quantize(64))
+    content = io.BytesIO()
+    images[0].save(content, "gif", save_all=True, append_images=images[1:], duration=[200] * (len(images) - 1) + [3000],
+                   loop=0)
+    return content.getvalue()
+
+
+def draw_frame(panels, past, scenes, highest, layers, single):
+    """Draw the last scene of `past`, and the clustering of all of them."""
+    shot = past[-1]
+    for axes in panels.values():
+        axes.clear()
+    draw_inputs(panels["inputs"], shot["probabilities"], shot["links"], single)
+    joined = networks.drawing.join_layers(shot["links"], layers)
+    networks.drawing.draw_network(panels["network"], joined, side_colors(shot["links"], layers), highest)
+    panels["network"].set_title(f"network of step {shot['step']:,}")
+    for side, color, dash, label in ((1, plots.BLUE, "-", "inputs"), (0, plots.RED, "--", "hidden units")):
+        degrees = np.sort(shot["links"].sum(axis=side))[::-1]
+        panels["degrees"].plot(degrees, np.arange(1, len(degrees) + 1) / len(degrees), dash, color=color,
+                               label=label, lw=2)
+    panels["degrees"].set(title="degrees", xlabel="degree", ylabel="share of units with at least it", xlim=(0, highest),
+                          ylim=(0, 1.02))
+    panels["degrees"].legend(fontsize=8, loc="upper right")
+    steps = [entry["step"] for entry in past]
+    kinds = ((networks.comparison.DIRECTED_CONFIGURATION, plots.INK, "-", 5, 0.35, "same degrees"),
+             (networks.comparison.OBSERVED, plots.RED, "-", 1.5, 1, "the network"),
+             (networks.comparison.SHUFFLED, plots.GREY, ":", 1.5, 1, "shuffled entries"))
+    for name, color, dash, width, alpha, label in kinds:
+        panels["clustering"].plot(steps, [entry[name] for entry in past], dash, color=color, lw=width, alpha=alpha,
+                                  label=label)
+    top = max(entry[name] for entry in scenes for name, *_ in kinds)
+    panels["clustering"].set(title="clustering", xlabel="step", xlim=(0, scenes[-1]["step"]), ylim=(0, 1.6 * top or 1))
+    panels["clustering"].legend(fontsize=8, loc="upper right")
 
 
 # ---- checks -----------------------------------------------------------------------------------------------
@@ -234,6 +438,8 @@ def check(settings):
         raise UserError(f"cut is {settings.cut}: expected a share of the largest entry, in [0, 1)")
     if settings.cut and settings.method != "threshold":
         raise UserError(f"cut is {settings.cut}, but method is {settings.method}: a cut needs --method threshold")
+    if settings.animate and settings.gradient:
+        raise UserError("animate shows training, which a gradient from a file has none of: leave out --gradient")
     checkpoints.check_flags("gradient", settings.gradient, settings.layer, settings.kernels, settings.list)
     hidden_units = str(settings.hidden_units)
     if hidden_units != "inputs" and not (hidden_units.isdecimal() and int(hidden_units) > 0):

@@ -1,15 +1,17 @@
 """The main script, and the essay's net against its formulas written out longhand."""
+import io
 from types import SimpleNamespace
 
 import networkx as nx
 import numpy as np
+import PIL.Image
 import pytest
 from helpers import real
 
 import essay
 import grad_network
 import rbm
-from gradnets import datasets, experiment, networks, summaries
+from gradnets import datasets, experiment, networks, plots, summaries
 from gradnets.errors import UserError
 
 SMALL = {"dataset": "tree", "steps": 20, "draws": 4}  # 31 inputs
@@ -113,8 +115,18 @@ def test_rows_are_medians_over_draws_of_what_the_parts_give():
     assert rows["closed form, rank one"]["clustering"] == networks.expected_clustering(*factors)
     assert observed["degenerate_steps"] == 0
     assert result.data[0]["name"] == "tree"
-    assert "times that of shuffled entries" in result.finding
-    assert result.figure.get_suptitle()
+    assert len(result.finding) <= plots.LONGEST_TITLE
+    assert all(figure.get_suptitle() for figure in (result.figure, *result.figures.values()))
+    assert max(len(figure.axes) for figure in (result.figure, *result.figures.values())) <= plots.MOST_PANELS
+    assert len(result.names + result.columns) <= 7
+    assert [row["clustering"] for row in result.printed] == [row["clustering"] for row in result.rows]
+
+
+def test_the_film_has_a_frame_a_step_and_the_rows_stay():
+    result, rows = run(steps=5, animate=True)
+    film = PIL.Image.open(io.BytesIO(result.files[".gif"]))
+    assert (film.format, film.n_frames) == ("GIF", 5)
+    assert rows == run(steps=5)[1]
 
 
 def test_the_same_seed_gives_the_same_rows():
@@ -191,6 +203,7 @@ def test_one_matrix_of_a_file_is_picked(tmp_path):
 
 @pytest.mark.parametrize(("changes", "message"), [
     ({"layer": "first"}, "name it with --gradient"),
+    ({"gradient": "{}/ones.npy", "animate": True}, "animate shows training"),
     ({"gradient": "{}/none.npy"}, "none.npy"),
     ({"gradient": "{}/zero.npy"}, "zero everywhere"),
     ({"gradient": "{}/zero.npy", "layers": "merged"}, "--layers bipartite or auto"),

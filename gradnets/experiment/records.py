@@ -83,6 +83,8 @@ def _write(path, content):
         np.savez_compressed(path, **content)
     elif path.suffix == ".json":
         path.write_text(json.dumps(plain(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
     else:
         path.write_text(content, encoding="utf-8")
 

@@ -31,7 +31,7 @@ class Result:
         Further figures by the end of their file's name: {"_epochs": Figure} is saved as <script>_epochs.png.
     files : dict
         Further files by the end of their name: {".npz": dict of arrays, ".graphml": networkx.Graph, ".csv": str,
-        "_parts.json": dict}.
+        "_parts.json": dict, ".gif": bytes}.
     suggestion : str
         What to try next, printed as the last line; how to see the spread over seeds unless given.
     data : list of dict

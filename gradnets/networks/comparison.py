@@ -15,6 +15,11 @@ UNDIRECTED_CONFIGURATION, ERDOS_RENYI = "undirected configuration", "Erdős-Rén
 SHUFFLED = "shuffled entries"
 DIRECTED_CONFIGURATION = "directed configuration"
 
+# The same in plain words, for tables and figures.
+IN_WORDS = {RELABELED: "other pairs merged", UNDIRECTED_CONFIGURATION: "same total degrees",
+            ERDOS_RENYI: "random links", SHUFFLED: "shuffled entries",
+            DIRECTED_CONFIGURATION: "same in- and out-degrees"}
+
 FEWEST = 10  # draws that a verdict needs
 
 
@@ -135,18 +140,15 @@ def verdict(rows):
     """
     by_name = {row["network"]: row for row in rows}
     same_degrees = by_name[DIRECTED_CONFIGURATION]
-    shuffled, degrees = by_name[SHUFFLED]["observed_over_this"], same_degrees["observed_over_this"]
-    low, high = same_degrees["observed_over_this_low"], same_degrees["observed_over_this_high"]
+    times, low, high = (same_degrees["observed_over_this" + end] for end in ("", "_low", "_high"))
     if by_name[OBSERVED]["clustering"] == 0:
         return "The drawn networks do not cluster"
+    if not np.isfinite(times):
+        return "The drawn networks cluster, networks of the same degrees do not"
     if same_degrees["draws"] >= FEWEST and low >= 0.9 and high <= 1.1:
-        conclusion = "degrees explain it"
-    elif high < 0.9 or low > 1.1:
-        conclusion = "degrees do not explain it"
-    else:
-        conclusion = "undecided"
-    return (f"Clustering {shuffled:.2g} times that of shuffled entries, {degrees:.2f} ({low:.2f} to {high:.2f}) times "
-            f"that of the same degrees: {conclusion}")
+        return f"The clustering of the gradient network is what its degrees alone give ({times:.2f} times)"
+    finding = f"The gradient network clusters {times:.2f} times as much as its degrees alone give"
+    return finding if high < 0.9 or low > 1.1 else f"{finding}: undecided"
 
 
 def ratio(observed, null):
