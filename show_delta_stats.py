@@ -5,9 +5,10 @@ layer are pooled, and their tail, skew and kurtosis are measured without zeros. 
 scale, and a mixture of scales has a heavier tail than any of its parts; so hidden layers also get the median skew
 within single samples. (Ten outputs are too few for a skew: it is bounded by 8 / 3.)
 
-Figure: the CCDF of each layer's |deltas|, log-log, one curve for each step; below, over training, the exponent of the
-tail, skew and kurtosis, and the share of training steps whose deltas vanish: all zero, because the outputs saturate, or
-not finite.
+Figure: the skew of the pooled deltas of the first hidden layer against the training step, beside the skew within single
+samples and the 2 of an exponential law; the share of training steps whose deltas vanish: all zero, because the outputs
+saturate, or not finite; below, the tails of the deltas, pooled and each sample over its own root mean square. Further
+hidden layers have figures of their own.
 
 With --gradient FILE the script reads deltas of your own instead of training a net. gradnets.checkpoints.Recorder or
 your training loop wrote them as .npy, .npz or .safetensors: one matrix (samples, units) for each layer and step, whose
@@ -17,10 +18,10 @@ name or pattern; without --layer only those named delta/... are read, if there a
 Source: README of mlp_gradient_networks (2016): the cached deltas have heavy-tailed histograms. The net is the essay's,
 784-784-10.
 
-Takes 20 s.
+Takes 15 s.
 """
 import re
-from itertools import cycle, groupby
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -46,9 +47,13 @@ SEED = 0                    # seed of data, weights, samples and bootstrap
 
 # ---- not flags
 FEWEST = 30  # smallest number of units in a layer of a file for a skew within samples: that of n values is below √n
-DRAWN = 4    # largest number of layers of a file in the figure, the first ones
-CURVES = 8   # largest number of steps of a file whose CCDF is drawn, evenly spaced
-COLUMNS = ("vanished", "skew", "skew_within", "kurtosis", "verdict")  # printed; the record has all
+DRAWN = 4    # largest number of layers with a figure, the first ones
+CURVES = 5   # largest number of steps whose tails are drawn, evenly spaced in their order
+MOST_PRINTED = 15  # rows of the printed table
+DASHES = [dash for dash in plots.DASHES if dash not in (":", (0, (1, 1)))]  # dots are for the exponential law
+HEAVY = 2.0  # skew of an exponential law, above which a tail is heavy
+TABLE = {"columns": ("vanished", "skew", "skew_within", "kurtosis", "verdict"),  # printed; the record has all
+         "headings": {"vanished": "idle share", "skew_within": "within samples", "verdict": "law of the tail"}}
 
 
 def main(settings):
@@ -93,7 +98,7 @@ def describe_training(settings):
     runs = [deltas_of_steps(training, test, settings.hidden_units, settings.init, settings.learning_rate, steps,
                             settings.samples, settings.seed + run) for run in range(settings.runs)]
     cases = [(layer, step) for layer in range(hidden_layers + 1) for step in steps]
-    rows, curves = [], {}
+    rows, arrays = [], {}
     for layer, step in progress(cases, total=len(cases), label="fitting"):
         described = []
         for k, run in enumerate(runs):
@@ -101,17 +106,32 @@ def describe_training(settings):
             described.append(describe(deltas[layer], layer < hidden_layers, vanished, settings.replicates,
                                       settings.seed + k))
         rows.append({"step": step, "layer": layer + 1} | tails.over_runs(described))
-        curves[step, layer + 1] = [np.abs(run[step][0][layer]) for run in runs]
+        arrays[f"step_{step}_layer_{layer + 1}"] = np.stack([np.abs(run[step][0][layer]) for run in runs])
     sizes = (training.inputs.shape[1], *settings.hidden_units, training.classes)
-    caption = (f"{training.name}, {'-'.join(map(str, sizes))} tanh net, init {settings.init}, single-sample steps at "
-               f"learning rate {settings.learning_rate:g}; deltas of the same {settings.samples} test items at every "
-               f"step.\nCurves of the first of n = {settings.runs} runs with seeds {settings.seed} to "
-               f"{settings.seed + settings.runs - 1}; below, medians and middle 90 %, zeros out.")
-    sentence = finding(rows, 1, "Hidden |deltas|", "of the last steps vanish")
-    arrays = {f"step_{step}_layer_{layer}": np.stack(magnitudes) for (step, layer), magnitudes in curves.items()}
-    return experiment.Result(rows, names=("layer", "step"), finding=sentence, columns=COLUMNS,
-                             figure=picture(rows, curves, "steps", sentence, caption), files={".npz": arrays},
-                             data=[training.provenance, test.provenance])
+    net = (f"{training.name}, {'-'.join(map(str, sizes))} tanh net, init {settings.init}, single-sample steps at "
+           f"learning rate {settings.learning_rate:g}. |Deltas| of {settings.samples} test samples")
+    bars = f"Dots: medians of n = {settings.runs} runs; bands: middle 90 %. Tails: the first run."
+    by_layer = {layer: [row for row in rows if row["layer"] == layer] for layer in range(1, hidden_layers + 1)}
+    figures = [picture(of_layer, {step: arrays[f"step_{step}_layer_{layer}"][0] for step in steps}, "steps",
+                       f"{net} in hidden layer {layer}, without zeros.\n{bars}")
+               for layer, of_layer in list(by_layer.items())[:DRAWN]]
+    return experiment.Result(rows, names=("layer", "step"), finding=finding(by_layer[1]), **TABLE,
+                             figure=figures[0], figures=numbered(figures), printed=shortened(rows),
+                             files={".npz": arrays}, data=[training.provenance, test.provenance],
+                             suggestion="--learning-rate 0.01 takes smaller steps: deltas stay nearly exponential")
+
+
+def numbered(figures):
+    """Return the figures of all layers but the first by the ends of their files' names."""
+    return {f"_{number}": figure for number, figure in enumerate(figures[1:], 2)}
+
+
+def shortened(rows):
+    """Return the rows to print: all of them, or the first and the last step of each layer if there are many."""
+    if len(rows) <= MOST_PRINTED:
+        return rows
+    layers = [list(group) for _, group in groupby(rows, lambda row: row["layer"])]
+    return [row for group in layers for row in (group if len(group) == 1 else [group[0], group[-1]])][:MOST_PRINTED]
 
 
 def deltas_of_steps(dataset, test, hidden_units, init, learning_rate, steps, samples, seed):
@@ -143,7 +163,7 @@ def describe_file(settings):
     """Return the Result of the deltas in a file."""
     path, rng = settings.gradient, np.random.default_rng(settings.seed)
     pattern = layer_pattern(path, settings.layer)
-    layers, rows, curves, counts = [], [], {}, set()
+    layers, rows, magnitudes, counts = [], [], {}, set()
     matrices = deltas_of_file(path, pattern, settings.samples, rng)
     for layer, step, deltas, samples in progress(matrices, label="fitting"):
         if layer not in layers:
@@ -155,19 +175,16 @@ def describe_file(settings):
         rows.append({"step": step, "layer": layer, "samples": len(deltas)} | row)
         counts.add(samples)
         if layer in layers[:DRAWN]:
-            curves[step, layer] = [np.abs(deltas)]
+            magnitudes.setdefault(layer, {})[step] = np.abs(deltas)
     rows.sort(key=lambda row: (layers.index(row["layer"]), row["step"]))
-    steps = sorted({step for step, _ in curves})
-    shown = {steps[k] for k in np.linspace(0, len(steps) - 1, min(len(steps), CURVES)).astype(int)}
-    curves = {key: curves[key] for key in sorted(curves, key=lambda key: layers.index(key[1])) if key[0] in shown}
-    more = f" {len(layers) - DRAWN} more layers are in the table." if len(layers) > DRAWN else ""
-    most = (f"{settings.samples} of {max(counts):,}" if max(counts) > settings.samples else f"{max(counts)}")
-    caption = (f"{Path(path).name}: deltas of {most} samples a layer and step, {len(layers)} layers, "
-               f"{len({row['step'] for row in rows})} steps, seed {settings.seed}.{more}\nZeros out; below, one number "
-               f"a layer and step; skew within single samples (dashed) of layers of at least {FEWEST} units.")
-    sentence = finding(rows, layers[0], f"|deltas| of {layers[0]}", "of its samples vanish")
-    return experiment.Result(rows, names=("layer", "step"), finding=sentence, columns=COLUMNS,
-                             figure=picture(rows, curves, "samples", sentence, caption),
+    most = f"{settings.samples} of {max(counts):,}" if max(counts) > settings.samples else f"{max(counts)}"
+    figures = [picture([row for row in rows if row["layer"] == layer], magnitudes[layer], "samples", (
+        f"{Path(path).name}: |deltas| of {most} samples in {layer}, without zeros.\n"
+        f"One number for each step; skew within single samples of layers of at least {FEWEST} units."))
+        for layer in layers[:DRAWN]]
+    sentence = finding([row for row in rows if row["layer"] == layers[0]])
+    return experiment.Result(rows, names=("layer", "step"), finding=sentence, **TABLE, printed=shortened(rows),
+                             figure=figures[0], figures=numbered(figures),
                              data=checkpoints.provenance(path, pattern),
                              suggestion="--layer selects matrices by name or pattern, --list shows all tensors")
 
@@ -203,69 +220,89 @@ def layer_and_step(name):
 
 # ---- finding and figure -----------------------------------------------------------------------------------
 
-def finding(rows, layer, subject, vanish):
-    """Say how the skew of one layer changes from its first step to its last.
-
-    subject, vanish : str, words for the deltas of this layer, and for what vanishes.
-    """
-    of_layer = [row for row in rows if row["layer"] == layer]
-    first, last = (extreme(of_layer, key=lambda row: row["step"]) for extreme in (min, max))
-    for row in (first, last):
-        if "skew" not in row:
-            return f"The deltas of step {row['step']:,} have no tail"
-    within = (f", within a sample {first['skew_within']:.1f} and {last['skew_within']:.1f}"
-              if "skew_within" in first and "skew_within" in last else "")
-    return (f"{subject}: skew {first['skew']:.1f} at step {first['step']}, {last['skew']:.1f} at "
-            f"{last['step']:,}{within}; {last['vanished']:.0%} {vanish}")
+def finding(rows):
+    """Say whether the deltas of one layer have a heavy tail at their last step, and within single samples."""
+    row = max(rows, key=lambda row: row["step"])
+    if "skew" not in row:
+        return f"The deltas of step {row['step']:,} have no tail"
+    skew = f"skew {row['skew']:.1f}"
+    if "skew_within" not in row:
+        return f"Deltas have {'heavy' if row['skew'] > HEAVY else 'light'} tails at step {row['step']:,}: {skew}"
+    numbers = f"{skew} pooled, {row['skew_within']:.1f} within one"
+    if row["skew"] <= HEAVY:
+        return f"Deltas have light tails: {numbers} sample"
+    if row.get("skew_low", row["skew"]) <= HEAVY:
+        return f"Deltas have heavy tails in most runs: {numbers} sample"
+    if row["skew_within"] > HEAVY:
+        return f"Deltas have heavy tails, also those of one sample: {numbers}"
+    return f"Deltas have heavy tails because samples differ in scale: {numbers}"
 
 
 @plots.styled
-def picture(rows, curves, unit, title, caption):
-    """Draw the figure.
+def picture(rows, magnitudes, unit, caption):
+    """Draw the figure of one layer.
 
-    curves : {(step, layer): list of magnitudes (samples, units), one for each run}; unit : "steps" or "samples", what
-    the share of vanishing deltas counts.
+    rows : those of the layer, by step; magnitudes : {step: float array (samples, units)}, for the tails; unit : "steps"
+    or "samples", what the share of vanishing deltas counts.
     """
-    layers = list(dict.fromkeys(layer for _, layer in curves))
-    statistics = {"alpha": "tail exponent alpha", "skew": "skew", "kurtosis": "excess kurtosis",
-                  "vanished": f"{unit} that vanish"}
-    mosaic = [[f"layer {layer}" for layer in layers for _ in statistics], [key for key in statistics for _ in layers]]
-    figure, panels = plots.figure(mosaic, 13, 8, title, caption, height_ratios=(1.3, 1))
-    steps = sorted({step for step, _ in curves})
-    shades = dict(zip(steps, plots.shades(len(steps)), strict=True))
-    for layer, color in zip(layers, cycle((plots.BLUE, plots.RED, plots.INK, plots.GREY)), strict=False):
-        ccdf = panels[f"layer {layer}"]
-        for step in steps:
-            if (step, layer) in curves:  # the layers of a file may have different steps
-                magnitudes = curves[step, layer][0].ravel()
-                if np.isfinite(magnitudes).all() and magnitudes.any():
-                    plots.draw_ccdf(ccdf, [magnitudes], shades[step], f"step {step:,}")
-        ccdf.set(title=f"|deltas| of layer {layer}", xlabel="|delta|", ylabel="share at least this large")
-        if ccdf.lines:
-            ccdf.legend(fontsize=8, loc="lower left")
-        for key in statistics:
-            draw_statistic(panels[key], [row for row in rows if row["layer"] == layer and key in row], key, color,
-                           f"layer {layer}")
-    for key, heading in statistics.items():
-        panels[key].set(title=heading, xlabel="step")
-        panels[key].set_xscale("log" if steps[0] > 0 else "symlog")  # a file may have a step 0
-        if key != "vanished" and panels[key].lines:  # the share that vanishes is the same for all layers
-            panels[key].legend(fontsize=7)
-    panels["vanished"].set(ylabel="share since the step before" if unit == "steps" else "share", ylim=(-0.02, 1.02))
+    tails_of = ("pooled", "within") if any("skew_within" in row for row in rows) else ("pooled", "pooled")
+    figure, panels = plots.figure([["skew", "idle"], tails_of], 11, 7.2, finding(rows), caption)
+    draw_skew(panels["skew"], [row for row in rows if "skew" in row])
+    plots.draw_band(panels["idle"], [row["step"] for row in rows], rows, "vanished", plots.INK)
+    panels["idle"].set(title=f"idle {unit}: all deltas are zero", ylim=(-0.02, 1.02),
+                       ylabel=f"share of {unit}{' since the dot before' if unit == 'steps' else ''}")
+    scale_steps(panels["idle"], rows)
+    steps = [step for step, values in magnitudes.items() if np.isfinite(values).all() and values.any()]
+    steps = [steps[k] for k in np.unique(np.linspace(0, len(steps) - 1, CURVES).astype(int))] if steps else []
+    for key in set(tails_of):
+        curves = [(*plots.tail_curve(magnitudes[step] if key == "pooled" else over_samples(magnitudes[step])),
+                   {"color": color, "ls": dash, "label": f"step {step:,}"})
+                  for step, color, dash in zip(steps, plots.shades(len(steps)), DASHES, strict=False)]
+        plots.draw_tails(panels[key], curves)
+        words, unit_of = {"pooled": ("of all samples, pooled", ""),
+                          "within": ("within single samples", " of its sample")}[key]
+        panels[key].set(title=f"tails {words}", xlabel=f"|delta| / root mean square{unit_of}")
+    panels["pooled"].set_ylabel("share at least this large")
+    panels["pooled"].legend(fontsize=8, loc="upper right", handlelength=3, labelspacing=0.2, borderaxespad=0)
     return figure
 
 
-def draw_statistic(axes, rows, key, color, label):
-    """Draw one number of a layer against the step, with its middle 90 % over the runs; dashed, the skew in samples."""
-    if not rows:
+def over_samples(magnitudes):
+    """Return the positive magnitudes of all samples, each sample over its own root mean square, float64."""
+    samples = [sample[sample > 0] / sample.max() for sample in magnitudes.astype(float) if sample.any()]
+    return np.concatenate([sample / np.sqrt(np.mean(sample**2)) for sample in samples])
+
+
+def draw_skew(axes, rows):
+    """Draw the skew of all deltas, and of those of single samples, against the step."""
+    labels = []
+    for key, color, line, label in (("skew", plots.RED, {}, "pooled"),
+                                    ("skew_within", plots.BLUE, {"ls": "--", "marker": "s"}, "within one")):
+        drawn = [row for row in rows if key in row]
+        if drawn:
+            steps = [row["step"] for row in drawn]
+            plots.draw_band(axes, steps, drawn, key, color, **line)
+            labels.append((steps[-1:], [drawn[-1][key]], label, color))
+    if labels:
+        axes.hlines(HEAVY, rows[0]["step"], rows[-1]["step"], color=plots.INK, ls=":", lw=1.5)
+        labels.append((labels[0][0], [HEAVY], "exponential", plots.INK))
+    axes.set(title="skew of the deltas over training", ylabel="skew", ylim=(min(axes.get_ylim()[0], 0), None))
+    scale_steps(axes, rows)
+    plots.label_lines(axes, labels)
+
+
+def scale_steps(axes, rows):
+    """Give a panel a logarithmic axis of training steps, with a place for step 0."""
+    axes.set_xlabel("training step")
+    if all(row["step"] > 0 for row in rows):
+        axes.set_xscale("log")
         return
-    x = [row["step"] for row in rows]
-    low, middle, high = ([row.get(key + end, row[key]) for row in rows] for end in ("_low", "", "_high"))
-    axes.plot(x, middle, "o-", color=color, ms=4, label=label)
-    axes.fill_between(x, low, high, color=color, alpha=0.2, lw=0)
-    within = [(row["step"], row["skew_within"]) for row in rows if "skew_within" in row]
-    if key == "skew" and within:
-        axes.plot(*zip(*within, strict=True), "--", color=color, lw=1.2, label=f"{label}, within a sample")
+    last = max(row["step"] for row in rows)
+    ticks = [0, *(tick for tick in (1, 10, 100, 1000, 10_000, 100_000) if tick <= last)]
+    axes.set_xscale("symlog", linthresh=1)
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlim(-0.3, 1.4 * max(last, 1))
 
 
 if __name__ == "__main__":

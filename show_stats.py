@@ -1,28 +1,29 @@
 """How heavy are the tails of weights and gradients?
 
 Trains nets on each data set, and describes the magnitudes of each layer's weights and single-sample gradients before
-and after training: a power-law tail; the laws that may describe it better; p, the probability that a true power law
-fits as badly; and the law that describes the largest 90 %. Rows are medians over the runs, with the middle 90 %, and
-the commonest verdicts.
+and after training: the law of the tail; p, the probability that a true power law fits as badly; and the exponent beta
+of a stretched exponential over the largest 90 %. An exponential law has beta 1, untrained normal weights have 1.4, and
+a smaller beta means a heavier tail. Rows are medians over the runs, with the middle 90 %, and the commonest verdicts.
 
-Figure: one row of panels for each data set. Weights and gradients of the first layer, each as a histogram and a CCDF,
-log-log: untrained in grey, trained in colour, with the best law drawn over the range it was fitted on.
+Figure: one panel for each data set, with the share of magnitudes that are at least x root mean squares, in the first
+layer, untrained (dashed) and trained; an exponential law is a straight line. Below, the exponent of each, with the
+middle 90 % of the runs, beside the 1 of an exponential law.
 
 With --weights FILE or --gradient FILE the script reads your own net instead of training one. Each matrix of a .npy,
 .npz or .safetensors file gets one verdict, and the worst stand first: constant, rank one, dead, duplicated, near its
 initialisation (for a gradient: like noise), heavy-tailed, plain. gradnets/checkpoints/diagnosis.py defines them. The
-figure then has one panel for each matrix; --list shows what the file holds, and --layer selects matrices by name or
-pattern.
+figure then has one row for each matrix, in the model's order; show_stats_worst.png has the tails of the four worst.
+--list shows what the file holds, and --layer selects matrices by name or pattern.
 
 Source: README of mlp_gradient_networks (2016): heavy-tailed histograms of the weights and cached deltas of a 784-30-10
 tanh net, guessed to be stretched exponentials, and lost on random inputs. Here the net trains on 30,000 single samples
 at a learning rate of 0.01 towards targets of -1 and 1. The source does not name its initialisation; weights look
-heavy-tailed only from a small one, so this one is small. The exponent beta of a stretched exponential over the largest
-90 % of the values decides about the guess: untrained normal weights have 1.4, and below 1 a tail is heavier than
-exponential.
+heavy-tailed only from a small one, so this one is small.
 
-Takes 40 s; a file takes 0.4 s for each matrix, and 10 s for one of 58 million entries.
+Takes 40 s, with --quick 10 s; a file takes 0.4 s for each matrix, and 10 s for one of 58 million entries.
 """
+import re
+import textwrap
 from collections import Counter
 from pathlib import Path
 
@@ -39,7 +40,6 @@ GRADIENT = ""               # file with gradients of your own: .npy, .npz or .sa
 LAYER = "*"                 # matrices of the file to describe, by name or pattern
 KERNELS = "oihw"            # axes of convolution kernels in the file: oihw (PyTorch) or hwio (JAX, Keras)
 LIST = False                # list the tensors of the file, and do nothing else
-PANELS = 24                 # largest number of matrices of a file in the figure, the worst first; the table has all
 MODEL = "mlp"               # mlp: a perceptron; rbm: a restricted Boltzmann machine by contrastive divergence (CD-1)
 DATASETS = ("glyphs", "noise", "noise-constant")  # data sets, by name; noise has random classes, noise-constant one
 IMAGES = 10_000             # largest number of training images, the first ones of the data set
@@ -53,17 +53,32 @@ REPLICATES = 100            # number of bootstrap replicates behind p
 SEED = 0                    # seed of data, weights, samples and bootstrap
 
 # ---- not flags
+QUICK = {"steps": 5000, "runs": 2, "replicates": 10}
 MODELS = {"mlp": mlp, "rbm": rbm}
 KINDS = ("weights", "gradients")
 WHEN = ("before", "after")
+MOST_TAILS, MOST_PRINTED = 5, 15  # data sets with a panel of their own, and rows of the printed table
+MOST_DRAWN, WORST = 100, 4        # matrices of a file in the figure, and those whose tails are drawn
+LONGEST_NAME = 60                 # letters of a matrix's name in one line of the figure
+NUMBERS = {  # columns of the figure of a file: heading, usual value, and the law that has it
+    "kurtosis": ("excess kurtosis", 6, "exponential law"), "beta": ("exponent", 1, "exponential law"),
+    "spike": ("spike", 1, "chance")}
+MARKS = {  # marker and color of each verdict in the figure
+    "constant": ("X", plots.INK), "rank one": ("P", plots.PURPLE), "dead": ("v", plots.RED),
+    "duplicated": ("D", plots.ORANGE), "random": ("^", plots.SKY), "heavy-tailed": ("o", plots.BLUE),
+    "plain": ("s", plots.GREEN)}
+LINES = [(kind, when, {"color": color, "marker": marker, "mec": color} | style)  # style of each kind of magnitude
+         for kind, color, marker in (("weights", plots.BLUE, "o"), ("gradients", plots.RED, "s"))
+         for when, style in (("before", {"ls": "--", "lw": 1.3, "mfc": "white"}), ("after", {"ls": "-", "lw": 2.2}))]
 WORDS = {"weights": {"random": "near initialisation"},  # what a verdict of the diagnosis means for either kind
          "gradients": {"random": "like noise", "dead": "silent"}}
+USUAL = ("heavy-tailed", "plain")  # verdicts of sound matrices
 PHRASES = {"rank one": "of rank one", "dead": "dead in part", "silent": "silent in part"}  # verdicts in a sentence
 
 
 def main(settings):
     checks.positive_integers(images=settings.images, steps=settings.steps, gradients=settings.gradients,
-                             runs=settings.runs, replicates=settings.replicates, panels=settings.panels,
+                             runs=settings.runs, replicates=settings.replicates,
                              hidden_units=settings.hidden_units)
     checks.nonempty_tuples(datasets=settings.datasets, hidden_units=settings.hidden_units)
     checks.seed(settings.seed)
@@ -86,7 +101,7 @@ def describe_training(settings):
                         "number")
     depth = 1 if settings.model == "rbm" else len(settings.hidden_units) + 1
     names = tuple(dict.fromkeys(settings.datasets))
-    rows, first_runs, best_laws, data = [], {}, {}, []
+    rows, first_runs, data = [], {}, []
     for name in names:
         dataset = datasets.load(name, limit=settings.images, seed=settings.seed)
         data.append(dataset.provenance)
@@ -96,24 +111,25 @@ def describe_training(settings):
         first_runs[name] = runs[0]
         cases = [(kind, when, layer) for kind in KINDS for when in WHEN for layer in range(depth)]
         for kind, when, layer in progress(cases, total=len(cases), label=f"fitting {name}"):
-            described = [tails.describe(run[when][kind][layer], settings.replicates, settings.seed + k)
+            described = [tails.describe(run[when][kind][layer], settings.replicates, settings.seed + k)[0]
                          for k, run in enumerate(runs)]
-            rows.append({"data": name, "what": kind, "when": when, "layer": layer + 1}
-                        | tails.over_runs([row for row, _ in described]))
-            if when == "after" and layer == 0:
-                best_laws[name, kind] = described[0][1]
+            rows.append({"data": name, "what": kind, "when": when, "layer": layer + 1} | tails.over_runs(described))
 
-    net = ("A Boltzmann machine by CD-1" if settings.model == "rbm" else
-           "First layer of a tanh net, targets -1 and 1")
-    caption = (f"{net}, hidden units {' '.join(map(str, settings.hidden_units))}, init {settings.init}, before (grey) "
-               f"and after {settings.steps:,} single-sample steps at learning rate {settings.learning_rate:g}; n = "
-               f"{settings.runs} runs, curves of the first.\nAll weights, and the entries of {settings.gradients} "
-               "gradients, zeros left out; the body is their top 90 %. Dashed: the best law of the tail, where it was "
-               "fitted.")
-    sentence = finding(rows, names)
+    net = "Boltzmann machine" if settings.model == "rbm" else "tanh net"
+    caption = (f"First layer of a {net} with {' and '.join(map(str, settings.hidden_units))} hidden units, init "
+               f"{settings.init}, {settings.steps:,} samples at learning rate {settings.learning_rate:g}; n = "
+               f"{settings.runs} runs. Curves: first run; bars: middle 90 %.\n"
+               f"All weights, and {settings.gradients} pooled single-sample gradients, without zeros. Exponent: of a "
+               "stretched exponential over the largest 90 %; heavy: below "
+               f"{checkpoints.diagnosis.HEAVY_BETA:g}.")
+    first = [row for row in rows if row["layer"] == 1]
+    sentence = finding(first)
     return experiment.Result(rows, names=("data", "what", "when", "layer"), finding=sentence,
-                             columns=("skew", "beta", "power_law_ruled_out", "verdict"),
-                             figure=picture(first_runs, best_laws, sentence, caption), data=data)
+                             columns=("skew", "beta", "verdict"),
+                             headings={"what": "magnitudes of", "beta": "exponent", "verdict": "law of the tail"},
+                             printed=first if len(rows) > MOST_PRINTED else [],
+                             figure=picture(first_runs, first, sentence, caption), data=data,
+                             suggestion="--init 'uniform(0.25)' starts from larger weights, which keep a light tail")
 
 
 def before_and_after(model, dataset, hidden_units, init, learning_rate, steps, gradients, seed):
@@ -144,136 +160,255 @@ def magnitudes(model, network, dataset, gradients, seed):
                           for k in range(len(weights))]}
 
 
-def finding(rows, names):
-    """Say skew and beta of the first layer, untrained and trained, and how often a power law is ruled out.
+def finding(rows):
+    """Say on which data sets trained gradients and weights have a heavy tail. rows : those of the first layer."""
+    def heavy(kind):
+        return [row["data"] for row in rows if (row["what"], row["when"]) == (kind, "after")
+                and row.get("beta_high", np.inf) < checkpoints.diagnosis.HEAVY_BETA]
 
-    names : the data sets in order; the untrained numbers are those of the first one.
+    total = len({row["data"] for row in rows})
+    kinds = sorted(((kind, heavy(kind)) for kind in ("gradients", "weights")), key=lambda item: not item[1])
+    for most_names in (3, 0):  # names of data sets may be long
+        sentence = compare_kinds(*kinds, total, most_names)
+        if len(sentence) <= plots.LONGEST_TITLE:
+            break
+    return sentence
+
+
+def compare_kinds(first, second, total, most_names):
+    """Say on which data sets two kinds of magnitudes have heavy tails.
+
+    first, second : (kind, data sets), the second has none if the first has none; total : number of all data sets;
+    most_names : number of data sets up to which they are named.
     """
-    def numbers(row):
-        return f"{row.get('skew', np.nan):.1f} ({row.get('beta', np.nan):.2f})"
+    def words(data):
+        if len(data) > most_names:
+            return f"{len(data)} of {total} data sets"
+        return " and ".join(filter(None, (", ".join(data[:-1]), data[-1])))
 
-    first = {(row["data"], row["what"], row["when"]): row for row in rows if row["layer"] == 1}
-    parts = [f"|{kind}| untrained {numbers(first[names[0], kind, 'before'])}, trained "
-             + ", ".join(f"{name} {numbers(first[name, kind, 'after'])}" for name in names) for kind in KINDS]
-    trained = [row for (_, _, when), row in first.items() if when == "after"]
-    ruled_out, runs = (sum(row.get(key, 0) for row in trained) for key in ("power_law_ruled_out", "runs"))
-    return (f"Skew (exponent of the stretched exponential): {'; '.join(parts)}. A power law is ruled out in "
-            f"{ruled_out} of {runs} trained tails")
+    (kind, data), (other_kind, other_data) = first, second
+    if not data:
+        return f"Neither trained {kind} nor trained {other_kind} have heavy tails"
+    if data == other_data:
+        return f"Trained {kind} and trained {other_kind} have heavy tails on {words(data)}"
+    where = f"on {words(other_data)}{' alone' if set(other_data) < set(data) else ''}" if other_data else "nowhere"
+    return f"Trained {kind} have heavy tails on {words(data)}, trained {other_kind} {where}"
 
 
 @plots.styled
-def picture(samples, best_laws, title, caption):
+def picture(samples, rows, title, caption):
     """Draw the figure of trained nets.
 
-    samples : {data set: {when: magnitudes}}; best_laws : {(data set, kind): (xmin, law, parameters) or None}.
+    samples : {data set: {when: {kind: magnitudes of each layer}}}, for the curves; rows : those of the first layer.
     """
-    mosaic = [[f"{name} {kind} {view}" for kind in KINDS for view in ("histogram", "CCDF")] for name in samples]
-    figure, panels = plots.figure(mosaic, 13, 0.9 + 2.6 * len(samples), title, caption)
-    for name, magnitudes_when in samples.items():
-        for kind in KINDS:
-            histogram, ccdf = (panels[f"{name} {kind} {view}"] for view in ("histogram", "CCDF"))
-            for when, color in zip(WHEN, (plots.GREY, plots.RED if kind == "gradients" else plots.BLUE), strict=True):
-                values = magnitudes_when[when][kind][0]
-                values = values[values > 0]
-                if len(values) and np.isfinite(values).all():
-                    draw_histogram(histogram, values, color)
-                    plots.draw_ccdf(ccdf, [values], color, when)
-            if best_laws[name, kind]:
-                draw_law(histogram, ccdf, magnitudes_when["after"][kind][0], *best_laws[name, kind])
-            histogram.set(xscale="log", yscale="log", title=f"{name}: |{kind}|", ylabel="density")
-            ccdf.set(ylabel="share at least this large")
-            if ccdf.lines:
-                ccdf.legend(fontsize=7, loc="lower left", handlelength=1.5)
-    for name in mosaic[-1]:
-        panels[name].set_xlabel("magnitude")
+    from matplotlib.lines import Line2D
+    names = list(samples)
+    drawn = names[:MOST_TAILS]
+    mosaic = [[*drawn, "exponents"]] if len(names) == 1 else [drawn, ["exponents"] * len(drawn)]
+    figure, panels = plots.figure(mosaic, 10.5 if len(names) == 1 else 12, 2.2 + 2.3 * len(mosaic), title, caption)
+    first = panels[drawn[0]]
+    for name in drawn:
+        axes = panels[name]
+        plots.draw_tails(axes, [(*plots.tail_curve(samples[name][when][kind][0]),
+                                 {key: style[key] for key in ("color", "ls", "lw")}) for kind, when, style in LINES])
+        axes.set(title=f"tails on {name}", xlabel="magnitude / root mean square")
+        axes.tick_params(labelleft=axes is first)
+    first.set_ylabel("share at least this large")
+    handles = [Line2D([], [], ms=5, label=f"{kind}, {'un' if when == 'before' else ''}trained", **style)
+               for kind, when, style in LINES]
+    first.legend(handles=[*handles, first.lines[-1]], fontsize=7.5, loc="upper right", handlelength=2.6,
+                 borderaxespad=0, labelspacing=0.3)  # no curve lies above 1 / x²
+    draw_exponents(panels["exponents"], rows, names)
     return figure
 
 
-def draw_histogram(axes, values, color):
-    edges = np.geomspace(values.min(), values.max() * (1 + 1e-9), 50)
-    density, _ = np.histogram(values, edges, density=True)
-    middle = np.sqrt(edges[1:] * edges[:-1])
-    axes.plot(middle[density > 0], density[density > 0], ".", color=color, ms=4)
-
-
-def draw_law(histogram, ccdf, values, xmin, law, parameters):
-    """Draw the best law of a tail over the range it was fitted on."""
-    tail, positive = values[values >= xmin], np.count_nonzero(values)
-    x = np.geomspace(xmin, tail.max(), 100)
-    share = len(tail) / positive * tails.survival(law, parameters, x / xmin)
-    ccdf.plot(x, share, "--", color=plots.INK, lw=1.3, label=law.replace("_", " "))
-    histogram.plot(x, -np.gradient(share, x), "--", color=plots.INK, lw=1.3)
+def draw_exponents(axes, rows, names):
+    """Draw the exponent of each kind of magnitude, untrained and trained, one group for each data set."""
+    limit = checkpoints.diagnosis.HEAVY_BETA
+    axes.axhspan(limit, 1 / limit, color=plots.PALE, alpha=0.6, lw=0)
+    axes.axhline(1, color=plots.INK, ls=":", lw=1.5)
+    for kind, when, style in LINES:
+        offset = 0.5 + 0.13 * (-1 if kind == "weights" else 1) + 0.04 * (-1 if when == "before" else 1)
+        for row in rows:
+            if (row["what"], row["when"]) == (kind, when) and "beta" in row:
+                x = names.index(row["data"]) + offset
+                axes.plot([x, x], [row["beta_low"], row["beta_high"]], color=style["color"], lw=4, alpha=0.35)
+                axes.plot(x, row["beta"], **style | {"ls": "none", "ms": 7, "mew": 1.5})
+    low, high = (extreme([row["beta" + end] for row in rows if "beta" in row] + [default])
+                 for extreme, end, default in ((min, "_low", 0.5), (max, "_high", 2.0)))
+    axes.set(title="exponent: the lower, the heavier the tail", ylabel="exponent", yscale="log", xlim=(0, len(names)),
+             ylim=(low / 1.3, high * 1.4))
+    axes.set_xticks(np.arange(len(names)) + 0.5, names)
+    axes.tick_params(axis="x", length=0)
+    axes.annotate("lighter tails", (len(names), 1 / limit), xytext=(-4, 3), textcoords="offset points", ha="right",
+                  va="bottom", fontsize=8)
+    axes.annotate("heavier tails", (len(names), limit), xytext=(-4, -4), textcoords="offset points", ha="right",
+                  va="top", fontsize=8)
 
 
 # ---- a file -----------------------------------------------------------------------------------------------
 
 def diagnose_file(path, kind, settings):
     """Diagnose the matrices of a file, and return the Result. kind : "weights" or "gradients"."""
-    matrices = checkpoints.matrices(path, settings.layer, settings.kernels)
-    layers = checkpoints.diagnosis.table(progress(matrices, label=f"describing {kind}"), settings.replicates,
-                                         settings.seed)
+    order = []
+    layers = checkpoints.diagnosis.table(progress(named(path, order, settings), label=f"describing {kind}"),
+                                         settings.replicates, settings.seed)
+    if Path(path).suffix != ".npz":  # .safetensors files are sorted by types and letters
+        order.sort(key=natural)
+    styles = {layer.row["tensor"]: MARKS[layer.row["verdict"]] for layer in layers}
     for layer in layers:
         layer.row["verdict"] = WORDS[kind].get(layer.row["verdict"], layer.row["verdict"])
-    rows, drawn = [layer.row for layer in layers], layers[:settings.panels]
-    law = "initialisation law" if kind == "weights" else "law of noise"
-    more = (f" The {settings.panels} worst; {len(layers) - len(drawn)} more are in the table."
-            if len(layers) > len(drawn) else "")
-    sampled = (f", of {checkpoints.diagnosis.SAMPLE:,} entries drawn at random"
-               if any(row.get("sampled", 0) < row["entries"] for row in rows) else "")
-    caption = (f"{Path(path).name}: matrices of {kind}, worst first, share of entries whose magnitude is at least so "
-               f"large.{more}\nGrey: the nearest {law}, at the entries' own root mean square. Dashed: the best law of "
-               f"the tail, where it was fitted{sampled}. Seed {settings.seed}.")
-    sentence = count_verdicts(rows)
+    rows, name = [layer.row for layer in layers], Path(path).name
+    drawn = sorted(rows[:MOST_DRAWN], key=lambda row: order.index(row["tensor"]))
+    count = "a matrix" if len(rows) == 1 else f"{len(rows)} matrices"
+    if len(drawn) < len(rows):
+        count = f"the {len(drawn)} worst of {count}"
+    caption = (f"{name}: {count} of {kind}, in the order of the model. Exponent: of a stretched exponential over the "
+               "largest 90 %. Spike: the largest singular value over the one that chance gives. Dead: next to zero.")
+    sentence = finding_of_file(rows, kind)
+    worst = [layer for layer in layers if "near" in layer.row][:WORST]
+    figures = {"_worst": picture_of_worst(worst, styles, finding_of_worst(worst), (
+        f"{name}: the matrices of {kind} with the worst verdicts; constant matrices have no tail. Dashed: the nearest "
+        f"{'initialisation law' if kind == 'weights' else 'law of noise'}."))} if worst else {}
+    more = f"the JSON has all {len(rows)} rows, " if len(rows) > MOST_PRINTED else ""
     return experiment.Result(rows, names=("tensor",), finding=sentence, columns=("shape", "verdict", "why", "std"),
-                             figure=picture_of_file(drawn, kind, sentence, caption),
+                             headings={"tensor": "matrix", "std": "root mean square"}, printed=rows[:MOST_PRINTED],
+                             figure=picture_of_file(drawn, styles, sentence, caption), figures=figures,
                              data=checkpoints.provenance(path, settings.layer),
-                             suggestion="--layer selects matrices by name or pattern, --list shows all tensors")
+                             suggestion=f"{more}--layer selects matrices by name or pattern, --list shows all tensors")
 
 
-def count_verdicts(rows):
-    """Say how many matrices got each verdict, the worst first."""
-    phrases = [PHRASES.get(row["verdict"], row["verdict"]) for row in rows]
+def named(path, names, settings):
+    """Yield the matrices of a file, and append the name of each to a list."""
+    for matrix in checkpoints.matrices(path, settings.layer, settings.kernels):
+        names.append(matrix.name)
+        yield matrix
+
+
+def natural(name):
+    """Return a key that sorts names by letters, and the numbers in them by size."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", name)]
+
+
+def finding_of_file(rows, kind):
+    """Say how many matrices stand out, and by which verdicts, or what is said of a single one."""
     if len(rows) == 1:
-        return f"{rows[0]['tensor']} is {phrases[0]}"
-    return f"{len(rows)} matrices: {', '.join(f'{count} {phrase}' for phrase, count in Counter(phrases).items())}"
+        phrase = PHRASES.get(rows[0]["verdict"], rows[0]["verdict"])
+        sentence = f"{rows[0]['tensor']} is {phrase}"
+        return sentence if len(sentence) <= plots.LONGEST_TITLE else f"The matrix is {phrase}"
+    verdicts = Counter(row["verdict"] for row in rows)  # the worst first
+    heavy, _ = (verdicts.pop(verdict, 0) for verdict in USUAL)
+    if not verdicts:
+        return f"None of {len(rows)} matrices of {kind} stands out; heavy tails: {heavy}"
+    words = " or ".join(filter(None, (", ".join(list(verdicts)[:-1]), list(verdicts)[-1])))
+    sentence = f"{verdicts.total()} of {len(rows)} matrices stand out: {words}"
+    return sentence if len(sentence) <= plots.LONGEST_TITLE else sentence.split(":")[0]
+
+
+def finding_of_worst(layers):
+    """Say how many of the worst matrices have a heavy tail."""
+    if len(layers) == 1:
+        return finding_of_file([layers[0].row], "")
+    limit = checkpoints.diagnosis.HEAVY_BETA
+    heavy = sum(layer.row.get("beta", np.inf) < limit for layer in layers)
+    count = f"All {heavy}" if heavy == len(layers) else f"{heavy} of the {len(layers)}"
+    return f"{count} worst matrices have heavy tails, with an exponent below {limit:g}"
 
 
 @plots.styled
-def picture_of_file(layers, kind, title, caption):
-    """Draw one panel for each diagnosis.Layer."""
-    columns = min(4, len(layers))
-    places = [list(range(start, start + columns)) for start in range(0, len(layers), columns)]
-    mosaic = [[str(k) if k < len(layers) else "." for k in row] for row in places]
-    figure, panels = plots.figure(mosaic, max(3.3 * columns, 9), 1.2 + 2.6 * len(mosaic), title, caption)
-    for k, layer in enumerate(layers):
-        axes, row = panels[str(k)], layer.row
-        name = row["tensor"] if len(row["tensor"]) <= 40 else f"{row['tensor'][:12]}...{row['tensor'][-25:]}"
-        axes.set_title(f"{name}\n{row['shape']}, {row['verdict']}\n{row['why']}", fontsize=8)
-        if row["verdict"] == "constant":
-            axes.set_axis_off()
-        else:
-            draw_layer(axes, layer, plots.BLUE if kind == "weights" else plots.RED)
-    for row in mosaic:
-        panels[row[0]].set_ylabel("share at least this large")
-    for k in range(max(len(layers) - columns, 0), len(layers)):
-        panels[str(k)].set_xlabel("magnitude")
+def picture_of_file(rows, styles, title, caption):
+    """Draw one line for each matrix: its verdict, and the numbers behind it.
+
+    styles : {name of a matrix: marker and color of its verdict}
+    """
+    names = ["\n".join(map(plots.drawable, textwrap.wrap(row["tensor"], LONGEST_NAME))) for row in rows]
+    letters = max(len(line) for name in names for line in name.split("\n"))
+    lines = max(name.count("\n") + 1 for name in names)
+    figure, panels = plots.figure([["verdict", *NUMBERS, "dead"]], 8 + 0.06 * letters,
+                                  2 + len(rows) * (0.05 + 0.14 * lines), title, caption)
+    for axes in panels.values():
+        axes.set(ylim=(len(rows) - 0.5, -0.5), yticks=[])
+        axes.xaxis.tick_top()
+        axes.xaxis.set_label_position("top")
+        for side, shown in {"top": axes is not panels["verdict"], "bottom": False, "left": False}.items():
+            axes.spines[side].set_visible(shown)
+    for key, (heading, usual, law) in NUMBERS.items():
+        panels[key].axvline(usual, color=plots.INK, ls=":", lw=1.5)
+        panels[key].set_title(heading)
+        panels[key].set_xlabel(f"{law}: {usual}", loc="left", fontsize=8)
+    panels["dead"].set(title="dead share", xlim=(0, 2))
+    panels["dead"].set_xticks((0, 0.5, 1), ("0", "0.5", "1"))
+    panels["dead"].set_xlabel("of rows or of columns", loc="left", fontsize=8)
+    panels["verdict"].set(title="verdict", xlim=(0, 1))
+    panels["verdict"].set_xticks([0], [" "])  # room for ticks and a label, so that all headings stand in a line
+    panels["verdict"].set_xlabel(" ", fontsize=8)
+    panels["verdict"].set_yticks(range(len(rows)), names, fontsize=8)
+    panels["verdict"].tick_params(axis="both", width=0)
+    for place, (row, label) in enumerate(zip(rows, panels["verdict"].get_yticklabels(), strict=True)):
+        usual = row["verdict"] in USUAL
+        marker, color = styles[row["tensor"]]
+        draw_verdict(panels, place, row, {"marker": marker, "color": color, "alpha": 0.4 if usual else 1})
+        label.set_fontweight("normal" if usual else "bold")
+        for key, axes in panels.items():
+            if not usual:
+                axes.axhspan(place - 0.5, place + 0.5, color=plots.PALE, alpha=0.6, lw=0, zorder=0)
+            elif key != "verdict":
+                axes.axhline(place, color=plots.PALE, lw=0.6, zorder=0)
+    set_scales(panels, rows)
     return figure
 
 
-def draw_layer(axes, layer, color):
-    """Draw the CCDF of a matrix, the nearest law of initialisation, and the best law of the tail."""
-    row, (x, share) = layer.row, layer.ccdf
-    shown = (x >= row["std"] / 100) & (share > 0)
-    near = checkpoints.distribution.survival(row["near"], x / row["std"])
-    axes.plot(x[shown & (near > 0)], near[shown & (near > 0)], color=plots.GREY, lw=3, alpha=0.5, label=row["near"])
-    axes.plot(x[shown], share[shown], color=color, lw=1.6)
-    if layer.tail:
-        xmin, law, parameters = layer.tail
-        tail = np.geomspace(xmin, max(x[-1], xmin), 100)
-        level = row["tail"] * (1 - row["zeros"]) * tails.survival(law, parameters, tail / xmin)
-        axes.plot(tail, level, "--", color=plots.INK, lw=1.1, label=law.replace("_", " "))
-    axes.set(xscale="log", yscale="log", ylim=(0.5 / row["entries"], 1.5))
-    axes.legend(fontsize=7, loc="lower left", handlelength=1.5)
+def draw_verdict(panels, place, row, style):
+    """Draw the line of one matrix."""
+    panels["verdict"].plot(0.06, place, ms=6, **style)
+    panels["verdict"].text(0.14, place, row["verdict"], va="center", fontsize=8)
+    if "near" not in row:  # a constant matrix has no other numbers
+        panels["kurtosis"].annotate(row["why"], (0.02, place), xycoords=("axes fraction", "data"), va="center",
+                                    fontsize=8, bbox={"fc": "white", "lw": 0, "pad": 1})
+    for key in NUMBERS:
+        if np.isfinite(row.get(key, np.nan)):
+            panels[key].plot(row[key], place, ms=6, **style)
+    share, lines = max((row.get(f"dead_{lines}", 0), lines) for lines in ("rows", "columns"))
+    if share:
+        panels["dead"].barh(place, share, color=style["color"], height=0.5)
+        panels["dead"].text(share + 0.05, place, f"{100 * share:.2g} % of {lines}", va="center", fontsize=8)
+
+
+def set_scales(panels, rows):
+    """Give each number a logarithmic axis; the one of the kurtosis, which may be negative, is linear up to 1."""
+    for key, (_, usual, _) in NUMBERS.items():
+        values = [usual / 2, 2 * usual, *(row[key] for row in rows if np.isfinite(row.get(key, np.nan)))]
+        if key == "kurtosis":
+            panels[key].set_xscale("symlog", linthresh=1, linscale=0.5)
+            top = max(2, int(np.ceil(np.log10(max(values)))))
+            powers = range(0, top + 1, 1 + top // 4)
+            panels[key].set_xticks([0, *(10**power for power in powers)],
+                                   ["0", *(f"{10**power:,}" if power < 5 else f"$10^{power}$" for power in powers)])
+            panels[key].minorticks_off()
+            panels[key].set_xlim(-2, 1.5 * max(values))
+        else:
+            panels[key].set(xscale="log", xlim=(min(values) / 1.3, max(values) * 1.3))
+
+
+@plots.styled
+def picture_of_worst(layers, styles, title, caption):
+    """Draw the tails of a few matrices, each a diagnosis.Layer, beside the nearest law and an exponential law."""
+    columns = min(2, len(layers))
+    places = [str(k) if k < len(layers) else "." for k in range(len(layers) + len(layers) % columns)]
+    mosaic = [places[start:start + columns] for start in range(0, len(places), columns)]
+    figure, panels = plots.figure(mosaic, 10, 1 + 3.2 * len(mosaic), title, caption)
+    for place, layer in enumerate(layers):
+        axes, row = panels[str(place)], layer.row
+        _, color = styles[row["tensor"]]
+        x, shares = layer.ccdf[0] / row["std"], layer.ccdf[1]
+        near = checkpoints.distribution.survival(row["near"], x)
+        plots.draw_tails(axes, [(x[shares > 0], shares[shares > 0], {"color": color, "label": "entries"}),
+                                (x, near, {"color": plots.GREY, "ls": "--", "lw": 1.5, "label": f"{row['near']} law"})])
+        heading = [*textwrap.wrap(row["tensor"], LONGEST_NAME), *textwrap.wrap(f"{row['verdict']}: {row['why']}", 70)]
+        axes.set_title("\n".join(map(plots.drawable, heading)), fontsize=8)
+        axes.set(xlabel="magnitude / root mean square", ylabel="share at least this large")
+        axes.legend(fontsize=7.5, loc="upper right")
+    return figure
 
 
 if __name__ == "__main__":

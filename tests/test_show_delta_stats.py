@@ -19,6 +19,16 @@ def run(**changes):
     return show_delta_stats.main(experiment.settings(show_delta_stats, **changes))
 
 
+def assert_readable(result):
+    """Check what every figure and table of the project keeps to."""
+    assert len(result.finding) <= 90
+    assert len(result.names) + len(result.columns) <= 7
+    assert len(result.printed or result.rows) <= 15
+    for figure in (result.figure, *result.figures.values()):
+        assert len(figure.axes) <= 6
+        assert len(figure.get_suptitle()) <= 90
+
+
 # ---- nets that are trained --------------------------------------------------------------------------------
 
 def test_deltas_are_those_of_the_net_before_the_update_of_the_step():
@@ -74,18 +84,47 @@ def test_deltas_without_a_tail_have_a_verdict_that_says_why():
 def test_each_layer_and_step_has_a_row():
     result = run(**SMALL)
     assert [(row["layer"], row["step"]) for row in result.rows] == [(k, s) for k in (1, 2) for s in (1, 20, 60)]
-    first, last = result.rows[0], result.rows[2]
-    assert result.finding.startswith(f"Hidden |deltas|: skew {first['skew']:.1f} at step 1, {last['skew']:.1f} at 60, "
-                                     f"within a sample {first['skew_within']:.1f} and {last['skew_within']:.1f}")
+    assert_readable(result)
+    skew = result.figure.axes[0]
+    drawn = [list(line.get_ydata()) for line in skew.lines]
+    for key in ("skew", "skew_within"):
+        assert [row[key] for row in result.rows[:3]] in drawn
     arrays = result.files[".npz"]
     assert arrays["step_20_layer_1"].shape == (2, 10, 12)
     assert not np.array_equal(*arrays["step_1_layer_1"])  # runs have seeds of their own
     assert [(data["name"], data["split"]) for data in result.data] == [("tree", "train"), ("tree", "test")]
 
 
+def test_each_hidden_layer_has_a_figure():
+    result = run(**SMALL | {"hidden_units": (12, 9), "steps": (1, 3), "runs": 1})
+    assert list(result.figures) == ["_2"]
+    assert "in hidden layer 2" in result.figures["_2"].texts[-1].get_text()
+    assert_readable(result)
+
+
+@pytest.mark.parametrize(("skew", "low", "within", "finding"), [
+    (5.9, 2.5, 1.9, "Deltas have heavy tails because samples differ in scale: skew 5.9 pooled, 1.9 within one"),
+    (5.9, 2.5, 2.1, "Deltas have heavy tails, also those of one sample: skew 5.9 pooled, 2.1 within one"),
+    (2.9, 1.9, 1.5, "Deltas have heavy tails in most runs: skew 2.9 pooled, 1.5 within one sample"),
+    (1.9, 1.8, 1.5, "Deltas have light tails: skew 1.9 pooled, 1.5 within one sample"),
+])
+def test_the_finding_compares_all_samples_with_one(skew, low, within, finding):
+    rows = [{"step": 1, "skew": 9.0}, {"step": 10, "skew": skew, "skew_low": low, "skew_within": within}]
+    assert show_delta_stats.finding(rows) == finding
+
+
+def test_samples_are_divided_by_their_root_mean_squares():
+    rng = np.random.default_rng(3)
+    magnitudes = np.abs(rng.normal(size=(40, 50))) * np.geomspace(1, 1e-200, 40)[:, None]
+    magnitudes[3] = 0
+    scaled = show_delta_stats.over_samples(magnitudes).reshape(39, 50)
+    assert (scaled**2).mean(axis=1) == pytest.approx(np.ones(39))
+    assert scaled[0] == pytest.approx(magnitudes[0] / np.sqrt(np.mean(magnitudes[0]**2)))
+
+
 def test_saturated_nets_have_a_finding_too():
     result = run(**SMALL | {"init": "uniform(1000)", "steps": (1, 3), "runs": 1})
-    assert result.finding == "The deltas of step 1 have no tail"
+    assert result.finding == "The deltas of step 3 have no tail"
     assert result.rows[0]["vanished"] == 1
 
 
@@ -115,9 +154,9 @@ def test_a_recording_has_a_row_for_each_layer_and_step(recorded):
     assert last["skew_within"] == pytest.approx(first["skew_within"], rel=0.2)
     assert last["skew"] > 2 * last["skew_within"]
     assert "skew_within" not in result.rows[3]  # eight units are too few
-    assert result.finding == (
-        f"|deltas| of delta/fc1: skew {first['skew']:.1f} at step 0, {last['skew']:.1f} at 1,000, within a sample "
-        f"{first['skew_within']:.1f} and {last['skew_within']:.1f}; 25% of its samples vanish")
+    assert result.finding == (f"Deltas have heavy tails because samples differ in scale: skew {last['skew']:.1f} "
+                              f"pooled, {last['skew_within']:.1f} within one")
+    assert_readable(result)
     assert result.data == checkpoints.provenance(recorded)
 
 
@@ -127,8 +166,9 @@ def test_the_numbers_are_those_of_the_file(recorded):
     assert row["skew"] == pytest.approx(stats.skew(stored, axis=None))
     assert row["skew_within"] == pytest.approx(np.median(stats.skew(stored, axis=1)))
     assert (row["n"], row["samples"]) == (6000, 20)
-    x, share = result.figure.axes[0].lines[0].get_data()
-    assert share == pytest.approx([(stored >= least).mean() for least in x], abs=1.1 / stored.size)
+    x, shares = result.figure.axes[2].lines[0].get_data()
+    scaled = stored / np.sqrt(np.mean(stored**2))
+    assert shares == pytest.approx([(scaled >= least).mean() for least in x], abs=1.1 / stored.size)
 
 
 def test_samples_are_drawn_and_items_of_stacks_are_samples(tmp_path):
@@ -139,7 +179,7 @@ def test_samples_are_drawn_and_items_of_stacks_are_samples(tmp_path):
     assert row["skew"] == pytest.approx(stats.skew(np.abs(deltas), axis=None))
     result = run(gradient=str(tmp_path / "a.npz"), replicates=2, samples=10)
     assert (result.rows[0]["samples"], result.rows[0]["n"]) == (10, 500)
-    assert "deltas of 10 of 24 samples" in result.figure.texts[-1].get_text()
+    assert "10 of 24 samples" in result.figure.texts[-1].get_text()
 
 
 def test_layers_may_differ_in_steps_and_only_the_first_are_drawn(tmp_path, monkeypatch):
@@ -150,10 +190,12 @@ def test_layers_may_differ_in_steps_and_only_the_first_are_drawn(tmp_path, monke
     result = run(gradient=str(tmp_path / "a.npz"))
     assert [(row["layer"], row["step"]) for row in result.rows] == [(f"fc{k}", step) for k in range(6)
                                                                     for step in range(k, 12, 1 + k)]
-    assert [axes.get_title(loc="left") for axes in result.figure.axes][:5] == [
-        *(f"|deltas| of layer fc{k}" for k in range(4)), "tail exponent alpha"]
-    assert len(result.figure.axes[0].lines) == 8
-    assert "2 more layers are in the table" in result.figure.texts[-1].get_text()
+    assert_readable(result)
+    assert list(result.figures) == ["_2", "_3", "_4"]
+    for k, figure in enumerate((result.figure, *result.figures.values())):
+        assert f"in fc{k}," in figure.texts[-1].get_text()
+        *curves, _ = figure.axes[2].lines
+        assert len(curves) == min(len(range(k, 12, 1 + k)), 5)
 
 
 def test_a_file_of_zeros_has_a_finding_too(tmp_path):

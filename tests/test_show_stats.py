@@ -1,5 +1,7 @@
 """Tails of weights and gradients: the right numbers are described, and each matrix of a file gets its verdict."""
+import io
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from safetensors.numpy import save_file
 
 import mlp
 import show_stats
-from gradnets import checkpoints, datasets, experiment
+from gradnets import checkpoints, datasets, experiment, plots
 from gradnets.checkpoints import distribution
 from gradnets.errors import NoResult, UserError
 
@@ -18,6 +20,17 @@ SMALL = {"datasets": ("glyphs", "noise-constant"), "images": 60, "hidden_units":
 def run(**changes):
     """Return the Result of the script with some settings changed."""
     return show_stats.main(experiment.settings(show_stats, **changes))
+
+
+def assert_readable(result):
+    """Check what every figure and table of the project keeps to."""
+    assert len(result.finding) <= 90
+    assert result.figure.get_suptitle().replace("\n", " ") == result.finding
+    assert len(result.names) + len(result.columns) <= 7
+    assert len(result.printed or result.rows) <= 16
+    for figure in (result.figure, *result.figures.values()):
+        assert len(figure.axes) <= 6
+        assert len(figure.get_suptitle()) <= 90
 
 
 # ---- nets that are trained --------------------------------------------------------------------------------
@@ -50,15 +63,46 @@ def test_each_case_has_a_row_and_the_finding_its_numbers():
     weights = [row for row in result.rows if (row["what"], row["layer"]) == ("weights", 1)]
     assert all(row["skew_low"] < row["skew_high"] for row in weights)  # runs have seeds of their own
     assert [data["name"] for data in result.data] == ["glyphs", "noise-constant"]
-    first = {(row["data"], row["what"], row["when"]): row for row in result.rows if row["layer"] == 1}
-    for kind in ("weights", "gradients"):
-        before, after = first["glyphs", kind, "before"], first["glyphs", kind, "after"]
-        assert (f"|{kind}| untrained {before['skew']:.1f} ({before['beta']:.2f}), trained glyphs {after['skew']:.1f} "
-                f"({after['beta']:.2f}), noise-constant") in result.finding
-    ruled_out = sum(row["power_law_ruled_out"] for (*_, when), row in first.items() if when == "after")
-    assert result.finding.endswith(f"A power law is ruled out in {ruled_out} of 8 trained tails")
-    assert len(result.figure.axes) == 8
-    assert result.figure.get_suptitle().replace("\n", " ") == result.finding
+    assert_readable(result)
+    *tails, exponents = result.figure.axes
+    first = [row for row in result.rows if row["layer"] == 1]
+    assert {row["beta"] for row in first} <= {float(line.get_ydata()[0]) for line in exponents.lines}
+    assert len(tails) == 2
+    x, shares = tails[0].lines[1].get_data()  # trained weights on glyphs
+    run_of = show_stats.before_and_after("mlp", datasets.load("glyphs", limit=60), (4,), "normal(0.01)", 0.01, 50, 2, 0)
+    assert np.array_equal((x, shares), plots.tail_curve(run_of["after"]["weights"][0]))
+
+
+def row_of(data, kind, beta_high):
+    return {"data": data, "what": kind, "when": "after", "layer": 1, "beta": beta_high - 0.1, "beta_high": beta_high}
+
+
+@pytest.mark.parametrize(("gradients", "weights", "finding"), [
+    ((0.5, 1.2), (0.5, 1.2), "Trained gradients and trained weights have heavy tails on mnist"),
+    ((0.5, 0.5), (0.5, 0.95), "Trained gradients have heavy tails on mnist and noise, trained weights on mnist alone"),
+    ((0.5, 1.2), (1.2, 0.5), "Trained gradients have heavy tails on mnist, trained weights on noise"),
+    ((1.2, 1.2), (1.2, 0.5), "Trained weights have heavy tails on noise, trained gradients nowhere"),
+    ((1.2, 1.2), (1.2, 1.2), "Neither trained gradients nor trained weights have heavy tails"),
+])
+def test_the_finding_names_the_data_whose_exponents_are_low(gradients, weights, finding):
+    rows = [row_of(data, kind, beta) for kind, betas in (("gradients", gradients), ("weights", weights))
+            for data, beta in zip(("mnist", "noise"), betas, strict=True)]
+    assert show_stats.finding(rows) == finding
+
+
+def test_the_finding_counts_data_sets_with_long_names():
+    rows = [row_of(data, kind, 0.5 + (kind == "weights") * k) for kind in ("gradients", "weights")
+            for k, data in enumerate(("glyphs", "noise-constant", "clusters", "cifar100"))]
+    assert show_stats.finding(rows) == ("Trained gradients have heavy tails on 4 of 4 data sets, trained weights on "
+                                        "glyphs alone")
+
+
+@pytest.mark.parametrize("names", [("one",), ("one", "two"), tuple("abcdefgh")])
+def test_any_number_of_data_sets_has_at_most_six_panels(names):
+    magnitudes = {when: {kind: [np.arange(9.0)] for kind in ("weights", "gradients")} for when in ("before", "after")}
+    figure = show_stats.picture(dict.fromkeys(names, magnitudes), [], "title", "caption")
+    assert len(figure.axes) == min(len(names), 5) + 1
+    assert [tick.get_text() for tick in figure.axes[-1].get_xticklabels()] == list(names)
 
 
 def test_a_boltzmann_machine_has_one_layer():
@@ -70,14 +114,14 @@ def test_a_boltzmann_machine_has_one_layer():
 
 # ---- files ------------------------------------------------------------------------------------------------
 
-@pytest.fixture
-def checkpoint(tmp_path):
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
     """A .safetensors file with layers of every verdict, biases, a stack of heads and kernels."""
     rng = np.random.default_rng(0)
     heavy, dead, twins = (rng.standard_t(3, (40, 50)).astype(np.float32) for _ in range(3))
     dead[:8] = 0
     twins[:, 5:10] = -2 * twins[:, 15:20]
-    path = tmp_path / "net.safetensors"
+    path = tmp_path_factory.mktemp("model") / "net.safetensors"
     save_file({"a.bias": np.ones(40), "a.weight": heavy, "b.weight": dead, "c.weight": twins,
                "d.weight": rng.uniform(-0.1, 0.1, (80, 70)).astype(np.float16), "e.weight": np.zeros((4, 5)),
                "f.weight": np.outer(rng.normal(size=40), rng.normal(size=30)), "g.weight": heavy.T.copy(),
@@ -85,18 +129,23 @@ def checkpoint(tmp_path):
     return path
 
 
+@pytest.fixture(scope="module")
+def diagnosed(checkpoint):
+    return run(weights=str(checkpoint), replicates=2)
+
+
 VERDICTS = {"e.weight": "constant", "f.weight": "rank one", "b.weight": "dead", "c.weight": "duplicated",
             "g.weight": "duplicated", "d.weight": "near initialisation", "conv": "near initialisation",
             "a.weight": "heavy-tailed", "heads[0]": "plain", "heads[1]": "plain", "heads[2]": "plain"}
 
 
-def test_each_matrix_of_a_checkpoint_has_its_verdict(checkpoint):
-    result = run(weights=str(checkpoint), replicates=2)
+def test_each_matrix_of_a_checkpoint_has_its_verdict(checkpoint, diagnosed):
+    result = diagnosed
     assert {row["tensor"]: row["verdict"] for row in result.rows} == VERDICTS
     order = [row["verdict"] for row in result.rows]
     assert order == sorted(order, key=list(dict.fromkeys(VERDICTS.values())).index)
-    assert result.finding == ("11 matrices: 1 constant, 1 of rank one, 1 dead in part, 2 duplicated, 2 near "
-                              "initialisation, 1 heavy-tailed, 3 plain")
+    assert result.finding == "7 of 11 matrices stand out: constant, rank one, dead, duplicated or near initialisation"
+    assert_readable(result)
     rows = {row["tensor"]: row for row in result.rows}
     assert (rows["b.weight"]["dead_rows"], rows["c.weight"]["duplicate_columns"]) == (0.2, 0.2)
     assert rows["g.weight"]["copy_of"] == "a.weight"
@@ -104,31 +153,81 @@ def test_each_matrix_of_a_checkpoint_has_its_verdict(checkpoint):
     assert result.data == checkpoints.provenance(checkpoint)
 
 
-def test_gradients_have_words_of_their_own_and_a_panel_each(tmp_path):
+def test_gradients_have_words_of_their_own(tmp_path):
     rng = np.random.default_rng(1)
     path = tmp_path / "gradient.npz"
     np.savez(path, noise=rng.normal(size=(90, 60)), outer=np.outer(rng.normal(size=30), rng.normal(size=20)),
              none=np.zeros((5, 5)), bias=np.zeros(5))
-    result = run(gradient=str(path), replicates=2, panels=2)
+    result = run(gradient=str(path), replicates=2)
     assert [(row["tensor"], row["verdict"]) for row in result.rows] == [("none", "constant"), ("outer", "rank one"),
                                                                         ("noise", "like noise")]
-    assert result.finding == "3 matrices: 1 constant, 1 of rank one, 1 like noise" == result.figure.get_suptitle()
-    assert [axes.get_title(loc="left").split("\n")[0] for axes in result.figure.axes] == ["none", "outer"]
-    assert "The 2 worst; 1 more are in the table" in result.figure.texts[-1].get_text().replace("\n", " ")
+    assert result.finding == "3 of 3 matrices stand out: constant, rank one or like noise"
+    assert [label.get_text() for label in result.figure.axes[0].get_yticklabels()] == ["noise", "outer", "none"]
 
 
-def test_one_layer_by_name_and_its_curves(checkpoint):
-    result = run(weights=str(checkpoint), layer="heads[1]", replicates=2)
-    assert result.finding == "heads[1] is plain"
-    (row,) = result.rows
-    values = np.abs(next(checkpoints.matrices(checkpoint, "heads[1]")).values)
-    near, observed, tail = result.figure.axes[0].lines
-    assert observed.get_ydata() == pytest.approx([(values >= x).mean() for x in observed.get_xdata()])
-    assert near.get_label() == row["near"]
-    assert near.get_ydata() == pytest.approx(distribution.survival(row["near"], near.get_xdata() / row["std"]))
-    x = tail.get_xdata()
-    assert (x[0], x[-1]) == pytest.approx((row["xmin"], values.max()))
-    assert tail.get_ydata()[0] == pytest.approx((values >= row["xmin"]).mean())  # where the dashes begin
+def test_the_map_has_a_line_for_each_matrix_in_the_order_of_the_model(diagnosed):
+    result = diagnosed
+    verdicts, kurtosis, exponent, spike, dead = result.figure.axes
+    names = [label.get_text() for label in verdicts.get_yticklabels()]
+    assert names == [f"{letter}.weight" for letter in "abc"] + ["conv"] + [f"{letter}.weight" for letter in "defg"] + [
+        "heads[0]", "heads[1]", "heads[2]"]
+    rows = {row["tensor"]: row for row in result.rows}
+    assert [text.get_text() for text in verdicts.texts] == [rows[name]["verdict"] for name in names]
+    for axes, key in ((kurtosis, "kurtosis"), (exponent, "beta"), (spike, "spike")):
+        dots = {int(line.get_ydata()[0]): line.get_xdata()[0] for line in axes.lines if line.get_marker() != "None"}
+        assert dots == {place: rows[name][key] for place, name in enumerate(names) if key in rows[name]}
+    assert [text.get_text() for text in dead.texts] == ["20 % of rows"]
+
+
+def test_tails_are_drawn_of_the_worst_matrices_that_are_not_constant(checkpoint, diagnosed):
+    result = diagnosed
+    axes = result.figures["_worst"].axes
+    assert [panel.get_title(loc="left").split("\n")[0] for panel in axes] == [
+        row["tensor"] for row in result.rows if row["verdict"] != "constant"][:4]
+    (row,) = (row for row in result.rows if row["tensor"] == "f.weight")
+    values = np.abs(next(checkpoints.matrices(checkpoint, "f.weight")).values) / row["std"]
+    observed, near, _ = axes[0].lines
+    x = observed.get_xdata()[1:-1]
+    assert observed.get_ydata()[1:-1] == pytest.approx([(values >= least).mean() for least in x])
+    assert near.get_ydata() == pytest.approx(distribution.survival(row["near"], near.get_xdata()))
+
+
+@pytest.mark.parametrize("numbers", [range(1), range(8, 13), range(26), range(110)])
+def test_long_names_are_whole_and_apart(numbers, tmp_path, monkeypatch):
+    monkeypatch.setattr(show_stats.checkpoints.diagnosis, "table", constant_layers)
+    names = [f"model.layers.{k}.self_attention.query_projection.lora_a.weight"[:60].ljust(60, "x") for k in numbers]
+    save_file({name: np.full((2, 2), 0.5) for name in names}, tmp_path / "a.safetensors")
+    result = run(weights=str(tmp_path / "a.safetensors"))
+    assert_readable(result)
+    labels = result.figure.axes[0].get_yticklabels()
+    assert [label.get_text() for label in labels] == sorted(sorted(names)[:100], key=names.index)
+    result.figure.savefig(io.BytesIO())
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(lower.y1 <= upper.y0 for upper, lower in pairwise(boxes))
+    assert min(box.x0 for box in boxes) >= 0
+    assert max(box.x1 for box in boxes) <= min(axes.get_window_extent().x0 for axes in result.figure.axes)
+
+
+def constant_layers(matrices, *_):
+    return [checkpoints.diagnosis.describe(name, values) for name, values in matrices]
+
+
+@pytest.mark.parametrize("name", ["$x$", r"$\frac{$", "a_{b", "中", "x" * 300, "many words " * 27])
+def test_any_name_of_a_layer_or_file_is_drawn(name, tmp_path, recwarn):
+    path = tmp_path / f"{name[:9]}.safetensors"
+    save_file({name: np.random.default_rng(0).normal(size=(9, 9)), "b": np.zeros((2, 2))}, path)
+    result = run(weights=str(path), replicates=1)
+    for figure in (result.figure, *result.figures.values()):
+        figure.savefig(io.BytesIO())
+    assert_readable(result)
+    assert_readable(run(weights=str(path), replicates=1, layer="b"))
+    assert list(recwarn) == []
+
+
+def test_a_file_name_that_is_not_utf_8_is_drawn(checkpoint):
+    path = checkpoint.with_name("net\udcff.safetensors")
+    path.write_bytes(checkpoint.read_bytes())
+    run(weights=str(path), layer="e.weight").figure.savefig(io.BytesIO())
 
 
 def test_convolution_kernels_may_be_stored_as_jax_does(tmp_path):
@@ -137,14 +236,10 @@ def test_convolution_kernels_may_be_stored_as_jax_does(tmp_path):
     assert row["shape"] == "36 x 8"
 
 
-def test_the_worst_of_many_layers_are_drawn(tmp_path):
-    rng = np.random.default_rng(2)
-    names = [f"model.layers.{k}.self_attention.query_projection.weight" for k in range(7)]
-    np.savez(tmp_path / "a.npz", **{name: rng.normal(size=(12, 12)) for name in names})
-    result = run(weights=str(tmp_path / "a.npz"), replicates=1, panels=6)
-    assert (len(result.rows), len(result.figure.axes)) == (7, 6)
-    titles = [axes.get_title(loc="left").split("\n")[0] for axes in result.figure.axes]
-    assert titles == [f"{row['tensor'][:12]}...{row['tensor'][-25:]}" for row in result.rows[:6]]
+def test_a_sound_model_has_nothing_that_stands_out(checkpoint):
+    result = run(weights=str(checkpoint), layer="a.weight,heads", replicates=1)
+    assert result.finding == "None of 4 matrices of weights stands out; heavy tails: 1"
+    assert run(weights=str(checkpoint), layer="heads[1]", replicates=1).finding == "heads[1] is plain"
 
 
 def test_list_prints_the_contents_of_a_file_and_writes_nothing(checkpoint, tmp_path, capsys):
@@ -165,7 +260,6 @@ def test_list_prints_the_contents_of_a_file_and_writes_nothing(checkpoint, tmp_p
     ({"weights": "FILE", "seed": -1}, "seed is -1"),
     ({"list": True}, "name it with --weights or --gradient"),
     ({"layer": "fc1"}, "name it with --weights or --gradient"),
-    ({"weights": "FILE", "panels": 0}, "panels is 0"),
     ({"weights": "FILE", "replicates": 0}, "replicates is 0"),
     ({"datasets": ("nothing",)}, "nothing"),
     ({"datasets": ()}, r"datasets is \(\)"),

@@ -218,11 +218,17 @@ def _why(row):
     if row["verdict"] == "duplicated":
         return f"entries of {row['copy_of']}" if "copy_of" in row else share("duplicate")
     if row["verdict"] == "heavy-tailed":
-        return f"kurtosis {row['kurtosis']:.0f}" + (f", beta {row['beta']:.2g}" if "beta" in row else "")
+        return f"kurtosis {row['kurtosis']:.0f}" + (f", beta {_beta_in_words(row['beta'])}" if "beta" in row else "")
     if row["verdict"] == "rank one":
         return f"spike {row['spike']:.2g}"
     few = "too few to tell an init: " if row["verdict"] == "plain" and row["entries"] < FEWEST else ""
     return f"{few}KS {row['ks']:.2g} from {row['near']}, spike {row['spike']:.2g}"
+
+
+def _beta_in_words(beta):
+    """Return an exponent in words; one at a limit of the search says little of the law."""
+    low, high = tails.BETAS
+    return f"at most {low}" if beta < 1.01 * low else f"at least {high:g}" if beta > 0.99 * high else f"{beta:.2g}"
 
 
 def _usual(heights):

@@ -192,7 +192,7 @@ def _stretched_exponential(x, logs):
         np.expm1(np.multiply(beta, logs, out=powers), out=powers)
         return -log_beta + np.log(powers.mean()) - (beta - 1) * mean
 
-    beta = float(np.exp(optimize.minimize_scalar(loss, bounds=np.log((0.02, 20.0)), method="bounded").x))
+    beta = float(np.exp(optimize.minimize_scalar(loss, bounds=np.log(BETAS), method="bounded").x))
     np.expm1(np.multiply(beta, logs, out=powers), out=powers)
     scale = 1 / powers.mean()  # Λ^β
     powers *= scale
@@ -252,6 +252,7 @@ def _minimum(loss, start):
     return tuple(map(float, optimize.minimize(loss, start, method="Nelder-Mead", options=options).x))
 
 
+BETAS = 0.02, 20.0            # limits of the search for the exponent beta of a stretched exponential
 LOG_OF_ZERO = np.log(1e-307)  # stands for the logarithm of 0 in Vuong's test, as in powerlaw
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(200)
 LAWS = {"exponential": _exponential, "lognormal": _lognormal, "stretched_exponential": _stretched_exponential,

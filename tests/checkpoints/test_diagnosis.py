@@ -243,6 +243,13 @@ def test_heavy_tails_are_recognised(law, many):
     assert set(verdicts) == {"heavy-tailed"}
 
 
+def test_an_exponent_at_the_limit_of_the_search_is_called_so():
+    row = row_of(np.random.default_rng(21).standard_t(2, (50, 50)))
+    for beta, words in ((tails.BETAS[0] * 1.00001, "beta at most 0.02"), (0.5, "beta 0.5"),
+                        (tails.BETAS[1] * 0.9999, "beta at least 20")):
+        assert diagnosis._why(row | {"beta": beta}).endswith(words)
+
+
 def test_what_training_added_is_told_from_initial_draws(without_tails):
     rng = np.random.default_rng(16)
     drawn = rng.normal(size=(300, 200))
