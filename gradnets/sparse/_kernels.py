@@ -10,15 +10,22 @@ import numpy as np
 from numba import njit
 
 from gradnets.sparse._vectors import add_16, dot_16, floor, power_of_two
-from gradnets.sparse.packing import BLOCK_WIDTH, BLOCKS, DENSE, SPARSE, TANH
+from gradnets.sparse.packing import BLOCK_WIDTH, BLOCKS, DENSE, SPARE, SPARSE, TANH
 
 # Sums may be taken in any order. With Python's rules for a division by 0, no loop that divides would be vectorised.
-compiled = njit(cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, error_model="numpy")
+OPTIONS = {"cache": True, "fastmath": {"contract", "reassoc", "nsz", "arcp"}, "error_model": "numpy"}
+compiled = njit(**OPTIONS)
+# For large functions that others call. Otherwise the process that compiles them would run another copy than later
+# processes, which read the compiled code from disk, and the two copies add in different orders.
+inlined = njit(forceinline=True, **OPTIONS)
 
 
 class Exponential(NamedTuple):
-    """Constants of `exponential`, of the kernel's dtype: log 2 in two parts, the first of few bits, so that whole
-    multiples of it are exact; and the 14 terms 1 / 13!, ..., 1 / 0!, of which the first are 0 for float32."""
+    """Constants of `exponential`, of the kernel's dtype.
+
+    log 2 has two parts, the first of few bits, so that whole multiples of it are exact. The 14 terms are 1 / 13!, ...,
+    1 / 0!, of which the first are 0 for float32.
+    """
 
     per_log_2: float
     log_2_high: float
@@ -52,8 +59,10 @@ class Rates(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """Activations and deltas of each layer, with 16 numbers to spare that stay 0, since the last block of a row may
-    reach over the row's end; and 0, 1, 2, ..., the list of all rows. In a minibatch, each unit has `size` numbers."""
+    """Activations and deltas of each layer, with SPARE zeros behind them; and 0, 1, 2, ..., the list of all rows.
+
+    In a minibatch each unit has `size` numbers, one a sample.
+    """
 
     activations: tuple
     deltas: tuple
@@ -205,7 +214,7 @@ def descend(layer, rows, factors, rate, source):
                         values[j] *= alive[j]
 
 
-@compiled
+@inlined
 def forward(layers, buffers, places, values, activation, loss):
     """Write the activations of one sample, whose inputs other than 0 are `values` at `places`."""
     activations, all_rows = buffers.activations, buffers.all_rows
@@ -333,7 +342,7 @@ def train_batches(layers, buffers, batch, samples, order, rates, activation, los
     always = np.ones(max([layer.inputs for layer in layers]), dtype=np.bool_)
     lit = np.zeros(len(inputs) // size, dtype=np.bool_)
     n = layers[last].outputs
-    out, delta = np.zeros(n, inputs.dtype), np.zeros(n, inputs.dtype)
+    out, delta = np.zeros(n + SPARE, inputs.dtype), np.zeros(n + SPARE, inputs.dtype)
     for s in range(0, len(order), count):
         rate = values.dtype.type((rates.first + (rates.last - rates.first) * (rates.start + s) / rates.total) / count)
         for i in range(len(lit)):

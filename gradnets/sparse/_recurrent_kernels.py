@@ -8,7 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradnets.sparse._kernels import activate, compiled, descend, gather, output_delta, scatter, through_activation
+from gradnets.sparse._kernels import (
+    activate,
+    compiled,
+    descend,
+    gather,
+    inlined,
+    output_delta,
+    scatter,
+    through_activation,
+)
 from gradnets.sparse._vectors import add_16, dot_16, weighted_sum_16, weighted_sum_64
 from gradnets.sparse.packing import BLOCK_WIDTH, DENSE, SPARSE
 
@@ -20,8 +29,8 @@ class Buffers(NamedTuple):
     ----------
     states, deltas : float arrays (time + 1, width)
         deltas[t] belongs to states[t], whose input is row t - 1 of the image. The width is that of the widest layer
-        and 16 more, which stay 0, since the last block of a row may reach over the row's end.
-    outputs, output_deltas : float arrays (width,)
+        and 16 zeros, since the last block of a row may reach over the row's end.
+    outputs, output_deltas : float arrays (width + SPARE,)
     by_unit : float array (2, width, time, padded to a multiple of 16)
         States and deltas with the time last.
     rows : uint32 array (features,)
@@ -95,7 +104,7 @@ def recur_back(layer, owners, delta, back):
             back[i] = total
 
 
-@compiled
+@inlined
 def forward(layers, buffers, places, values, activation):
     """Write the states and outputs of one sample, whose inputs other than 0 are `values` at `places`."""
     reads, recurs, writes = layers
@@ -119,7 +128,7 @@ def forward(layers, buffers, places, values, activation):
         scatter(writes, buffers.all_rows[:n], states[len(states) - 1], outputs)
 
 
-@compiled
+@inlined
 def backward(layers, slopes, buffers, places, values, activation):
     """Write the deltas of all time steps, and add the gradients, summed over time, to the slopes."""
     reads, recurs, writes = layers

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradnets.errors import UserError
 from gradnets.sparse import _kernels, _recurrent_kernels, packing, pruning, training
-from gradnets.sparse.packing import BLOCK_WIDTH
+from gradnets.sparse.packing import BLOCK_WIDTH, SPARE
 
 CRITERIA = ("magnitude", "random")
 # Nanoseconds for each recurrent weight and time step, measured at 128 hidden units.
@@ -196,5 +196,6 @@ def _buffers(net, samples):
     states, deltas = (_aligned(np.zeros((steps + 1, width), dtype)) for _ in range(2))
     by_unit = _aligned(np.zeros((2, width, -(-steps // BLOCK_WIDTH) * BLOCK_WIDTH), dtype))
     owners = np.repeat(np.arange(len(recurs.starts) - 1, dtype=np.uint32), np.diff(recurs.starts))
-    return _recurrent_kernels.Buffers(states, deltas, np.zeros(width, dtype), np.zeros(width, dtype), by_unit,
+    outputs, output_deltas = (np.zeros(width + SPARE, dtype) for _ in range(2))
+    return _recurrent_kernels.Buffers(states, deltas, outputs, output_deltas, by_unit,
                                       np.zeros(samples.features, np.uint32), np.arange(width, dtype=np.uint32), owners)

@@ -14,7 +14,7 @@ import numpy as np
 from gradnets import checks
 from gradnets.errors import UserError
 from gradnets.sparse import _kernels, checkpoints, pruning
-from gradnets.sparse.packing import BLOCK_WIDTH, Samples, check_net, check_numbers, pack, unpack
+from gradnets.sparse.packing import BLOCK_WIDTH, SPARE, Samples, check_net, check_numbers, pack, unpack
 
 CRITERIA = ("magnitude", "moved", "random", "snip", "set", "rigl")
 REGROWN_SHARE = 0.3    # share of the live weights that SET and RigL replace at their first regrowing
@@ -114,7 +114,7 @@ def _check_fit(net, samples):
 
 def _buffers(net, size=1):
     """Return the kernels' buffers, with `size` numbers for each unit."""
-    lengths = [layer.outputs + BLOCK_WIDTH for layer in net.layers]
+    lengths = [layer.outputs + SPARE for layer in net.layers]
     activations, deltas = (tuple(np.zeros(n * size, net.layers[0].values.dtype) for n in lengths) for _ in range(2))
     return _kernels.Buffers(activations, deltas, np.arange(max(lengths), dtype=np.uint32))
 
