@@ -17,9 +17,9 @@ LAYOUTS = ("dense", "sparse", "blocks")
 # Nanoseconds for each weight and sample, measured: dense rows stream through memory, single weights scatter.
 COSTS = {"dense": 0.12, "masked": 0.18, "sparse": 0.8, "blocks": 0.15}
 TANH = 1.0  # the slope that stands for tanh
-# Zeros behind the end of each buffer of the kernels. The last block of a row may reach over the row's end. And where two
-# buffers lie closer than 64 numbers, loops take single numbers instead of vectors, which adds in another order, so that
-# results would depend on addresses.
+# Zeros behind the end of each buffer of the kernels. The last block of a row may reach over the row's end. And where
+# two buffers lie closer than 64 numbers, loops take single numbers instead of vectors, which adds in another order, so
+# that results would depend on addresses.
 SPARE = 64
 DTYPES = (np.float32, np.float64)
 
