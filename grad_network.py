@@ -209,8 +209,9 @@ def caption(settings, gradient, first):
               "Links are the largest entries"}
     degrees = networks.drawing.join_layers(first, gradient.layers).sum(axis=0)
     _, every = networks.drawing.chosen_nodes(degrees)
+    shown = "all nodes" if every == 1 else f"1 node in {every} by degree"
     return (f"{gradient.description}, layers {gradient.layers}.\n{chance[settings.method]}. Dots are medians, bars "
-            f"the middle 90 % of n = {settings.draws} networks. Below, 1 node in {every} by degree; area is degree.")
+            f"the middle 90 % of n = {settings.draws} networks. Below, {shown}; area is degree.")
 
 
 @plots.styled
@@ -236,11 +237,11 @@ def draw_inputs(axes, probabilities, first, single):
     expected, degrees = probabilities.sum(axis=1), first.sum(axis=1)
     if len(degrees) in SHAPES:
         networks.drawing.draw_hubs(axes, expected, degrees, *SHAPES[len(degrees)])
-        axes.set_xlabel("area of a circle: links of this input")
+        axes.set(title="hubs are the strongest inputs" if single else "hubs have the largest gradients",
+                 xlabel="area of a circle: links of this input")
     else:
         axes.plot(expected, degrees, "o", color=plots.RED, ms=4, alpha=0.6, mew=0)
-        axes.set(xlabel="sum of |gradient| / largest", ylabel="links of an input")
-    axes.set_title("hubs are the strongest inputs" if single else "hubs have the largest gradients")
+        axes.set(title="inputs", xlabel="sum of |gradient| / largest", ylabel="links of an input")
 
 
 def draw_gradient(axes, probabilities, settings):
@@ -286,7 +287,8 @@ def draw_networks(panels, first, layers, rows, rng):
     if colors is None:
         drawing.draw_color_key(panels[-1])
     else:
-        panels[-1].text(1, 0, "blue: inputs\norange: hidden units", transform=panels[-1].transAxes, ha="right", fontsize=8)
+        panels[-1].text(1, 0, "blue: inputs\norange: hidden units", transform=panels[-1].transAxes, ha="right",
+                        fontsize=8)
 
 
 def side_colors(links, layers):

@@ -9,14 +9,16 @@ Even a rank-one matrix does not give an excess of exactly 1, since certain links
 degrees do. So the control is the rank-one matrix with the same row and column sums. With --model rbm the nets are
 Boltzmann machines, whose gradients have rank two for a single sample already.
 
-Figure: the excess against the batch size, untrained and trained, with the middle 90 % of the training runs; the
-clustering behind it, beside that of shuffled entries; and the share of the gradient's energy in its first singular
-vector, which is 1 for rank one.
+Figure: above, the excess against the batch size, untrained and trained, with the middle 90 % of the training runs,
+beside that of the control; below, the clustering behind it, beside that of the same degrees and of shuffled entries; at
+the right, the share of the gradient's energy in its first singular vector, which is 1 for rank one.
 
 Beyond the sources: they sample gradients of single samples only. The net is the essay's, 784-784-10.
 
 Takes 40 s.
 """
+import itertools
+
 import numpy as np
 
 import essay
@@ -35,8 +37,9 @@ DRAWS = 10                  # number of networks sampled from each gradient, and
 SEED = 0                    # seed of data, weights, samples and links
 # ---- not flags
 FEWEST = 10  # runs that a verdict needs
-COLUMNS = ("runs", "links", "clustering", "excess", "rank_one", "over_rank_one", "first_vector")
-HEADINGS = {"rank_one": "excess rank one", "over_rank_one": "excess / rank one", "first_vector": "energy 1st vector"}
+MOST_ROWS = 15  # that are printed; of more, those of the longest training
+COLUMNS = ("clustering", "same_degrees", "excess", "rank_one", "over_rank_one")
+HEADINGS = {"excess": "clustering / same degrees", "rank_one": "the same of rank one", "over_rank_one": "both, divided"}
 QUICK = {"runs": 3, "draws": 3}
 
 
@@ -51,9 +54,10 @@ def main(settings):
         raise networks.DegenerateMatrix(f"all {settings.runs} runs end in gradients of 0 at every batch size: lower "
                                         "--learning-rate")
     finding = finding_of(rows)
+    figure = picture(rows, finding, caption(rows, dataset, settings))
     return experiment.Result(rows, names=("steps", "batch_size"), columns=COLUMNS, headings=HEADINGS,
-                             finding=finding, figure=picture(rows, finding, caption(rows, dataset, settings)),
-                             data=[dataset.provenance])
+                             printed=printed(rows), finding=finding, figure=figure, data=[dataset.provenance],
+                             suggestion="--dataset noise shows batches without classes, --quick takes fewer runs")
 
 
 # ---- measurements -----------------------------------------------------------------------------------------
@@ -132,16 +136,32 @@ def summary(steps, batch_size, measurements):
     return row | summaries.median_intervals(**{key: [numbers[key] for numbers in valid] for key in valid[0]})
 
 
+def printed(rows):
+    """Return all rows if they are few, else those of the longest training."""
+    return rows if len(rows) <= MOST_ROWS else [row for row in rows if row["steps"] == rows[-1]["steps"]]
+
+
+def clear_differences(rows):
+    """Count batch sizes with a clearly higher and a clearly lower excess than the control, of those with enough runs.
+
+    Returns three ints: higher, lower, and with enough runs.
+    """
+    judged = [row for row in rows if "excess" in row and row["runs"] - row["degenerate"] >= FEWEST]
+    higher = sum(row["over_rank_one_low"] > 1 for row in judged)
+    lower = sum(row["over_rank_one_high"] < 1 for row in judged)
+    return higher, lower, len(judged)
+
+
 def finding_of(rows):
-    """State the range of the excess, and at how many batch sizes it clearly differs from that of the control."""
-    valid = [row for row in rows if "excess" in row]
-    gradient, control = (f"{min(row[key] for row in valid):.2f} to {max(row[key] for row in valid):.2f}"
-                         for key in ("excess", "rank_one"))
-    judged = [row for row in valid if row["runs"] - row["degenerate"] >= FEWEST]
-    more = sum(row["over_rank_one_low"] > 1 for row in judged)
-    less = sum(row["over_rank_one_high"] < 1 for row in judged)
-    return (f"Clustering over that of the same degrees {gradient}, of rank-one matrices {control}: clearly more at "
-            f"{more} and clearly less at {less} of {len(judged)} batch sizes with {FEWEST} runs or more")
+    """State whether batches add clustering to that of the degrees, and the range of the excess."""
+    excess = [row["excess"] for row in rows if "excess" in row]
+    more, _, judged = clear_differences(rows)
+    span = f"{min(excess):.2f} to {max(excess):.2f} times"
+    if not judged:
+        return f"Batch gradients cluster {span} as much as their degrees give: too few runs to judge"
+    if more:
+        return f"Batch gradients cluster clearly more than rank-one matrices at {more} of {judged} batch sizes"
+    return f"Batches add no clear clustering to that of the degrees: {span} as much"
 
 
 def caption(rows, dataset, settings):
@@ -149,36 +169,65 @@ def caption(rows, dataset, settings):
     model = (f"{inputs}-{inputs} Boltzmann machine by CD-1" if settings.model == "rbm" else
              f"{inputs}-{inputs}-{dataset.classes} tanh net")
     zero = sum(row["degenerate"] for row in rows)
+    more, less, judged = clear_differences(rows)
     return (f"{dataset.name}, {model}, init {essay.named_init(settings.model, settings.init)}, single-sample steps at "
-            f"learning rate {settings.learning_rate:g}, then frozen; {settings.draws} networks per gradient, layers "
-            f"merged.\nLines are medians, bands the middle 90 % of n = {settings.runs} runs with seeds {settings.seed} "
-            f"to {last_seed}; {zero} of {settings.runs * len(rows)} gradients were 0 and are left out.")
+            f"learning rate {settings.learning_rate:g}, then frozen. Lines are medians, bands the middle 90 % of n = "
+            f"{settings.runs} runs,\nseeds {settings.seed} to {last_seed}, {settings.draws} networks each; {zero} of "
+            f"{settings.runs * len(rows)} gradients were 0. Above the rank-one control clearly at {more}, below it at "
+            f"{less} of {judged} sizes.")
 
 
 @plots.styled
 def picture(rows, title, caption):
-    figure, panels = plots.figure([["excess", "clustering", "first_vector"]], 13, 4.8, title, caption)
     lengths = list(dict.fromkeys(row["steps"] for row in rows))
-    colors = (plots.GREY, plots.RED) if len(lengths) == 2 else plots.shades(len(lengths))
-    for steps, color in zip(lengths, colors, strict=True):
+    shown = list(dict.fromkeys((lengths[0], lengths[-1])))
+    figure, panels = plots.figure([[*(f"excess {steps}" for steps in shown), "energy"],
+                                   [*(f"clustering {steps}" for steps in shown), "energy"]], 12, 6.6, title, caption)
+    for column, steps in enumerate(shown):
         curve = [row for row in rows if row["steps"] == steps and "excess" in row]
         sizes = [row["batch_size"] for row in curve]
-        for key, panel in panels.items():
-            plots.draw_band(panel, sizes, curve, key, color, f"after {steps:,} steps" if steps else "untrained")
-        for key, panel, style, label in (("rank_one", "excess", "--", "rank one, the same sums"),
-                                         ("same_degrees", "clustering", "--", "the same degrees"),
-                                         ("shuffled", "clustering", ":", "shuffled entries")):
-            panels[panel].plot(sizes, [row[key] for row in curve], style, color=color, lw=1.2, label=label)
-    panels["excess"].axhline(1, color=plots.INK, lw=0.8)
-    panels["excess"].set(title="clustering over that of the same degrees", ylabel="ratio")
-    panels["clustering"].set(title="clustering", ylabel="mean over the nodes", ylim=(0, None))
-    panels["first_vector"].set(title="energy in the first singular vector", ylabel="share", ylim=(0, 1.05))
-    sizes = sorted({row["batch_size"] for row in rows})
+        name = f"after {steps:,} steps" if steps else "untrained"
+        excess, clustering = panels[f"excess {steps}"], panels[f"clustering {steps}"]
+        excess.axhline(1, color=plots.GREY, lw=0.8)
+        plots.draw_band(excess, sizes, curve, "excess", plots.RED, "batch gradients", lw=1.8)
+        excess.plot(sizes, [row["rank_one"] for row in curve], "--s", color=plots.BLUE, ms=4, mfc="white",
+                    label="rank-one matrices, same sums")
+        excess.set_title(f"clustering / same degrees, {name}")
+        clustering.plot(sizes, [row["same_degrees"] for row in curve], color=plots.INK, lw=6, alpha=0.3,
+                        label="same in- and out-degrees")
+        plots.draw_band(clustering, sizes, curve, "clustering", plots.RED, "batch gradients", lw=1.8)
+        clustering.plot(sizes, [row["shuffled"] for row in curve], ":^", color=plots.GREY, ms=4,
+                        label="shuffled entries")
+        clustering.set_title(f"clustering, {name}")
+        if column == 0:
+            excess.set_ylabel("ratio")
+            clustering.set_ylabel("mean over the nodes")
+    share_heights([panels[f"excess {steps}"] for steps in shown])
+    share_heights([panels[f"clustering {steps}"] for steps in shown], bottom=0)
+    colors = (plots.GREY, plots.RED) if len(lengths) == 2 else plots.shades(len(lengths))
+    for steps, color, marker in zip(lengths, colors, itertools.cycle(plots.MARKERS), strict=False):
+        curve = [row for row in rows if row["steps"] == steps and "excess" in row]
+        sizes = [row["batch_size"] for row in curve]
+        plots.draw_band(panels["energy"], sizes, curve, "first_vector", color, f"after {steps:,} steps" if steps else
+                        "untrained", marker=marker)
+    panels["energy"].axhline(1, color=plots.GREY, lw=0.8)
+    panels["energy"].set(title="energy in the first singular vector", ylabel="share (1 is rank one)", ylim=(0, 1.25),
+                         yticks=np.linspace(0, 1, 6))
     for panel in panels.values():
+        sizes = sorted({row["batch_size"] for row in rows})
         panel.set_xscale("log", base=2)
         panel.set(xlabel="samples in the batch", xticks=sizes, xticklabels=sizes)
-        panel.legend(fontsize=8)
+    for panel in (panels[f"excess {shown[0]}"], panels[f"clustering {shown[0]}"], panels["energy"]):
+        panel.legend(fontsize=8, loc="upper right")
     return figure
+
+
+def share_heights(panels, bottom=None):
+    """Give panels the same limits, with room for a legend above the curves."""
+    low, high = min(panel.get_ylim()[0] for panel in panels), max(panel.get_ylim()[1] for panel in panels)
+    low = low if bottom is None else bottom
+    for panel in panels:
+        panel.set_ylim(low, high + 0.35 * (high - low))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import pytest
 
 import minibatch_network
 import mlp
-from gradnets import datasets, experiment, networks
+from gradnets import datasets, experiment, networks, plots
 from gradnets.errors import UserError
 
 SMALL = {"dataset": "tree", "steps": (0, 20), "batch_sizes": (1, 8), "runs": 4, "draws": 3}
@@ -97,16 +97,21 @@ def row(low, high, runs=10):
 
 def test_finding_counts_intervals_that_leave_out_1():
     rows = [row(0.9, 1.1), row(0.8, 0.95), row(0.7, 0.9), row(1.2, 1.3), row(2.0, 3.0, runs=9)]
-    finding = minibatch_network.finding_of(rows)
-    assert "same degrees 0.70 to 2.00, of rank-one matrices 1.00 to 1.00" in finding
-    assert "clearly more at 1 and clearly less at 2 of 4 batch sizes with 10 runs" in finding
-    assert "at 0 of 0 batch sizes" in minibatch_network.finding_of([row(2, 3, runs=1)])
+    assert minibatch_network.clear_differences(rows) == (1, 2, 4)
+    assert "at 1 of 4 batch sizes" in minibatch_network.finding_of(rows)
+    assert "0.60 to 0.80 times" in minibatch_network.finding_of([row(0.6, 0.8), row(0.8, 1)])
+    assert minibatch_network.clear_differences([row(2, 3, runs=1)]) == (0, 0, 0)
+    assert "too few runs" in minibatch_network.finding_of([row(2, 3, runs=1)])
 
 
 # ---- the script -------------------------------------------------------------------------------------------
 
 def test_there_is_a_row_for_each_length_and_batch_size():
-    rows = run().rows
+    result = run()
+    rows = result.rows
+    assert len(result.finding) <= plots.LONGEST_TITLE
+    assert len(result.figure.axes) <= plots.MOST_PANELS
+    assert len(result.names + result.columns) <= 7
     assert [(row["steps"], row["batch_size"]) for row in rows] == [(0, 1), (0, 8), (20, 1), (20, 8)]
     assert rows[0]["first_vector"] == pytest.approx(1)
     assert rows[1]["first_vector"] < 0.999

@@ -141,7 +141,7 @@ def draw_outer_product(axes, matrix, row_label, column_label):
     left.set(xlim=(1.05 * rows.max(), 0), ylim=(count, 0))
     top.fill_between(np.arange(width) + 0.5, columns[column_order], color=plots.BLUE, lw=0)
     top.set(ylim=(0, 1.05 * columns.max()), xlim=(0, width))
-    left.text(0.02, 0.03, row_label, transform=left.transAxes, rotation=90, fontsize=8, va="bottom")
+    left.text(-0.06, 0.5, row_label, transform=left.transAxes, rotation=90, fontsize=8, ha="right", va="center")
     top.text(0.99, 0.8, column_label, transform=top.transAxes, fontsize=8, ha="right", va="top")
     for part in (image, left, top):
         part.set_axis_off()
