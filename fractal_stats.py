@@ -8,8 +8,9 @@ be near it. Histograms cannot show everything, so the script also compares the e
 the networks sampled from both. A stochastic Kronecker graph is fitted to the gradient's network by its counts of links,
 wedges, tripins (three links at a node) and triangles.
 
-Figure: the fractal and a gradient; their log histograms; their standardised distribution functions minus the normal
-one; the counts that the fitted graphs miss; the clustering of the networks beside that of their null models.
+Figure: the fractal and a gradient; their log histograms; the distances of these histograms; their standardised
+distribution functions minus the normal one; the clustering of the networks beside that of their null models. A second
+figure shows the counts that the fitted graphs miss.
 
 Source: README of mlp_gradient_networks (Howon Lee, 2016), which shows that the power of this seed has a histogram like
 that of a gradient. The net is the essay's, as in grad_network.py: 784-784-10, tanh, squared error, a bias on the input
@@ -42,12 +43,15 @@ RUNS = 5                    # number of training runs per data set, and of netwo
 SEED = 0                    # seed of the data; run k draws weights, samples and links with SEED + k
 # ---- not flags
 PICTURE_ORDER = 7  # of the fractal in the figure, where more rows would not be visible
-NETWORKS = {"clustering": "observed", "clustering_same_degrees": "directed configuration",
-            "clustering_fitted": "fitted Kronecker graph", "clustering_erdos_renyi": "Erdős-Rényi"}
-COLUMNS = ("runs", "raw_distance", "standardised_distance", "large_order_distance", "normal_distance", "energy_share",
-           "clustering")
-HEADINGS = {"raw_distance": "KS raw", "standardised_distance": "KS standardised", "large_order_distance":
-            "KS large order", "normal_distance": "KS normal"}
+NETWORKS = {"clustering": "sampled network", "clustering_same_degrees": "same in- and out-degrees",
+            "clustering_fitted": "fitted Kronecker graph", "clustering_erdos_renyi": "random links"}
+DISTANCES = {"raw_distance": "fractal, as it is", "standardised_distance": "fractal, rescaled",
+             "large_order_distance": "higher-order fractal, rescaled", "normal_distance": "normal law, rescaled"}
+COLUMNS = (*DISTANCES, "energy_share", "clustering")
+HEADINGS = {"raw_distance": "distance to fractal", "standardised_distance": "standardised to fractal",
+            "large_order_distance": "to high order", "normal_distance": "to normal law", "energy_share":
+            "energy in 1 vector"}
+SUGGESTION = "--seed-matrix 0.9 0.5 0.5 0.3 takes another fractal"
 
 
 class Measurement(NamedTuple):
@@ -85,9 +89,12 @@ def main(settings):
         provenance.append(dataset.provenance)
         shown = probabilities if shown is None else shown
     finding = finding_of(rows)
-    figure = picture(rows, rows_of_powers, fractals, shown, logs, settings, finding, caption(rows, logs, settings))
+    about = caption(rows, logs, settings)
+    figure = picture(rows, rows_of_powers, fractals, shown, logs, settings, finding, about)
+    fits = [row for row in rows if "a" in row]
+    figures = {"_fit": picture_of_fits(fits, about)} if fits else {}
     return experiment.Result(rows + rows_of_powers, names=("matrix",), columns=COLUMNS, headings=HEADINGS,
-                             finding=finding, figure=figure, data=provenance)
+                             finding=finding, figure=figure, figures=figures, data=provenance, suggestion=SUGGESTION)
 
 
 def load(name, settings):
@@ -238,40 +245,27 @@ def intervals(draws):
 
 
 def finding_of(rows):
-    """State how far gradients are from the fractal and from a normal distribution; rows: those of the gradients."""
-    def span(key):
-        return min(row[f"{key}_distance_low"] for row in rows), max(row[f"{key}_distance_high"] for row in rows)
-
-    raw, standardised, large, normal = (span(key) for key in ("raw", "standardised", "large_order", "normal"))
-    raw_words, standardised_words, large_words, normal_words = (
-        f"{low:.2f} to {high:.2f}" for low, high in (raw, standardised, large, normal))
-    if min(raw) > max(standardised):
-        verdict = f"Log histograms differ (KS {raw_words}), less so standardised ({standardised_words})"
-    else:
-        verdict = f"Log histograms are at KS {raw_words}, standardised at {standardised_words}"
+    """State in how many runs a normal distribution is nearer than the fractal of high order; rows of gradients."""
     closer, runs = (sum(row[key] for row in rows) for key in ("normal_is_closer", "runs"))
-    return (f"{verdict}, at a higher order ({large_words}); a normal law is nearer than that in {closer} of {runs} "
-            f"runs ({normal_words})")
+    return f"A normal law is nearer to gradients' log histograms than the fractal in {closer} of {runs} runs"
 
 
 # ---- the figure -------------------------------------------------------------------------------------------
 
 def caption(rows, logs, settings):
-    degenerate = ", ".join(f"{row['degenerate_runs']} on {name}" for name, row in zip(logs, rows, strict=True))
-    return (f"Tanh nets with as many hidden units as inputs, squared loss, init {settings.init}, at most "
-            f"{settings.images:,} items; gradients of single-sample step {settings.steps:,} at\nlearning rate "
-            f"{settings.learning_rate:g}, seeds {settings.seed} to {settings.seed + settings.runs - 1}; of "
-            f"{settings.runs} runs left out as zero or not finite: {degenerate}. Fractals: powers of "
-            f"{' '.join(map(str, settings.seed_matrix))}.\nMagnitudes over the largest, zeros left out. Dots are "
-            f"medians, bars the middle 90 % of n = {settings.runs} runs, or of as many networks drawn from the "
-            "fractal.")
+    lost = sum(row["degenerate_runs"] for row in rows)
+    of_lost = f", {lost} runs with gradients of 0 left out" if lost else ""
+    return (f"Square tanh nets, init {settings.init}, gradients of single-sample step {settings.steps:,}, rate "
+            f"{settings.learning_rate:g}; n = {settings.runs} runs for each of {', '.join(logs)}{of_lost}.\n"
+            f"Fractal: powers of {' '.join(map(str, settings.seed_matrix))}. Magnitudes over the largest, no zeros. "
+            "Dots are medians, bars the middle 90 %.")
 
 
 @plots.styled
 def picture(rows, rows_of_powers, fractals, gradient, logs, settings, title, caption):
     """Draw the figure; gradient: probabilities (n, n) of the first run; logs: {data: list of arrays, one per run}."""
-    figure, panels = plots.figure([["fractal", "gradient", "raw"], ["standardised", "fit", "clustering"]], 13, 8,
-                                  title, caption)
+    figure, panels = plots.figure([["fractal", "gradient", "distances"], ["raw", "standardised", "clustering"]], 12,
+                                  7.6, title, caption)
     power = networks.kronecker.power(fractals.seed_matrix, PICTURE_ORDER)
     plots.draw_matrix(panels["fractal"], networks.probabilities(power))
     panels["fractal"].set(title=f"fractal, order {PICTURE_ORDER}", xlabel="column", ylabel="row")
@@ -279,14 +273,14 @@ def picture(rows, rows_of_powers, fractals, gradient, logs, settings, title, cap
     inputs = np.argsort(-gradient.sum(axis=1), kind="stable")[:np.count_nonzero(gradient.any(axis=1))]
     hidden = np.argsort(-gradient.sum(axis=0), kind="stable")
     plots.draw_matrix(panels["gradient"], gradient[np.ix_(inputs, hidden)])
-    panels["gradient"].set(title=f"|gradient| on {next(iter(logs))}, its first run",
+    panels["gradient"].set(title=f"|gradient| on {next(iter(logs))}, run 1",
                            xlabel="hidden units, largest first", ylabel=f"the {len(inputs)} inputs that are not 0")
     colors = dict(zip(logs, itertools.cycle(plots.COLORS), strict=False))
     histograms = {f"fractal, order {settings.order}": fractals.histogram,
                   f"fractal, order {settings.large_order}": fractals.large_histogram}
     draw_histograms(panels["raw"], logs, fractals.histogram, colors)
     draw_distributions(panels["standardised"], logs, histograms, colors)
-    draw_fits(panels["fit"], [(row, color) for row, color in zip(rows, colors.values(), strict=True) if "a" in row])
+    draw_distances(panels["distances"], rows, colors)
     draw_clustering(panels["clustering"], [row for row in rows + rows_of_powers if "clustering" in row])
     return figure
 
@@ -306,6 +300,7 @@ def draw_histograms(axes, logs, fractal, colors):
                         label=None if k else f"{name} gradients")
     axes.set(title="log histograms", xlabel="log10 of magnitude over the largest", ylabel="share, of a bin or a level",
              xlim=(edges[0], 0.1))
+    axes.set_ylim(0, 1.35 * axes.get_ylim()[1])
     axes.legend(loc="upper left", fontsize=8)
 
 
@@ -325,38 +320,61 @@ def draw_distributions(axes, logs, histograms, colors):
     axes.axhline(0, color=plots.GREY, lw=0.8)
     axes.set(title="standardised logs, less a normal law", xlabel="standard deviations from the mean",
              ylabel="difference of distribution functions", xlim=(-4, 3))
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.5 * (high - low))
     axes.legend(loc="upper left", fontsize=8)
 
 
-def draw_fits(axes, fits):
-    """Draw expected over observed counts of the fitted graphs, one column per count; fits: list of (row, color)."""
+def draw_distances(axes, rows, colors):
+    """Draw the distance of the gradients of each data set from the fractals and from a normal law."""
+    for k, (row, (name, color), marker) in enumerate(zip(rows, colors.items(), itertools.cycle(plots.MARKERS),
+                                                         strict=False)):
+        heights = np.arange(len(DISTANCES)) + 0.22 * (k - (len(rows) - 1) / 2)
+        low, median, high = ([row[key + end] for key in DISTANCES] for end in ("_low", "", "_high"))
+        axes.hlines(heights, low, high, color=color, lw=4, alpha=0.3, capstyle="round")
+        axes.plot(median, heights, marker, color=color, ms=6, label=f"{name} gradients")
+    axes.set(title="distance of log histograms to", xlabel="Kolmogorov-Smirnov distance (0 is equal)", xlim=(0, None),
+             yticks=range(len(DISTANCES)), yticklabels=DISTANCES.values(), ylim=(len(DISTANCES) - 0.5, -0.5))
+    axes.tick_params(axis="y", length=0)
+    axes.legend(loc="lower right", fontsize=8)
+
+
+@plots.styled
+def picture_of_fits(rows, caption):
+    """Draw expected over observed counts of the Kronecker graphs that were fitted to the gradients' networks."""
     counts = networks.kronecker.Counts._fields
-    for k, (row, color) in enumerate(fits):
-        places = np.arange(len(counts)) + 0.2 * (k - (len(fits) - 1) / 2)
+    worst, count, matrix = max(((row[f"{count}_ratio"], count, row["matrix"]) for row in rows for count in counts),
+                               key=lambda fit: abs(np.log(fit[0])))
+    title = f"The Kronecker graph fitted to the {matrix} has {worst:.2f} times its {count}"
+    figure, panels = plots.figure([["fit"]], 10, 4.6, title, caption)
+    axes = panels["fit"]
+    for k, (row, color, marker) in enumerate(zip(rows, itertools.cycle(plots.COLORS), itertools.cycle(plots.MARKERS),
+                                                 strict=False)):
+        places = np.arange(len(counts)) + 0.15 * (k - (len(rows) - 1) / 2)
         low, median, high = ([row[f"{count}_ratio{end}"] for count in counts] for end in ("_low", "", "_high"))
         axes.vlines(places, low, high, color=color, lw=4, alpha=0.3, capstyle="round")
         seed = " ".join(f"{row[name]:.2f}" for name in "abc")
-        axes.plot(places, median, "o", color=color, ms=6,
-                  label=f"{row['matrix']}: a, b, c {seed}\nat a bound: {row['at_bound']} of {row['runs']}")
+        axes.plot(places, median, marker, color=color, ms=6, label=f"{row['matrix']}: a, b, c are {seed}; at a bound: "
+                  f"{row['at_bound']} of {row['runs']}")
     axes.axhline(1, color=plots.GREY, lw=0.8)
-    axes.set(title="fitted Kronecker graph", ylabel="expected count over observed", xticks=range(len(counts)),
+    axes.set(title="counts of the fitted graph", ylabel="expected count over observed", xticks=range(len(counts)),
              xlim=(-0.5, len(counts) - 0.5))
+    axes.set_ylim(0, 1.45 * axes.get_ylim()[1])
     axes.set_xticklabels(counts)
-    axes.set_ylim(bottom=0)
-    if fits:
-        axes.legend(loc="lower left", fontsize=8)
+    axes.legend(loc="upper right", fontsize=8)
+    return figure
 
 
 def draw_clustering(axes, rows):
     """Draw one line per matrix: the networks drawn from it, and their null models."""
-    for k, ((key, label), marker, color) in enumerate(zip(NETWORKS.items(), "oDs^",
-                                                          (plots.RED, plots.INK, plots.BLUE, plots.GREY), strict=True)):
+    colors = plots.INK, plots.ORANGE, plots.GREEN, plots.GREY
+    for k, ((key, label), marker, color) in enumerate(zip(NETWORKS.items(), "oDs^", colors, strict=True)):
         places = [place for place, row in enumerate(rows) if key in row]
         low, median, high = ([rows[place][key + end] for place in places] for end in ("_low", "", "_high"))
         heights = np.array(places) + 0.15 * (k - 1.5)
         axes.hlines(heights, low, high, color=color, lw=4, alpha=0.3, capstyle="round")
         axes.plot(median, heights, marker, color=color, ms=6, label=label)
-    axes.set(title="clustering", xlabel="mean over the nodes", yticks=range(len(rows)), ylim=(len(rows) + 0.4, -0.6))
+    axes.set(title="clustering", xlabel="mean over the nodes", yticks=range(len(rows)), ylim=(len(rows) + 0.7, -0.6))
     axes.set_yticklabels([row["matrix"].replace(" ", "\n", 1) for row in rows])
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(left=0)

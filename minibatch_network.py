@@ -158,9 +158,9 @@ def finding_of(rows):
     more, _, judged = clear_differences(rows)
     span = f"{min(excess):.2f} to {max(excess):.2f} times"
     if not judged:
-        return f"Batch gradients cluster {span} as much as their degrees give: too few runs to judge"
+        return f"Batches cluster {span} as much as their degrees alone: too few runs to judge"
     if more:
-        return f"Batch gradients cluster clearly more than rank-one matrices at {more} of {judged} batch sizes"
+        return f"Batches cluster clearly more than rank-one matrices at {more} of {judged} batch sizes"
     return f"Batches add no clear clustering to that of the degrees: {span} as much"
 
 

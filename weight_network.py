@@ -13,8 +13,9 @@ count both.
 With --weights FILE the matrices of your own net are taken, and nothing is trained: .npy, .npz or .safetensors. --list
 shows what the file holds, --layer picks matrices by name or pattern. Square matrices are merged.
 
-Figure: the clustering over that of each null model, one line per network; and of the last net the trained weights, the
-degrees, the weights of the first inputs, and how many inputs share a degree with either method.
+Figure: the clustering over that of shuffled entries and of the same degrees, one line per network; and of the last net
+the trained weights, the degrees, the weights of the first inputs, and how many inputs share a degree with either
+method.
 
 Source: README of mlp_gradient_networks (2016): the weight network of a trained 784-30-10 net is not a complex network.
 The source does not say how weights were initialised, so there are two laws.
@@ -46,8 +47,9 @@ SEED = 0                    # seed of data, weights, samples and links
 # ---- not flags
 METHODS = {"sample": "drawn", "threshold": "largest kept"}
 NAMES = ("net", "init", "when", "method")
-COLUMNS = ("layers", "edges", "clustering", "over_shuffled", "over_degrees", "shared_links", "triangles")
-HEADINGS = {"over_shuffled": "observed / shuffled", "over_degrees": "observed / same degrees"}
+COLUMNS = ("clustering", "over_shuffled", "over_degrees")
+HEADINGS = {"method": "links", "over_shuffled": "clustering / shuffled", "over_degrees": "clustering / same degrees"}
+SUGGESTION = "--weights FILE compares the weights of your own net, --quick trains for a tenth of the steps"
 QUICK = {"steps": 3000, "draws": 5}
 
 
@@ -116,8 +118,9 @@ def result(rows, when, weights, degrees, shared, caption, data):
     trained = [row for row in rows if row["when"] == when]
     finding = finding_of(trained, when)
     figure = picture(rows, weights, degrees, when, shared, finding, caption)
-    return experiment.Result(rows, names=NAMES, columns=COLUMNS, headings=HEADINGS, printed=trained, finding=finding,
-                             figure=figure, data=data)
+    printed = [row | {"method": METHODS[row["method"]]} for row in trained]
+    return experiment.Result(rows, names=NAMES, columns=COLUMNS, headings=HEADINGS, printed=printed, finding=finding,
+                             figure=figure, data=data, suggestion=SUGGESTION)
 
 
 # ---- measurements -----------------------------------------------------------------------------------------
@@ -206,11 +209,13 @@ def links_if_merged(links):
 # ---- finding and figure -----------------------------------------------------------------------------------
 
 def finding_of(rows, when):
-    """State the range of the clustering over that of both null models."""
-    spans = [f"{min(row[key] for row in rows):.2f} to {max(row[key] for row in rows):.2f}"
-             for key in ("over_shuffled", "over_degrees")]
-    return (f"Networks of {when} weights cluster {spans[0]} times as much as shuffled entries, "
-            f"{spans[1]} times as much as their degrees")
+    """State how much more the networks cluster than shuffled entries, and whether their degrees explain it."""
+    largest = max(row["over_shuffled"] for row in rows)
+    if largest < 1.1:
+        return f"{when.capitalize()} weights cluster no more than shuffled ones (at most {largest:.2f} times)"
+    start = f"{when.capitalize()} weights cluster up to {largest:.1f} times as much as shuffled ones"
+    explained = all(row["over_degrees_low"] >= 0.9 and row["over_degrees_high"] <= 1.1 for row in rows)
+    return f"{start}, by their degrees" if explained else f"{start}, not by degrees alone"
 
 
 @plots.styled
@@ -221,58 +226,82 @@ def picture(rows, weights, degrees, when, shared, title, caption):
     when : which of its matrices the panels of a single matrix show.
     shared : number of inputs that would share nodes with hidden units, which is shaded; 0 for none.
     """
-    figure, panels = plots.figure([["ratios", "matrix", "degrees"], ["ratios", "strengths", "shared"]], 14,
-                                  max(8, 2 + 0.35 * len(rows)), title, caption)
+    figure, panels = plots.figure([["ratios", "matrix", "degrees"], ["ratios", "strengths", "shared"]], 13,
+                                  max(7, 2 + 0.3 * len(rows)), title, caption, width_ratios=(1.35, 1, 1))
     comparison, (row_units, column_units) = networks.comparison, weights.sides
     draw_ratios(panels["ratios"], rows)
     magnitudes = np.abs(weights.matrices[when])
     order = np.ix_(np.argsort(-magnitudes.sum(axis=1)), np.argsort(-magnitudes.sum(axis=0)))
     plots.draw_matrix(panels["matrix"], magnitudes[order] / magnitudes.max())
-    panels["matrix"].set(title=f"|{when} weights| over the largest", xlabel=f"{column_units}, strongest first",
+    panels["matrix"].set(title=f"|{when} weights| / largest", xlabel=f"{column_units}, strongest first",
                          ylabel=f"{row_units}, strongest first")
-    for side, color, label in (("out", plots.BLUE, row_units), ("in", plots.RED, column_units)):
+    for side, color, dash, label in (("out", plots.BLUE, "-", row_units), ("in", plots.RED, "--", column_units)):
         drawn = degrees[when, "sample"]
         plots.draw_ccdf(panels["degrees"], [d[side] for d in drawn[comparison.SHUFFLED]], color, None, band=True)
         plots.draw_ccdf(panels["degrees"], [d[side] for d in drawn[comparison.OBSERVED]], color, label)
-    panels["degrees"].set(title="degrees, drawn", xlabel="degree (shaded: entries shuffled)",
+        panels["degrees"].lines[-1].set_linestyle(dash)
+    panels["degrees"].set(title="degrees", xlabel="degree (shaded: shuffled entries)",
                           ylabel="share of units with at least this degree", xscale="linear")
-    panels["degrees"].legend(fontsize=8, loc="lower left")
+    panels["degrees"].legend(fontsize=8, loc="upper right")
     draw_shared_degrees(panels["shared"], degrees, when, row_units)
-    for name, color in zip(weights.matrices, (plots.GREY, plots.RED), strict=False):
-        panels["strengths"].plot(np.abs(weights.matrices[name][:200]).max(axis=1), color=color, lw=1, label=name)
-    panels["strengths"].axvspan(0, shared, color=plots.PALE, zorder=0)
-    panels["strengths"].set(title=f"largest |weight| of the first {row_units}", ylabel="|weight|",
-                            xlabel=row_units + (f" (shaded: the first {shared})" if shared else ""))
-    panels["strengths"].legend(fontsize=8)
+    draw_strengths(panels["strengths"], weights, shared, row_units)
     return figure
+
+
+def draw_strengths(axes, weights, shared, units):
+    """Draw the largest weights of the first units; those that would share nodes with hidden units are shaded."""
+    strengths = {name: np.abs(matrix[:200]).max(axis=1) for name, matrix in weights.matrices.items()}
+    for (name, values), (color, width) in zip(strengths.items(), ((plots.GREY, 3), (plots.RED, 1)), strict=False):
+        axes.plot(values, color=color, lw=width, label=name, alpha=0.5 if width > 1 else 1)
+    axes.axvspan(0, shared, color=plots.PALE, zorder=0)
+    axes.set(title=f"largest |weight| of the first {units}", ylabel="|weight|",
+             xlabel=units + (f" (shaded: the first {shared})" if shared else ""),
+             ylim=(0, 1.3 * max(map(np.max, strengths.values()))))
+    axes.legend(fontsize=8, loc="upper right", ncols=2)
 
 
 def draw_shared_degrees(axes, degrees, when, units):
     """Draw how many units share each degree, in one network of each method."""
-    for (method, label), color in zip(METHODS.items(), (plots.INK, plots.RED), strict=True):
+    for (method, label), color, marker in zip(METHODS.items(), (plots.INK, plots.RED), "os", strict=True):
         first, *_ = degrees[when, method][networks.comparison.OBSERVED]
         sharing = np.sort(np.bincount(first["out"])[1:])[::-1]  # units without a link are left out
-        axes.plot(range(1, np.count_nonzero(sharing) + 1), sharing[sharing > 0], ".-", color=color, lw=0.8, label=label)
+        axes.plot(range(1, np.count_nonzero(sharing) + 1), sharing[sharing > 0], marker + "-", color=color, lw=0.8,
+                  ms=3, label=f"links {label}")
     axes.set(title=f"{units} that share a degree", xlabel="degrees, the commonest first", ylabel=units, yscale="log",
              xscale="log")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="upper right")
 
 
 def draw_ratios(axes, rows):
-    for key, color, label in (("over_shuffled", plots.BLUE, "shuffled entries"),
-                              ("over_degrees", plots.RED, "the same degrees")):
-        places = range(len(rows))
+    """Draw clustering over that of both null models, one line per network, under the name of its net."""
+    heights, labels, height, net = [], [], 0, None
+    for row in rows:
+        if (row["net"], row["init"]) != net:
+            net = row["net"], row["init"]
+            heights.append(height)
+            labels.append(f"{net[0]}, {net[1]}")
+            height += 1
+        heights.append(height)
+        labels.append(f"{row['when']}, {METHODS[row['method']]}")
+        height += 1
+    headers = [k for k, label in enumerate(labels) if label.split(", ")[-1] not in METHODS.values()]
+    places = [place for k, place in enumerate(heights) if k not in headers]
+    for key, color, marker, size, label in (("over_shuffled", plots.BLUE, "s", 8, "over shuffled entries"),
+                                            ("over_degrees", plots.RED, "o", 4.5, "over the same degrees")):
         axes.hlines(places, [row[key + "_low"] for row in rows], [row[key + "_high"] for row in rows], color=color,
                     lw=4, alpha=0.3)
-        axes.plot([row[key] for row in rows], places, "o", color=color, ms=5, label=label)
-    axes.axvline(1, color=plots.INK, lw=0.8, zorder=0)
-    axes.set(title="observed clustering over that of", yticks=range(len(rows)), ylim=(len(rows) - 0.5, -0.5),
-             yticklabels=[f"{row['net']} {row['init']}\n{row['when']}, {row['method']}" for row in rows],
-             xlabel="ratio (of four-cycles where layers stay apart)")
-    axes.tick_params(axis="y", length=0, labelsize=8)
-    axes.grid(axis="y", color=plots.PALE, lw=0.6)
-    axes.set_axisbelow(True)
-    axes.legend(fontsize=8, loc="upper right")
+        axes.plot([row[key] for row in rows], places, marker, color=color, ms=size, label=label,
+                  mfc="white" if marker == "s" else color)
+    axes.plot([1, 1], [-0.5, height - 0.5], color=plots.INK, lw=0.8, zorder=0)
+    axes.set(title="clustering over that of null models", yticks=heights, ylim=(height - 0.5, -1.8), xscale="log",
+             yticklabels=labels, xlabel="ratio (of four-cycles where layers stay apart)")
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(low, 0.8), max(high, 1.25))
+    for k, label in enumerate(axes.get_yticklabels()):
+        label.set(fontsize=8, fontweight="bold" if k in headers else "normal")
+    axes.tick_params(axis="y", length=0)
+    axes.hlines(places, 0, 1, transform=axes.get_yaxis_transform(), color=plots.PALE, lw=0.6, zorder=0)
+    axes.legend(fontsize=8, loc="upper right", ncols=2)
 
 
 if __name__ == "__main__":

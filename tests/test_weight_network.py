@@ -5,7 +5,7 @@ import pytest
 
 import mlp
 import weight_network
-from gradnets import datasets, experiment, networks
+from gradnets import datasets, experiment, networks, plots
 from gradnets.errors import UserError
 from gradnets.networks import comparison
 
@@ -69,8 +69,26 @@ def test_there_is_a_row_for_each_network():
     for row in result.rows:
         assert ("triangles" in row) == ("shared_links" in row)
         assert row["edges_low"] == row["edges_high"] or row["method"] == "sample"
-    trained = [row["over_degrees"] for row in result.rows if row["when"] == "trained"]
-    assert f"{min(trained):.2f} to {max(trained):.2f} times as much as their degrees" in result.finding
+    trained = [row["over_shuffled"] for row in result.rows if row["when"] == "trained"]
+    assert f"{max(trained):.1f} times" in result.finding or max(trained) < 1.1
+    assert len(result.finding) <= plots.LONGEST_TITLE
+    assert len(result.figure.axes) <= plots.MOST_PANELS
+    assert len(result.names + result.columns) <= 7
+    assert len(result.printed) == len(trained)
+
+
+def row(shuffled, low, high):
+    return {"over_shuffled": shuffled, "over_degrees_low": low, "over_degrees_high": high}
+
+
+def test_finding_says_whether_degrees_explain_the_clustering():
+    findings = [weight_network.finding_of([row(1.0, 0.5, 0.6), row(shuffled, low, high)], "trained")
+                for shuffled, low, high in ((1.05, 0.5, 0.6), (4.0, 0.5, 0.6))]
+    findings.append(weight_network.finding_of([row(4.0, 0.95, 1.05)], "trained"))
+    assert "no more than shuffled" in findings[0]
+    assert "up to 4.0 times" in findings[1]
+    assert ["by their degrees" in finding for finding in findings] == [False, False, True]
+    assert max(map(len, findings)) <= plots.LONGEST_TITLE
 
 
 def test_more_hidden_units_than_inputs_stay_apart():
@@ -93,7 +111,7 @@ def test_weights_of_your_own(tmp_path):
     assert rows["flat", "sample"]["over_shuffled"] == pytest.approx(1, abs=0.05)
     assert rows["hubs", "sample"]["over_shuffled"] > 1.5
     assert rows["hubs", "sample"]["over_degrees"] == pytest.approx(1, abs=0.15)
-    assert result.finding.startswith("Networks of stored weights cluster")
+    assert result.finding.startswith("Stored weights cluster")
     assert [data["name"] for data in result.data] == ["mine.npz"]
     with pytest.raises(networks.DegenerateMatrix, match="zero is zero everywhere"):
         run(weights=path, layer="zero")
