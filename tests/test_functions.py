@@ -305,6 +305,10 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
         motifs.subgraphs_at_most motifs.text_of motifs.uncolored""",
     "a Net and Samples, as sparse makes them": """
         sparse.accuracy sparse.recurrent.accuracy sparse.recurrent.unpack sparse.unpack""",
+    "networks, degrees and matrices to draw, as other functions return them": """
+        networks.drawing.chosen_nodes networks.drawing.draw_color_key networks.drawing.draw_hubs
+        networks.drawing.draw_network networks.drawing.draw_outer_product networks.drawing.join_layers
+        networks.drawing.local_clustering networks.drawing.places""",
     "arrays of which only the sizes count": "sparse.keep_for sparse.parameters",
 }
 
