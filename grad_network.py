@@ -59,7 +59,7 @@ ESSAY = {("mnist", 0.01): (5, 0.259), ("mnist", 0.1): (4, 0.279), ("mnist", 1.0)
 SUGGESTION = "--animate films the network over training, --seeds 5 shows the spread over seeds"
 FRAMES, SCENE_DRAWS = 60, 5  # of the film: frames, and networks that the clustering of a frame is measured on
 COLUMNS = ("edges", "clustering", "observed_over_this", "path_length", "diameter")
-HEADINGS = {"edges": "links", "observed_over_this": "observed / this"}
+HEADINGS = {"edges": "links", "observed_over_this": "observed / null"}
 ESSAYS, CLOSED_FORM = "the essay's one network", "closed form, rank one"
 SHAPES = {784: (28, 28), 3072: (32, 32)}  # height and width of images by their number of inputs; 3072 are three colors
 
@@ -94,7 +94,7 @@ def main(settings):
     figures = {"_degrees": picture_of_degrees(rows, measurements, gradient.description)}
     if settings.animate:
         files[".gif"] = film(settings)
-    return experiment.Result(rows, names=("network",), columns=COLUMNS, headings=HEADINGS, printed=in_words(rows),
+    return experiment.Result(rows, names=("network",), columns=COLUMNS, headings=HEADINGS, printed=main_rows(rows),
                              finding=finding, figure=figure, figures=figures, files=files, data=gradient.data,
                              suggestion=SUGGESTION)
 
@@ -201,6 +201,14 @@ def in_words(rows):
     return [row | {"network": words.get(row["network"], row["network"])} for row in rows]
 
 
+def main_rows(rows):
+    """Return the rows that the finding needs, in plain words: the networks, null models, and the essay's network."""
+    order = ("the gradient's network", "same in- and out-degrees", "expected from degrees", "shuffled entries",
+             "random links", ESSAYS)
+    by_name = {row["network"]: row for row in in_words(rows)}
+    return [by_name[name] for name in order if name in by_name]
+
+
 # ---- the figures ------------------------------------------------------------------------------------------
 
 def caption(settings, gradient, first):
@@ -254,15 +262,10 @@ def draw_gradient(axes, probabilities, settings):
 
 def draw_clustering(axes, rows, layers):
     """Draw the clustering of the networks, of those null models that the finding needs, and of the essay's network."""
-    words = {networks.comparison.OBSERVED: "the gradient's network",
-             networks.comparison.DIRECTED_CONFIGURATION: "same in- and out-degrees",
-             CLOSED_FORM: "expected from degrees", networks.comparison.SHUFFLED: "shuffled entries",
-             networks.comparison.ERDOS_RENYI: "random links", ESSAYS: "the essay's network"}
-    by_name = {row["network"]: row for row in rows}
-    shown = [by_name[name] | {"network": word} for name, word in words.items() if name in by_name]
+    shown = main_rows(rows)
     plots.draw_intervals(axes, shown, "clustering", show_labels=False)
     for place, row in enumerate(shown):
-        if row["network"] == words[ESSAYS]:
+        if row["network"] == ESSAYS:
             plots.draw_source(axes, row["clustering"], place)
         axes.annotate(f"{row['network']}: {row['clustering']:.3f}", (0.02, place), xytext=(0, 6), fontsize=9,
                       xycoords=("axes fraction", "data"), textcoords="offset points")

@@ -16,7 +16,8 @@ SHUFFLED = "shuffled entries"
 DIRECTED_CONFIGURATION = "directed configuration"
 
 # The same in plain words, for tables and figures.
-IN_WORDS = {RELABELED: "other pairs merged", UNDIRECTED_CONFIGURATION: "same total degrees",
+IN_WORDS = {OBSERVED: "the gradient's network", RELABELED: "other pairs merged",
+            UNDIRECTED_CONFIGURATION: "same total degrees",
             ERDOS_RENYI: "random links", SHUFFLED: "shuffled entries",
             DIRECTED_CONFIGURATION: "same in- and out-degrees"}
 
