@@ -268,7 +268,8 @@ def draw_clustering(axes, rows, layers):
         if row["network"] == ESSAYS:
             plots.draw_source(axes, row["clustering"], place)
         axes.annotate(f"{row['network']}: {row['clustering']:.3f}", (0.02, place), xytext=(0, 6), fontsize=9,
-                      xycoords=("axes fraction", "data"), textcoords="offset points")
+                      xycoords=("axes fraction", "data"), textcoords="offset points",
+                      bbox={"fc": "white", "ec": "none", "pad": 0.5})
     axes.set(title="clustering", xlabel="mean over the nodes" if layers == "merged" else
              "share of paths of three links that close", xlim=(0, None), ylim=(len(shown) - 0.6, -0.7))
     axes.locator_params("x", nbins=5, steps=[1, 2, 5, 10])

@@ -94,8 +94,8 @@ def draw_hubs(axes, strengths, degrees, height, width):
     height, width : int
         In pixels.
     """
-    image, degrees = (np.asarray(values, dtype=float).reshape(-1, height, width).sum(axis=0)
-                      for values in (strengths, degrees))
+    image, degrees = (checks.real_array(name, values, axes=1).astype(float).reshape(-1, height, width).sum(axis=0)
+                      for name, values in (("strengths", strengths), ("degrees", degrees)))
     axes.imshow(image, cmap="Greys", vmin=0, vmax=2.2 * image.max(initial=1e-300), interpolation="nearest")
     y, x = np.nonzero(degrees)
     links = degrees[y, x]
@@ -107,7 +107,8 @@ def draw_hubs(axes, strengths, degrees, height, width):
         axes.annotate(f"hub with {links[hub]:,.0f} links", (x[hub], y[hub]),
                       xytext=(width / 2 - side * 0.47 * width, 0.06 * height), va="center",
                       ha="left" if side > 0 else "right", fontsize=9, color=plots.text_color(plots.RED),
-                      arrowprops={"arrowstyle": "-", "color": plots.INK, "lw": 0.8})
+                      arrowprops={"arrowstyle": "-", "color": plots.INK, "lw": 0.8},
+                      bbox={"fc": "white", "ec": "none", "pad": 0.5})
     axes.set(xticks=[], yticks=[])
 
 
@@ -130,6 +131,7 @@ def draw_outer_product(axes, matrix, row_label, column_label):
     int
         Number of rows that are drawn.
     """
+    matrix = checks.real_array("matrix", matrix, axes=2)
     rows, columns = matrix.sum(axis=1), matrix.sum(axis=0)
     row_order = np.argsort(-rows, kind="stable")[:np.count_nonzero(rows)]
     column_order = np.argsort(-columns, kind="stable")
