@@ -10,7 +10,10 @@
    take up to twice as long.)
 4. The largest weights: how many of the largest at the end are among the largest early on.
 
-Figure: the panels show these parts; bands are the middle 90 % of the runs.
+Figure: test accuracy of the source's recipe by hidden units, with the source's own number as an open diamond; of each
+criterion by the parameters that are left, beside the dense net and random pruning; and the overlap of part 4, beside
+chance. A second figure, sparse_train_time, shows the time of the recipe, of dense nets, and of sparse layouts by
+density; a ring is the largest density from which on a layout beats the dense one. Bands are the middle 90 % of the runs.
 
 Source: Howon Lee, README of stupidmlp (2016): most weights are useless early; an accuracy of 0.832 on MNIST at 128
 hidden units after 30,000 samples.
@@ -44,7 +47,14 @@ SEED = 0                    # seed of data, weights and order of samples
 # ---- not flags
 SOURCE = {"activation": "tanh", "loss": "squared", "targets": (-1.0, 1.0)}
 NAMES = ("part", "what", "hidden", "density", "step", "budget")
-COLUMNS = ("parameters", "accuracy", "microseconds", "overlap")
+COLUMNS = ("parameters", "accuracy", "microseconds")
+HEADINGS = {"microseconds": "microseconds per sample"}
+QUICK = {"steps": 10_000, "parameters": (1500, 3180), "criteria": ("magnitude", "random"), "runs": 2}
+SOURCE_UNITS, SOURCE_ACCURACY = 128, 0.832  # of the source's net on MNIST
+LOOKS = {"magnitude": (plots.RED, "o", "-"), "moved": (plots.ORANGE, "s", ":"), "random": (plots.INK, "X", "--"),
+         "snip": (plots.GREEN, "^", "-."), "set": (plots.BLUE, "D", "-"), "rigl": (plots.PURPLE, "v", "--")}
+ACRONYMS = {"snip": "SNIP", "set": "SET", "rigl": "RigL"}
+LAYOUTS = {"blocks": "blocks of 16", "sparse": "single weights"}
 TIMED_SAMPLES = 1000
 DENSITIES = (1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64)
 
@@ -63,10 +73,13 @@ def main(settings):
             *density_rows(samples, max(settings.widths), classes, settings.seed),
             *overlap_rows(samples, settings.hidden_units, classes, settings.steps, rate, settings.runs, settings.seed)]
     sentence = finding(rows, settings.parameters)
-    return experiment.Result(rows, names=NAMES, columns=COLUMNS, finding=sentence,
-                             figure=picture(rows, sentence, caption(settings, rows, len(test.labels),
-                                                                    len(validation.labels))),
-                             data=[whole.provenance, test.provenance])
+    figure = picture(rows, sentence, caption(settings, len(test.labels), len(validation.labels)))
+    return experiment.Result(rows, names=NAMES, columns=COLUMNS, headings=HEADINGS, finding=sentence, figure=figure,
+                             printed=printed(rows, settings.parameters),
+                             figures={"_time": picture_of_times(rows, caption_of_times(settings))},
+                             data=[whole.provenance, test.provenance],
+                             suggestion="--block 16 prunes whole blocks, which train faster (leave out the criteria "
+                                        "set and rigl)")
 
 
 def checked_recipe(settings):
@@ -284,70 +297,187 @@ def overlap_rows(samples, hidden_units, classes, steps, rate, runs, seed):
             | summaries.median_intervals(overlap=values) for mark, values in overlaps.items()]
 
 
-# ---- finding and figure -----------------------------------------------------------------------------------
+# ---- finding and figures ----------------------------------------------------------------------------------
+
+def middle(budgets):
+    """Return the budget that the finding is about."""
+    return sorted(budgets)[len(budgets) // 2]
+
 
 def finding(rows, budgets):
     """Say how much accuracy the criterion that is best on validation data keeps, at the middle budget."""
-    budget = sorted(budgets)[len(budgets) // 2]
-    best = max((row for row in rows if row.get("budget") == budget), key=lambda row: row["validation"])
+    best = max((row for row in rows if row.get("budget") == middle(budgets)), key=lambda row: row["validation"])
     dense = row_of(rows, "criteria", "dense")
     return (f"{best['parameters']:,} of {dense['parameters']:,} parameters reach a test accuracy of "
-            f"{best['accuracy']:.3f}, and all of them {dense['accuracy']:.3f}")
+            f"{best['accuracy']:.3f}, all of them {dense['accuracy']:.3f}")
 
 
-def caption(settings, rows, test_count, validation_count):
-    limits = {name: break_even(rows, layout) for layout, name in (("sparse", "Single weights"),
-                                                                 ("blocks", "Blocks of 16"))}
-    faster = "; ".join(f"{name} beat the dense kernel " + (f"up to a density of 1/{1 / density:.0f}" if density else
-                                                           "at no density") for name, density in limits.items())
-    return (f"{settings.dataset}, {settings.steps:,} single samples per run, hidden units "
-            f"{' '.join(map(str, settings.hidden_units))} where they are no axis; {settings.activation} in the third "
-            f"panel, else tanh; {settings.schedule} pruning, blocks of {settings.block}.\n"
-            f"n = {settings.runs} runs, seeds {settings.seed} to {settings.seed + settings.runs - 1}, bands the middle "
-            f"90 %; accuracy on {test_count:,} test items, learning rates chosen on {validation_count:,} others.\n"
-            f"Times are medians on one thread. {faster}.")
+def finding_of_times(rows):
+    """Say from which density on blocks and single weights are faster than the dense kernel."""
+    blocks, single = (f"up to a density of {fraction(limit)}" if limit else "at no density"
+                      for limit in (break_even(rows, layout) for layout in ("blocks", "sparse")))
+    single = single.replace("a density of ", "") if "up to" in blocks else single
+    return f"Blocks of {sparse.BLOCK_WIDTH} beat the dense kernel {blocks}, single weights {single}"
+
+
+def fraction(density):
+    """Return a density in words, such as 1/16."""
+    return "1" if density == 1 else f"1/{1 / density:.0f}"
+
+
+def printed(rows, budgets):
+    """Return the rows worth printing: the finding's budget, and the source's recipe at about the source's width."""
+    width = min((row["hidden"] for row in rows if row["part"] == "recipe"), key=lambda h: abs(h - SOURCE_UNITS))
+    chosen = [row for row in rows if (row["part"] == "criteria" and row.get("budget") in (None, middle(budgets)))
+              or (row["part"] == "recipe" and row["hidden"] == width)]
+    return [{key: value for key, value in row.items() if key != "budget"} for row in chosen]
+
+
+def caption(settings, test_count, validation_count):
+    units = " and ".join(map(str, settings.hidden_units))
+    blocks = f" of blocks of {settings.block}" if settings.block > 1 else ""
+    return (f"{settings.dataset}, {settings.steps:,} single samples per run, {units} hidden units where they are no "
+            f"axis; tanh, by criterion {settings.activation}; {settings.schedule} pruning{blocks} by criterion.\n"
+            f"n = {settings.runs} runs, bands and bars the middle 90 %; accuracy on {test_count:,} test items, "
+            f"learning rates chosen on {validation_count:,} others.")
+
+
+def caption_of_times(settings):
+    return (f"{settings.dataset}, single samples on one thread; the recipe: n = {settings.runs} runs of "
+            f"{settings.steps:,} samples, bands the middle 90 %;\n"
+            f"others: medians of 3 rounds of {TIMED_SAMPLES:,} samples; random masks; rings: where a layout begins "
+            "to pay.")
+
+
+def draw_lines(axes, rows, x, y, looks, names=None):
+    """Draw the rows of one part, a line with a band and a name at its end for each kind.
+
+    looks : dict of kind to color, marker and dash, in the order of drawing; names : dict of kind to its words, if others
+    """
+    lines = []
+    for kind, (color, marker, dash) in looks.items():
+        curve = [row for row in rows if row["what"] == kind]
+        if curve:
+            places = [row[x] for row in curve]
+            plots.draw_band(axes, places, curve, y, color, marker=marker, ls=dash)
+            lines.append((places, [row[y] for row in curve], (names or {}).get(kind, kind), color))
+    axes.set_xscale("log")
+    return lines
+
+
+def rows_of(rows, part):
+    return [row for row in rows if row["part"] == part]
+
+
+def plain_marks(axis, marks, words):
+    """Write these ticks on a logarithmic axis, and no others."""
+    axis.set_ticks(marks, words)
+    axis.set_minor_locator(axis.get_major_locator().__class__([]))
+
+
+def hidden_axis(axes, widths):
+    """Name an axis of hidden units, with a tick at every second width."""
+    widths = sorted(set(widths))
+    axes.set_xlabel("hidden units")
+    plain_marks(axes.xaxis, widths[::2], [f"{width:,}" for width in widths[::2]])
 
 
 @plots.styled
 def picture(rows, title, caption):
-    figure, panels = plots.figure([["recipe", "seconds", "criteria"], ["clock", "density", "overlap"]], 13, 8, title,
-                                  caption)
-
-    def draw(panel, part, x, y, colors):
-        rows_of_part = [row for row in rows if row["part"] == part]
-        for kind, color in zip(dict.fromkeys(row["what"] for row in rows_of_part), colors, strict=False):
-            curve = [row for row in rows_of_part if row["what"] == kind]
-            plots.draw_band(panels[panel], [row[x] for row in curve], curve, y, color, kind)
-
-    two = (plots.GREY, plots.RED)
-    draw("recipe", "recipe", "hidden", "accuracy", two)
-    panels["recipe"].set(title="the source's recipe", xlabel="hidden units", ylabel="test accuracy", xscale="log")
-    draw("seconds", "recipe", "hidden", "microseconds", two)
-    panels["seconds"].set(title="its time", xlabel="hidden units", ylabel="microseconds per sample", xscale="log",
-                          yscale="log")
-    kinds = dict.fromkeys(row["what"] for row in rows if row["part"] == "criteria")
-    draw("criteria", "criteria", "parameters", "accuracy", (plots.GREY, *plots.shades(len(kinds) - 1)))
-    panels["criteria"].axhline(row_of(rows, "criteria", "dense")["accuracy"], color=plots.GREY, lw=0.8)
-    panels["criteria"].set(title="accuracy by criterion", xlabel="parameters, biases included", ylabel="test accuracy",
-                           xscale="log")
-    draw("clock", "clock", "hidden", "microseconds", (plots.GREY, plots.BLUE, plots.INK))
-    panels["clock"].set(title="dense nets, by implementation", xlabel="hidden units", ylabel="microseconds per sample",
-                        xscale="log", yscale="log")
-    draw("density", "density", "density", "microseconds", (plots.INK, plots.BLUE, plots.RED))
-    dense = row_of(rows, "density", "fused dense")
-    panels["density"].axhline(dense["microseconds"], color=plots.INK, lw=0.8)
-    panels["density"].set(title=f"sparse nets of {dense['hidden']:,} hidden units", xlabel="density of the first layer",
-                          ylabel="microseconds per sample", xscale="log", yscale="log")
-    draw("overlap", "overlap", "step", "overlap", (plots.RED,))
-    chance = next(row["chance"] for row in rows if row["part"] == "overlap")
-    panels["overlap"].axhline(chance, color=plots.GREY, lw=0.8, ls="--", label="chance")
-    panels["overlap"].set(title="largest at the end that are so early", xlabel="samples seen", ylabel="share",
-                          ylim=(0, 1.02))
-    panels["overlap"].set_xscale("symlog", linthresh=100)
-    panels["overlap"].set_xlim(left=0)
-    for panel in panels.values():
-        panel.legend(fontsize=8)
+    """Return the figure of accuracy and overlap."""
+    figure, panels = plots.figure([["recipe", "criteria", "overlap"]], 12, 4.9, title, caption)
+    panels["criteria"].sharey(panels["recipe"])
+    draw_recipe(panels["recipe"], rows_of(rows, "recipe"))
+    draw_criteria(panels["criteria"], rows_of(rows, "criteria"))
+    draw_overlap(panels["overlap"], rows_of(rows, "overlap"))
     return figure
+
+
+RECIPE_LOOKS = {"dense": (plots.GREY, "s", "--"), "halved": (plots.RED, "o", "-")}
+
+
+def draw_recipe(axes, rows):
+    lines = draw_lines(axes, rows, "hidden", "accuracy", RECIPE_LOOKS)
+    plots.draw_source(axes, [SOURCE_UNITS], [SOURCE_ACCURACY], mfc="none", ms=9)
+    axes.annotate(f"source, MNIST: {SOURCE_ACCURACY}", (SOURCE_UNITS, SOURCE_ACCURACY), xytext=(0, -24),
+                  textcoords="offset points", ha="center", fontsize=8)
+    axes.set(title="the source's recipe, weights halved early", ylabel="test accuracy")
+    hidden_axis(axes, [row["hidden"] for row in rows])
+    plots.label_lines(axes, lines)
+
+
+def draw_criteria(axes, rows):
+    """Draw accuracy by the parameters that are left, fewer to the right, where the criteria differ."""
+    rows = sorted(rows, key=lambda row: -row["parameters"])
+    lines = draw_lines(axes, rows, "parameters", "accuracy", LOOKS, ACRONYMS)
+    dense = next(row for row in rows if row["what"] == "dense")
+    axes.axhline(dense["accuracy"], color=plots.GREY, lw=1, ls="--")
+    axes.annotate(f"dense, {dense['parameters']:,} parameters", (0, dense["accuracy"]), xytext=(3, 3),
+                  xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8, color=plots.GREY)
+    axes.set(title="what decides which weights live", xlabel="parameters left, biases included")
+    axes.invert_xaxis()
+    budgets = sorted({row["budget"] for row in rows if "budget" in row})
+    plain_marks(axes.xaxis, budgets, [f"{budget:,}" for budget in budgets])
+    plots.label_lines(axes, lines, gap=0.045)
+
+
+def draw_overlap(axes, rows):
+    plots.draw_band(axes, [row["step"] for row in rows], rows, "overlap", plots.RED)
+    axes.axhline(rows[0]["chance"], color=plots.GREY, lw=1, ls="--")
+    axes.annotate(f"chance, {rows[0]['chance']:.0%}", (1, rows[0]["chance"]), xytext=(0, 3), ha="right",
+                  xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8, color=plots.GREY)
+    axes.set(title="the largest weights at the end, early on", xlabel="samples seen",
+             ylabel=f"share of the {rows[0]['what']} that are among them", ylim=(0, 1.02))
+    axes.set_xscale("symlog", linthresh=100)
+    last = max(row["step"] for row in rows)
+    axes.set_xlim(0, 1.1 * last)
+    marks = [mark for mark in (0, 100, 1000, 10_000, 100_000, 1_000_000) if mark <= last]
+    plain_marks(axes.xaxis, marks, [f"{mark:,}" for mark in marks])
+
+
+@plots.styled
+def picture_of_times(rows, caption):
+    """Return the figure of microseconds per sample."""
+    figure, panels = plots.figure([["recipe", "clock", "density"]], 12, 4.9, finding_of_times(rows), caption,
+                                  sharey=True)
+    for axes in panels.values():
+        axes.set_yscale("log")
+    recipe, clock = rows_of(rows, "recipe"), rows_of(rows, "clock")
+    named = [(panels["recipe"], draw_lines(panels["recipe"], recipe, "hidden", "microseconds", RECIPE_LOOKS)),
+             (panels["clock"], draw_lines(panels["clock"], clock, "hidden", "microseconds",
+                                          {"numpy": (plots.BLUE, "^", "-."), "PyTorch": (plots.GREEN, "D", ":"),
+                                           "fused dense": (plots.GREY, "s", "--")}))]
+    panels["recipe"].set(title="the source's recipe, whole runs", ylabel="microseconds per sample")
+    panels["clock"].set(title="dense nets, by implementation")
+    for name, part in (("recipe", recipe), ("clock", clock)):
+        hidden_axis(panels[name], [row["hidden"] for row in part])
+    named.append((panels["density"], draw_density(panels["density"], rows)))
+    for axes, lines in named:  # when the shared axis has its limits
+        plots.label_lines(axes, lines, gap=0.045)
+    return figure
+
+
+def draw_density(axes, rows):
+    """Draw time by density, lower to the right, with a ring where a layout begins to pay; return the lines to name."""
+    part = rows_of(rows, "density")
+    looks = {"sparse": (plots.INK, "^", "-."), "blocks": (plots.RED, "o", "-")}
+    lines = draw_lines(axes, part, "density", "microseconds", looks, LAYOUTS)
+    dense = row_of(rows, "density", "fused dense")
+    axes.axhline(dense["microseconds"], color=plots.GREY, lw=1, ls="--")
+    axes.annotate("fused dense", (1, dense["microseconds"]), xytext=(0, 4), textcoords="offset points", ha="right",
+                  xycoords=("axes fraction", "data"), fontsize=8, color=plots.GREY)
+    for layout, (color, *_) in looks.items():
+        limit = break_even(rows, layout)
+        if limit:
+            time, = (row["microseconds"] for row in part if (row["what"], row["density"]) == (layout, limit))
+            axes.plot(limit, time, "o", ms=12, mfc="none", mec=color, mew=1.3)
+            axes.annotate(f"pays from {fraction(limit)} on", (limit, time), xytext=(0, -18), fontsize=8,
+                          textcoords="offset points", ha="center", color=plots.text_color(color))
+    axes.set(title=f"first layer of {dense['hidden']:,} hidden units", xlabel="density")
+    axes.invert_xaxis()
+    marks = sorted({row["density"] for row in part} - {1.0})
+    plain_marks(axes.xaxis, marks, list(map(fraction, marks)))
+    return lines
 
 
 if __name__ == "__main__":
