@@ -46,7 +46,7 @@ PICTURE_ORDER = 7  # of the fractal in the figure, where more rows would not be 
 NETWORKS = {"clustering": "sampled network", "clustering_same_degrees": "same in- and out-degrees",
             "clustering_fitted": "fitted Kronecker graph", "clustering_erdos_renyi": "random links"}
 DISTANCES = {"raw_distance": "fractal, as it is", "standardised_distance": "fractal, rescaled",
-             "large_order_distance": "higher-order fractal, rescaled", "normal_distance": "normal law, rescaled"}
+             "large_order_distance": "higher-order\nfractal, rescaled", "normal_distance": "normal law, rescaled"}
 COLUMNS = (*DISTANCES, "energy_share", "clustering")
 HEADINGS = {"raw_distance": "distance to fractal", "standardised_distance": "standardised to fractal",
             "large_order_distance": "to high order", "normal_distance": "to normal law", "energy_share":
@@ -333,7 +333,7 @@ def draw_distances(axes, rows, colors):
         low, median, high = ([row[key + end] for key in DISTANCES] for end in ("_low", "", "_high"))
         axes.hlines(heights, low, high, color=color, lw=4, alpha=0.3, capstyle="round")
         axes.plot(median, heights, marker, color=color, ms=6, label=f"{name} gradients")
-    axes.set(title="distance of log histograms to", xlabel="Kolmogorov-Smirnov distance (0 is equal)", xlim=(0, None),
+    axes.set(title="distance of log histograms to", xlabel="Kolmogorov-Smirnov distance", xlim=(0, None),
              yticks=range(len(DISTANCES)), yticklabels=DISTANCES.values(), ylim=(len(DISTANCES) - 0.5, -0.5))
     axes.tick_params(axis="y", length=0)
     axes.legend(loc="lower right", fontsize=8)
