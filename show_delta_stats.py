@@ -277,7 +277,7 @@ def draw_skew(axes, rows):
     """Draw the skew of all deltas, and of those of single samples, against the step."""
     labels = []
     for key, color, line, label in (("skew", plots.RED, {}, "pooled"),
-                                    ("skew_within", plots.BLUE, {"ls": "--", "marker": "s"}, "within one")):
+                                    ("skew_within", plots.BLUE, {"ls": "--", "marker": "s"}, "in one sample")):
         drawn = [row for row in rows if key in row]
         if drawn:
             steps = [row["step"] for row in drawn]

@@ -115,11 +115,12 @@ def describe_training(settings):
                          for k, run in enumerate(runs)]
             rows.append({"data": name, "what": kind, "when": when, "layer": layer + 1} | tails.over_runs(described))
 
-    net = "Boltzmann machine" if settings.model == "rbm" else "tanh net"
-    caption = (f"First layer of a {net} with {' and '.join(map(str, settings.hidden_units))} hidden units, init "
-               f"{settings.init}, {settings.steps:,} samples at learning rate {settings.learning_rate:g}; n = "
-               f"{settings.runs} runs. Curves: first run; bars: middle 90 %.\n"
-               f"All weights, and {settings.gradients} pooled single-sample gradients, without zeros. Exponent: of a "
+    net = "Boltzmann machine" if settings.model == "rbm" else "First layer of a tanh net"
+    pooled = "a single-sample gradient" if settings.gradients == 1 else f"{settings.gradients} pooled gradients"
+    caption = (f"{net} with {' and '.join(map(str, settings.hidden_units))} hidden units, init {settings.init}, "
+               f"{settings.steps:,} samples at learning rate {settings.learning_rate:g}; n = {settings.runs} runs. "
+               "Curves: first run; bars: middle 90 %.\n"
+               f"All weights, and the entries of {pooled}, without zeros. Exponent: of a "
                "stretched exponential over the largest 90 %; heavy: below "
                f"{checkpoints.diagnosis.HEAVY_BETA:g}.")
     first = [row for row in rows if row["layer"] == 1]
@@ -129,7 +130,7 @@ def describe_training(settings):
                              headings={"what": "magnitudes of", "beta": "exponent", "verdict": "law of the tail"},
                              printed=first if len(rows) > MOST_PRINTED else [],
                              figure=picture(first_runs, first, sentence, caption), data=data,
-                             suggestion="--init 'uniform(0.25)' starts from larger weights, which keep a light tail")
+                             suggestion="--init 'uniform(0.25)' shows nets that start from larger weights")
 
 
 def before_and_after(model, dataset, hidden_units, init, learning_rate, steps, gradients, seed):
