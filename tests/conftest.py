@@ -68,5 +68,6 @@ def pytest_terminal_summary(terminalreporter, config):
     if counts and config.getoption("--long"):
         for label, count in sorted(counts.items()):
             terminalreporter.write_line(f"tried {count:7,} {label}")
-        if not terminalreporter.stats.get("failed") and not terminalreporter.stats.get("error"):
+        whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.keyword
+        if whole and not terminalreporter.stats.get("failed") and not terminalreporter.stats.get("error"):
             (Path(__file__).parent / "tried.json").write_text(json.dumps(dict(sorted(counts.items())), indent=1) + "\n")
