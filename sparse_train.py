@@ -13,7 +13,8 @@
 Figure: test accuracy of the source's recipe by hidden units, with the source's own number as an open diamond; of each
 criterion by the parameters that are left, beside the dense net and random pruning; and the overlap of part 4, beside
 chance. A second figure, sparse_train_time, shows the time of the recipe, of dense nets, and of sparse layouts by
-density; a ring is the largest density from which on a layout beats the dense one. Bands are the middle 90 % of the runs.
+density; a ring is the largest density at and below which a layout beats the dense one. Bands are the middle 90 % of the
+runs.
 
 Source: Howon Lee, README of stupidmlp (2016): most weights are useless early; an accuracy of 0.832 on MNIST at 128
 hidden units after 30,000 samples.
@@ -53,6 +54,7 @@ QUICK = {"steps": 10_000, "parameters": (1500, 3180), "criteria": ("magnitude", 
 SOURCE_UNITS, SOURCE_ACCURACY = 128, 0.832  # of the source's net on MNIST
 LOOKS = {"magnitude": (plots.RED, "o", "-"), "moved": (plots.ORANGE, "s", ":"), "random": (plots.INK, "X", "--"),
          "snip": (plots.GREEN, "^", "-."), "set": (plots.BLUE, "D", "-"), "rigl": (plots.PURPLE, "v", "--")}
+RECIPE_LOOKS = {"dense": (plots.GREY, "s", "--"), "halved": (plots.RED, "o", "-")}
 ACRONYMS = {"snip": "SNIP", "set": "SET", "rigl": "RigL"}
 LAYOUTS = {"blocks": "blocks of 16", "sparse": "single weights"}
 TIMED_SAMPLES = 1000
@@ -334,25 +336,26 @@ def printed(rows, budgets):
 
 
 def caption(settings, test_count, validation_count):
-    units = " and ".join(map(str, settings.hidden_units))
-    blocks = f" of blocks of {settings.block}" if settings.block > 1 else ""
-    return (f"{settings.dataset}, {settings.steps:,} single samples per run, {units} hidden units where they are no "
-            f"axis; tanh, by criterion {settings.activation}; {settings.schedule} pruning{blocks} by criterion.\n"
-            f"n = {settings.runs} runs, bands and bars the middle 90 %; accuracy on {test_count:,} test items, "
-            f"learning rates chosen on {validation_count:,} others.")
+    units = "-".join(map(str, settings.hidden_units))
+    blocks = f" in blocks of {settings.block}" if settings.block > 1 else ""
+    return (f"{settings.dataset}, {settings.steps:,} single samples per run. Left: tanh, squared error; middle: "
+            f"{units} {settings.activation} units, {settings.schedule} pruning{blocks}; "
+            f"right: {units} tanh units, dense.\n"
+            f"n = {settings.runs} runs, bands the middle 90 %; accuracy on {test_count:,} test items; middle: learning "
+            f"rates chosen on {validation_count:,} others.")
 
 
 def caption_of_times(settings):
     return (f"{settings.dataset}, single samples on one thread; the recipe: n = {settings.runs} runs of "
             f"{settings.steps:,} samples, bands the middle 90 %;\n"
-            f"others: medians of 3 rounds of {TIMED_SAMPLES:,} samples; random masks; rings: where a layout begins "
-            "to pay.")
+            f"others: medians of 3 rounds of {TIMED_SAMPLES:,} samples; random masks; a ring: the largest "
+            "density that pays.")
 
 
 def draw_lines(axes, rows, x, y, looks, names=None):
-    """Draw the rows of one part, a line with a band and a name at its end for each kind.
+    """Draw the rows of one part, a line with a band for each kind; return the lines for `plots.label_lines`.
 
-    looks : dict of kind to color, marker and dash, in the order of drawing; names : dict of kind to its words, if others
+    looks : dict of kind to color, marker and dash; names : dict of kind to words for it, where they differ
     """
     lines = []
     for kind, (color, marker, dash) in looks.items():
@@ -372,7 +375,7 @@ def rows_of(rows, part):
 def plain_marks(axis, marks, words):
     """Write these ticks on a logarithmic axis, and no others."""
     axis.set_ticks(marks, words)
-    axis.set_minor_locator(axis.get_major_locator().__class__([]))
+    axis.set_ticks([], minor=True)
 
 
 def hidden_axis(axes, widths):
@@ -387,30 +390,30 @@ def picture(rows, title, caption):
     """Return the figure of accuracy and overlap."""
     figure, panels = plots.figure([["recipe", "criteria", "overlap"]], 12, 4.9, title, caption)
     panels["criteria"].sharey(panels["recipe"])
-    draw_recipe(panels["recipe"], rows_of(rows, "recipe"))
-    draw_criteria(panels["criteria"], rows_of(rows, "criteria"))
+    named = {"recipe": draw_recipe(panels["recipe"], rows_of(rows, "recipe")),
+             "criteria": draw_criteria(panels["criteria"], rows_of(rows, "criteria"))}
+    for name, lines in named.items():  # when the shared axis has its limits
+        plots.label_lines(panels[name], lines, gap=0.045)
     draw_overlap(panels["overlap"], rows_of(rows, "overlap"))
     return figure
 
 
-RECIPE_LOOKS = {"dense": (plots.GREY, "s", "--"), "halved": (plots.RED, "o", "-")}
-
-
 def draw_recipe(axes, rows):
+    """Draw accuracy by hidden units beside the source's number; return the lines to name."""
     lines = draw_lines(axes, rows, "hidden", "accuracy", RECIPE_LOOKS)
     plots.draw_source(axes, [SOURCE_UNITS], [SOURCE_ACCURACY], mfc="none", ms=9)
     axes.annotate(f"source, MNIST: {SOURCE_ACCURACY}", (SOURCE_UNITS, SOURCE_ACCURACY), xytext=(0, -24),
                   textcoords="offset points", ha="center", fontsize=8)
     axes.set(title="the source's recipe, weights halved early", ylabel="test accuracy")
     hidden_axis(axes, [row["hidden"] for row in rows])
-    plots.label_lines(axes, lines)
+    return lines
 
 
 def draw_criteria(axes, rows):
-    """Draw accuracy by the parameters that are left, fewer to the right, where the criteria differ."""
+    """Draw accuracy by the parameters that are left, fewer to the right; return the lines to name."""
     rows = sorted(rows, key=lambda row: -row["parameters"])
     lines = draw_lines(axes, rows, "parameters", "accuracy", LOOKS, ACRONYMS)
-    dense = next(row for row in rows if row["what"] == "dense")
+    dense = row_of(rows, "criteria", "dense")
     axes.axhline(dense["accuracy"], color=plots.GREY, lw=1, ls="--")
     axes.annotate(f"dense, {dense['parameters']:,} parameters", (0, dense["accuracy"]), xytext=(3, 3),
                   xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8, color=plots.GREY)
@@ -418,7 +421,7 @@ def draw_criteria(axes, rows):
     axes.invert_xaxis()
     budgets = sorted({row["budget"] for row in rows if "budget" in row})
     plain_marks(axes.xaxis, budgets, [f"{budget:,}" for budget in budgets])
-    plots.label_lines(axes, lines, gap=0.045)
+    return lines
 
 
 def draw_overlap(axes, rows):
@@ -426,8 +429,8 @@ def draw_overlap(axes, rows):
     axes.axhline(rows[0]["chance"], color=plots.GREY, lw=1, ls="--")
     axes.annotate(f"chance, {rows[0]['chance']:.0%}", (1, rows[0]["chance"]), xytext=(0, 3), ha="right",
                   xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8, color=plots.GREY)
-    axes.set(title="the largest weights at the end, early on", xlabel="samples seen",
-             ylabel=f"share of the {rows[0]['what']} that are among them", ylim=(0, 1.02))
+    axes.set(title="do the largest weights stay the largest?", xlabel="samples seen",
+             ylabel=f"share of the {rows[0]['what']} that are so at the end", ylim=(0, 1.02))
     axes.set_xscale("symlog", linthresh=100)
     last = max(row["step"] for row in rows)
     axes.set_xlim(0, 1.1 * last)
@@ -463,20 +466,21 @@ def draw_density(axes, rows):
     looks = {"sparse": (plots.INK, "^", "-."), "blocks": (plots.RED, "o", "-")}
     lines = draw_lines(axes, part, "density", "microseconds", looks, LAYOUTS)
     dense = row_of(rows, "density", "fused dense")
-    axes.axhline(dense["microseconds"], color=plots.GREY, lw=1, ls="--")
-    axes.annotate("fused dense", (1, dense["microseconds"]), xytext=(0, 4), textcoords="offset points", ha="right",
-                  xycoords=("axes fraction", "data"), fontsize=8, color=plots.GREY)
-    for layout, (color, *_) in looks.items():
+    marks = sorted({row["density"] for row in part} - {1.0})
+    if marks:  # else the net is too small for any density
+        lines.append(([marks[-1], marks[0]], [dense["microseconds"]] * 2, "fused dense", plots.GREY))
+        axes.plot(*lines[-1][:2], color=plots.GREY, lw=1, ls="--")
+        plain_marks(axes.xaxis, marks, list(map(fraction, marks)))
+    for layout, place, side in (("sparse", (4, 14), "left"), ("blocks", (-7, -26), "left")):
+        color = looks[layout][0]
         limit = break_even(rows, layout)
         if limit:
             time, = (row["microseconds"] for row in part if (row["what"], row["density"]) == (layout, limit))
             axes.plot(limit, time, "o", ms=12, mfc="none", mec=color, mew=1.3)
-            axes.annotate(f"pays from {fraction(limit)} on", (limit, time), xytext=(0, -18), fontsize=8,
-                          textcoords="offset points", ha="center", color=plots.text_color(color))
-    axes.set(title=f"first layer of {dense['hidden']:,} hidden units", xlabel="density")
+            axes.annotate(f"pays up to {fraction(limit)}", (limit, time), xytext=place, fontsize=8, ha=side,
+                          textcoords="offset points", color=plots.text_color(color))
+    axes.set(title=f"sparse nets of {dense['hidden']:,} hidden units", xlabel="density of the first layer")
     axes.invert_xaxis()
-    marks = sorted({row["density"] for row in part} - {1.0})
-    plain_marks(axes.xaxis, marks, list(map(fraction, marks)))
     return lines
 
 
