@@ -173,7 +173,7 @@ def mine(source, settings):
     graphs = "that keep the layers" if model == "layered" else "of FANMOD's null model"
     layering = ("These random graphs ignore the layers, so layering itself stands out. "
                 if model == "fanmod" and source.sizes else "")
-    smallest = f"No p is below {1 / (nulls + 1):.2g}. " if tested / (nulls + 1) >= LEVEL else ""
+    smallest = f"No p is below {1 / (nulls + 1):.2g}. " if not (comparison.q < LEVEL).any() else ""
     conserved = (f" {len(rows) - tested} motifs that the random graphs conserve do not count." if tested < len(rows)
                  else "")
     caption = (f"{facts(source)}, {census.total:,} connected subgraphs; {nulls:,} random graphs {graphs}.\n"
