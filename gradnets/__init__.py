@@ -13,4 +13,4 @@
 """
 from gradnets import caches
 
-caches.make_writable()
+caches.prepare()
