@@ -7,8 +7,8 @@ entries), the same number of links among the nodes that have one (Erdős-Rényi)
 
 Figure: the inputs as an image, with circles as large as their out-degrees; the gradient, with the sums of its rows and
 columns along its margins, which are all of it for a single sample; the clustering beside that of the null models; and
-one network as nodes and links, beside one of the same degrees and one of shuffled entries. With --degrees a second
-figure has degrees, path length and diameter. With --animate a film shows the network over the steps of training.
+one network as nodes and links, beside one of the same degrees and one of shuffled entries. A second figure has degrees,
+path length and diameter. With --animate a film shows the network over the steps of training.
 
 With --model rbm the gradient is that of a restricted Boltzmann machine, for which the source hoped the same. With
 --gradient FILE a matrix of your own is taken, and nothing is trained: a gradient that checkpoints.Recorder or your
