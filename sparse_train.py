@@ -91,6 +91,7 @@ def checked_recipe(settings):
     checks.distinct(parameters=settings.parameters, criteria=settings.criteria, widths=settings.widths)
     checks.positive_integers(hidden_units=settings.hidden_units, steps=settings.steps, parameters=settings.parameters,
                              widths=settings.widths, runs=settings.runs, prunings=settings.prunings)
+    checks.choice("schedule", settings.schedule, sparse.SCHEDULES)
     recipe = sparse.Recipe(settings.steps, settings.learning_rates[0], schedule=settings.schedule,
                            burn_in=settings.burn_in, prunings=settings.prunings, block=settings.block,
                            seed=settings.seed)
@@ -379,10 +380,11 @@ def plain_marks(axis, marks, words):
 
 
 def hidden_axis(axes, widths):
-    """Name an axis of hidden units, with a tick at every second width."""
+    """Name an axis of hidden units, with a tick at every second width of many."""
     widths = sorted(set(widths))
+    widths = widths[::2] if len(widths) > 4 else widths
     axes.set_xlabel("hidden units")
-    plain_marks(axes.xaxis, widths[::2], [f"{width:,}" for width in widths[::2]])
+    plain_marks(axes.xaxis, widths, [f"{width:,}" for width in widths])
 
 
 @plots.styled
@@ -445,6 +447,7 @@ def picture_of_times(rows, caption):
                                   sharey=True)
     for axes in panels.values():
         axes.set_yscale("log")
+        axes.margins(y=0.12)  # room for words below the lowest ring
     recipe, clock = rows_of(rows, "recipe"), rows_of(rows, "clock")
     named = [(panels["recipe"], draw_lines(panels["recipe"], recipe, "hidden", "microseconds", RECIPE_LOOKS)),
              (panels["clock"], draw_lines(panels["clock"], clock, "hidden", "microseconds",
@@ -471,7 +474,7 @@ def draw_density(axes, rows):
         lines.append(([marks[-1], marks[0]], [dense["microseconds"]] * 2, "fused dense", plots.GREY))
         axes.plot(*lines[-1][:2], color=plots.GREY, lw=1, ls="--")
         plain_marks(axes.xaxis, marks, list(map(fraction, marks)))
-    for layout, place, side in (("sparse", (4, 14), "left"), ("blocks", (-7, -26), "left")):
+    for layout, place, side in (("sparse", (4, 14), "left"), ("blocks", (-7, -36), "left")):
         color = looks[layout][0]
         limit = break_even(rows, layout)
         if limit:
