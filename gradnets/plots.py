@@ -91,7 +91,7 @@ def figure(mosaic, width, height, title, caption, **options):
     from matplotlib.figure import Figure
     title, caption = drawable(title), drawable(caption)
     title = textwrap.fill(title, int(9.8 * width))  # characters of bold letters in an inch
-    caption = "\n".join(textwrap.fill(line, int(15 * width)) for line in caption.split("\n"))
+    caption = "\n".join(textwrap.fill(line, int(14 * width)) for line in caption.split("\n"))
     below = 0.40 + 0.20 * title.count("\n")  # inches, from the top to the caption
     head = below + 0.05 + 0.16 * (caption.count("\n") + 1)
     drawing = Figure(figsize=(width, height), layout="constrained")
