@@ -231,7 +231,7 @@ def test_a_disk_that_is_full_after_any_page(tmp_path, many, tried):
     if not shutil.which("unshare") or subprocess.run([*alone, "mount", "-t", "tmpfs", "none", tmp_path],
                                                      capture_output=True).returncode:
         pytest.skip("this user may not mount a tmpfs")
-    path = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "support")))
     done = subprocess.run([*alone, sys.executable, "-c", code, tmp_path / "disk", str(many(4, 1))], capture_output=True,
                           text=True, timeout=300, env=os.environ | {"PYTHONPATH": path})
     assert (done.returncode, done.stderr) == (0, "")

@@ -123,7 +123,7 @@ def test_memory_stays_over_many_runs(tmp_path, many, tried):
     pytest.importorskip("psutil")
     first, last = many((10, 30), (100, 1000))
     code = "import pathlib, sys, test_trust as t; t.print_memory(pathlib.Path(sys.argv[1]), *map(int, sys.argv[2:]))"
-    path = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "support")))
     done = subprocess.run([sys.executable, "-c", code, tmp_path, str(first), str(last)], capture_output=True, text=True,
                           timeout=900, env=os.environ | {"PYTHONPATH": path})
     assert (done.returncode, done.stderr) == (0, "")

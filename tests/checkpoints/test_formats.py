@@ -10,9 +10,9 @@ import zipfile
 
 import numpy as np
 import pytest
-from checkpoints.stored import entry, npy, npy_header, raw_npz, raw_safetensors, read, refusal, save, takes_at_most
 from helpers import ROOT
 from safetensors.numpy import save_file
+from stored_files import entry, npy, npy_header, raw_npz, raw_safetensors, read, refusal, save, takes_at_most
 
 from gradnets import checkpoints
 from gradnets.checkpoints import Tensor

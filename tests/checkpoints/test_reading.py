@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 import pytest
-from checkpoints.stored import entry, npy_header, raw_safetensors, read, refusal, save, takes_at_most
 from safetensors.numpy import save_file
+from stored_files import entry, npy_header, raw_safetensors, read, refusal, save, takes_at_most
 
 from gradnets import checkpoints
 from gradnets.checkpoints import Tensor

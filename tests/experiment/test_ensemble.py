@@ -233,8 +233,9 @@ class Runs:
         monkeypatch.syspath_prepend(tmp_path)
 
     def start(self, action, seconds=0.02):
-        self.path.write_text(SCRIPT.format(root=str(ROOT), tests=str(ROOT / "tests"), folder=str(self.folder),
-                                           store=str(self.store), action=action, seconds=seconds))
+        self.path.write_text(SCRIPT.format(
+            root=str(ROOT), tests=str(ROOT / "tests" / "support"), folder=str(self.folder), store=str(self.store),
+            action=action, seconds=seconds))
         return subprocess.Popen([sys.executable, str(self.path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                 text=True, start_new_session=True)
 

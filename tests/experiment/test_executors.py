@@ -180,7 +180,7 @@ class Cluster:
     def with_workers(self, count):
         """Return the processes of so many workers, which are started if needed, each of one thread."""
         self.workers = [worker for worker in self.workers if worker.poll() is None]
-        path = os.pathsep.join(map(str, (ROOT, ROOT / "tests", self.modules)))
+        path = os.pathsep.join(map(str, (ROOT, ROOT / "tests" / "support", self.modules)))
         while len(self.workers) < count:
             self.workers.append(self._start(
                 path, "worker", "--scheduler-file", self.file, "--no-nanny", "--nthreads", 1, "--no-dashboard",

@@ -3,7 +3,7 @@ import pickle
 
 import numpy as np
 import pytest
-from sparse.masked_descent import assert_same_run, problem, recipe, toy
+from masked_descent import assert_same_run, problem, recipe, toy
 
 from gradnets import sparse
 from gradnets.errors import UserError

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 from helpers import ROOT
-from sparse.masked_descent import DTYPES
+from masked_descent import DTYPES
 
 from gradnets.sparse import _kernels
 

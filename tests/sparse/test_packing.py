@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from sparse.masked_descent import DTYPES, LAYOUTS, block_mask, full_mask, layout_of, random_mask, toy
+from masked_descent import DTYPES, LAYOUTS, block_mask, full_mask, layout_of, random_mask, toy
 
 from gradnets import sparse
 from gradnets.errors import UserError

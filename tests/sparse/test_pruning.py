@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from sparse.masked_descent import blocks_of, rows_are_outputs
+from masked_descent import blocks_of, rows_are_outputs
 
 from gradnets import sparse
 from gradnets.errors import UserError

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from sparse.masked_descent import (
+from masked_descent import (
     DTYPES,
     LAYOUTS,
     STEPS,

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 from scipy import stats
-from tails.samples import pareto, rng, with_body
+from tail_samples import pareto, rng, with_body
 
 from gradnets import tails
 from gradnets.errors import UserError

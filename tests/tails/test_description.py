@@ -4,7 +4,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from scipy import stats
-from tails.samples import pareto, rng
+from tail_samples import pareto, rng
 
 from gradnets import tails
 from gradnets.tails import bootstrap

@@ -3,7 +3,7 @@ import mpmath
 import numpy as np
 import powerlaw
 import pytest
-from tails.samples import known_law, pareto, powerlaw_fit, quietly, rng, with_body
+from tail_samples import known_law, pareto, powerlaw_fit, quietly, rng, with_body
 
 from gradnets import tails
 from gradnets.errors import UserError

@@ -1,7 +1,7 @@
 """Power-law fits against the library powerlaw, plain numpy, and samples of known exponents."""
 import numpy as np
 import pytest
-from tails.samples import pareto, powerlaw_fit, rng, with_body
+from tail_samples import pareto, powerlaw_fit, rng, with_body
 
 from gradnets import tails
 from gradnets.errors import NoResult

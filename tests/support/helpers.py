@@ -6,7 +6,7 @@ import pytest
 
 from gradnets import datasets, experiment, plots
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {"mnist": "mnist", "cifar10": "cifar-10-batches-py"}  # folder of each real data set
 
 
