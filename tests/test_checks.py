@@ -104,3 +104,9 @@ def test_bad_data_raise(change, message):
     checks.labelled_data(SimpleNamespace(**dataset))
     with pytest.raises(UserError, match=message):
         checks.labelled_data(SimpleNamespace(**dataset | change))
+
+
+def test_items_given_twice_are_named():
+    checks.distinct(widths=(8, 16), names=("a", "b"))
+    with pytest.raises(UserError, match=r"widths is \(8, 16, 8\): expected each value once"):
+        checks.distinct(widths=(8, 16, 8))
