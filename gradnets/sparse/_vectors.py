@@ -1,7 +1,4 @@
-"""Operations on 16 neighbouring numbers as one vector, and two functions that vectorise, for the compiled kernels.
-
-Numba notices an edit of a kernel's own file only: remove the `__pycache__` of this folder after an edit of this file.
-"""
+"""Operations on 16 neighbouring numbers as one vector, and two functions that vectorise, for the compiled kernels."""
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
