@@ -16,7 +16,8 @@ FEWER = {"runs": 1, "draws": 2, "replicates": 5, "criteria": ("magnitude",), "wi
 FEWER_STEPS = {"show_stats": {"steps": 1000}, "sparse_train": {"steps": 2000, "learning_rates": (0.08,)},
                "sparse_rnn": {"steps": 2000, "burn_in": 500, "learning_rates": (0.1,)},
                "rnn": {"steps": 300}, "weight_network": {"steps": 500}, "mlp": {"steps": 2000}, "rbm": {"steps": 300},
-               "show_delta_stats": {"steps": (1, 10, 100)}, "lyapunov": {"steps": 100, "transient": 50, "window": 25},
+               "show_delta_stats": {"steps": (1, 10, 100)}, "lyapunov": {"steps": 100, "transient": 50, "window": 25, "spectrum_steps": 3, "well_steps": 100,
+                            "essay_steps": 20},
                "second_order": {"steps": 100}, "critical_points": {"steps": 100}, "block_newton": {"steps": 5},
                "functional_inverse": {"steps": 5}}
 
