@@ -13,13 +13,15 @@ FOLDERS = {"mnist": "mnist", "cifar10": "cifar-10-batches-py"}  # folder of each
 # Settings that keep a run of each script to seconds: fewer repetitions and cases than its constants have.
 FEWER = {"runs": 1, "draws": 2, "replicates": 5, "criteria": ("magnitude",), "widths": (16,),
          "inits": ("normal(0.01)",), "units": 8, "starts": 4, "iterations": 3, "nulls": 5, "items": 100, "epochs": 2}
-FEWER_STEPS = {"show_stats": {"steps": 1000}, "sparse_train": {"steps": 2000, "learning_rates": (0.08,)},
-               "sparse_rnn": {"steps": 2000, "burn_in": 500, "learning_rates": (0.1,)},
-               "rnn": {"steps": 300}, "weight_network": {"steps": 500}, "mlp": {"steps": 2000}, "rbm": {"steps": 300},
-               "show_delta_stats": {"steps": (1, 10, 100)}, "lyapunov": {"steps": 100, "transient": 50, "window": 25, "spectrum_steps": 3, "well_steps": 100,
-                            "essay_steps": 20},
-               "second_order": {"steps": 100}, "critical_points": {"steps": 100}, "block_newton": {"steps": 5},
-               "functional_inverse": {"steps": 5}}
+FEWER_STEPS = {
+    "show_stats": {"steps": 1000}, "show_delta_stats": {"steps": (1, 10, 100)}, "weight_network": {"steps": 500},
+    "sparse_train": {"steps": 2000, "learning_rates": (0.08,)},
+    "sparse_rnn": {"steps": 2000, "burn_in": 500, "learning_rates": (0.1,)},
+    "mlp": {"steps": 2000}, "rbm": {"steps": 300}, "rnn": {"steps": 300},
+    "lyapunov": {"steps": 100, "transient": 50, "window": 25, "spectrum_steps": 3, "well_steps": 100, "essay_steps": 20},
+    "second_order": {"steps": 100}, "critical_points": {"steps": 100}, "block_newton": {"steps": 5},
+    "functional_inverse": {"steps": 5},
+}
 
 
 def short_settings(script):
