@@ -18,7 +18,8 @@ FEWER_STEPS = {
     "sparse_train": {"steps": 2000, "learning_rates": (0.08,)},
     "sparse_rnn": {"steps": 2000, "burn_in": 500, "learning_rates": (0.1,)},
     "mlp": {"steps": 2000}, "rbm": {"steps": 300}, "rnn": {"steps": 300},
-    "lyapunov": {"steps": 100, "transient": 50, "window": 25, "spectrum_steps": 3, "well_steps": 100, "essay_steps": 20},
+    "lyapunov": {"steps": 100, "transient": 50, "window": 25, "spectrum_steps": 3, "well_steps": 100,
+                 "essay_steps": 20},
     "second_order": {"steps": 100}, "critical_points": {"steps": 100}, "block_newton": {"steps": 5},
     "functional_inverse": {"steps": 5},
 }
