@@ -117,7 +117,7 @@ def test_numbers_of_the_readme_are_those_of_the_ledger_and_the_benchmarks():
                  f"3,180 of {dense['parameters']:,} parameters",
                  f"reads {few['value']:.1%} of MNIST's test digits, with all of them {dense['accuracy']:.1%}"
                  .replace("%", " %"),
-                 f"{np.median(untrained):.0f} % of an untrained net's motifs",
+                 f"{np.median(untrained):.0f} % of an untrained net's motifs significant",
                  f"{metrics['all metrics end to end, MNIST, against networkx']:,.0f}"[:-2] + "00 times faster",
                  f"All {len(claims)} claims", f"{kinds['holds']} hold, {kinds['holds, explained']} hold for",
                  f"{kinds['holds only']} hold in places, and {kinds['does not']} fail"):

@@ -16,7 +16,6 @@ from gradnets.checks import is_integer
 from gradnets.errors import UserError, one_line
 from gradnets.experiment import executors, fingerprint
 from gradnets.experiment.encoding import decode, encode, short
-from gradnets.experiment.settings import constants
 from gradnets.experiment.store import Store
 from gradnets.progress import progress
 
@@ -155,15 +154,6 @@ def _check_function(function):
     file = inspect.getfile(base)
     if not Path(file).is_file():
         raise UserError(f"{base.__name__} is in no file ({file}): write it into a module")
-    read = _names(base.__code__) & constants(file).keys() if "main" in base.__globals__ else ()
-    if read:
-        raise UserError(f"{base.__name__} reads the constant {min(read)}, which is a script's default and not the "
-                        "value of its flag: make it an argument, which functools.partial gives")
-
-
-def _names(code):
-    """Return the globals and attributes that compiled code reads, in nested functions too."""
-    return set(code.co_names).union(*(_names(constant) for constant in code.co_consts if inspect.iscode(constant)))
 
 
 def _check_cluster(cluster):

@@ -183,17 +183,6 @@ def test_wrong_arguments_are_refused_in_one_line(change, words):
     assert "\n" not in str(caught.value)
 
 
-def test_a_function_that_reads_a_scripts_constant_is_refused(tmp_path, monkeypatch):
-    (tmp_path / "script_with_flag.py").write_text(
-        "STEPS = 5  # steps of training\n\ndef f(seed):\n    return [{'a': STEPS} for _ in range(2)]\n\n"
-        "def g(seed, steps):\n    return steps\n\ndef main(settings):\n    return settings\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    import script_with_flag
-    with pytest.raises(UserError, match="f reads the constant STEPS, which is a script's default"):
-        ensemble.run(script_with_flag.f, of_seeds([0]))
-    assert ensemble.run(functools.partial(script_with_flag.g, steps=6), of_seeds([0])) == [6]
-
-
 # ---- whole runs killed ------------------------------------------------------------------------------------
 
 SCRIPT = """
