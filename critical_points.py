@@ -170,10 +170,12 @@ def main(settings):
         rows += spectrum_rows(spectra)
         arrays |= {f"spectrum_{when}": values for when, values in spectra.items()}
         caption += f" Classifier: a 49-8-10 net on {len(dataset.labels):,} images, {settings.steps:,} steps of Adam."
-    finding = finding_of(rows[0] if "index" in settings.parts else rows[-1])
+    row_of = {(row["part"], row["what"]): row for row in rows}
+    index = row_of.get(("index", "critical points"), {})
+    finding = finding_of(index or row_of["spectrum", "digits, trained"])
     return experiment.Result(rows, names=("part", "what"), finding=finding, headings=HEADINGS,
                              columns=("points", "minima", "spearman", "parameters", "negative"),
-                             figure=picture(shares, losses, spectra, rows[0].get("spearman"), finding, caption),
+                             figure=picture(shares, losses, spectra, index.get("spearman"), finding, caption),
                              files={".npz": arrays}, data=[dataset.provenance],
                              suggestion="--images 100 shows the critical points of fewer images")
 

@@ -60,7 +60,6 @@ def main(settings):
     checks.nonempty_tuples(steps=settings.steps, hidden_units=settings.hidden_units)
     checks.positive_integers(images=settings.images, samples=settings.samples, runs=settings.runs,
                              replicates=settings.replicates, steps=settings.steps, hidden_units=settings.hidden_units)
-    checks.seed(settings.seed)
     checkpoints.check_flags("gradient", settings.gradient, settings.layer, None, settings.list)
     if settings.list:
         return experiment.Result(checkpoints.table_of_contents(settings.gradient), names=("name",))

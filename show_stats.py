@@ -81,7 +81,6 @@ def main(settings):
                              runs=settings.runs, replicates=settings.replicates,
                              hidden_units=settings.hidden_units)
     checks.nonempty_tuples(datasets=settings.datasets, hidden_units=settings.hidden_units)
-    checks.seed(settings.seed)
     checks.choice("model", settings.model, MODELS)
     if settings.weights and settings.gradient:
         raise UserError("--weights and --gradient are both given: take one of them")

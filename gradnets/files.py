@@ -52,12 +52,17 @@ def naming(path):
         raise OSError(error.errno or errno.EIO, error.strerror or str(error), str(path)) from error
 
 
+def try_writing(folder):
+    """Make a folder if needed, and write to it; raise OSError if that fails."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
 def make_writable_folder(folder):
     """Make a folder if needed; raise UserError, before any work is done, if files cannot be written there."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        try_writing(folder)
     except OSError as error:
         raise UserError(f"cannot write to the folder {folder} ({error.strerror}): choose another with --out") from None
 

@@ -269,7 +269,8 @@ CALLS = {
     "tails.survival": (lambda x: tails.survival("lognormal", {"mu": 0.0, "sigma": 1.0}, x), {"x": VALUES}),
 }
 WITHOUT_ARRAYS = {  # public functions by what they take instead
-    "nothing": "caches.prepare caches.version_of_kernels experiment.processor files.umask threads.single_blas_thread",
+    "nothing": "caches.prepare caches.version_of_kernels experiment.processor "
+               "files.try_writing files.umask threads.single_blas_thread",
     "names, numbers, texts and paths": """
         checkpoints.check_flags checkpoints.listing checkpoints.matrices checkpoints.provenance
         checkpoints.table_of_contents checks.choice checks.distinct checks.is_integer checks.nonempty_tuples

@@ -16,6 +16,7 @@ import pooch
 import requests
 from tqdm import tqdm
 
+from gradnets import files
 from gradnets.datasets import built_in, real_files
 from gradnets.datasets.real_files import DataError, printable_line
 
@@ -47,9 +48,7 @@ def download(group, name, folder):
     remedy = (f"put it there (see data/README.md), set GRADNETS_DATA to a folder that has it, "
               f"or use a set that needs no files: {', '.join(built_in.NAMES)}")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        files.try_writing(folder)
     except OSError as error:
         raise DataError(f"{missing} (cannot write there: {error.strerror}): {remedy}") from None
     failures = {}
