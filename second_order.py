@@ -7,13 +7,16 @@ fall to zero. For each loss to be reached, the best of several rates and lengths
 data.
 
 Figure: training loss against iterations and against seconds, for each net. Losses are in units of the lowest that any
-method reached in the run; marks show where 2, 1.2 and 1.05 of these units are reached.
+method reached in the run; marks show where 2, 1.2 and 1.05 of these units are reached. Beside them stands how many
+times as long as its best rival (SGD, Adam or L-BFGS) saddle-free Newton takes. The title covers the marked losses that
+both reach.
 
 Source: Yann Dauphin and others, *Identifying and attacking the saddle point problem in high-dimensional non-convex
 optimization*, 2014: the saddle-free step. Howon Lee, notes of 2017 and 2018 on second order.
 
 Takes 1 min.
 """
+import itertools
 import time
 
 import numpy as np
@@ -41,6 +44,7 @@ HEADINGS = {"what": "net, method", "loss": "lowest loss", "negative": "negative 
             "milliseconds": "milliseconds per iteration"}
 EXCESS = (0.05, 0.2, 1, 4, 19)                  # ticks, as losses above the lowest in its units
 RIVALS = ("SGD", "Adam", "L-BFGS")
+MARGINS = {"iterations": 3, "seconds": 15}      # factor of the axis beyond its last point, for words
 TARGETS = (2.0, 1.2, 1.05)                          # losses to be reached, in units of the best that any method reached
 LEVELS = 1 + 10.0**np.linspace(-2, 3, 251)          # of the curves, in units of the same loss
 STYLES = {"SGD": (plots.GREY, "v"), "Adam": (plots.INK, "^"), "L-BFGS": (plots.BLUE, "s"),
@@ -163,23 +167,43 @@ def race(dataset, iterations, steps, runs, seed):
     return rows, courses
 
 
-def finding_of(rows, target=TARGETS[0]):
-    """Compare saddle-free Newton with its best rival on the way to a loss, in one sentence."""
-    by_name = {row["what"]: row for row in rows}
+def ratios(rows, unit):
+    """Compare what saddle-free Newton takes on the way to each loss with what its best rival takes.
 
-    def ratios(key):
-        """Return what saddle-free Newton takes over what the best rival takes, one number a net."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.divide([by_name[f"{net}, saddle-free"][key] for net in NETS],
-                             [min(by_name[f"{net}, {rival}"][key] for rival in RIVALS) for net in NETS])
+    rows : list of dict, as `race` returns them; unit : "iterations" or "seconds"
 
-    seconds = ratios(f"seconds_to_{target:g}")
-    if not (np.isfinite(seconds) & (seconds > 0)).all():
-        return f"A loss of {target:g} times the lowest is too near or too far to compare the methods"
-    fewer = ratios(f"iterations_to_{target:g}").max() < 1
-    low, high = (f"{ratio:.2g}" for ratio in (seconds.min(), seconds.max()))
-    return (f"Saddle-free Newton saves {'iterations but' if fewer else 'no iterations and'} takes "
-            f"{low if low == high else f'{low} to {high}'} times as long as the best rival")
+    Returns {(net, target): (rival, ratio)}, without the losses that one of both does not reach, or starts below.
+    """
+    by_name, compared = {row["what"]: row for row in rows}, {}
+    for net, target in itertools.product(NETS, TARGETS):
+        key = f"{unit}_to_{target:g}"
+        saddle_free = by_name[f"{net}, saddle-free"][key]
+        of_rivals = {rival: by_name[f"{net}, {rival}"][key] for rival in RIVALS}
+        best = min(of_rivals, key=of_rivals.get)
+        if 0 < of_rivals[best] < np.inf and 0 < saddle_free < np.inf:
+            compared[net, target] = best, saddle_free / of_rivals[best]
+    return compared
+
+
+def finding_of(rows):
+    """Compare saddle-free Newton with its best rival on the way to each loss that both reach, in one sentence."""
+    iterations, seconds = ([ratio for _, ratio in ratios(rows, unit).values()] for unit in ("iterations", "seconds"))
+    if not seconds or not iterations:
+        return "Every marked loss is too near or too far to compare saddle-free Newton with rivals"
+    low, high = map(in_words, (min(seconds), max(seconds)))
+    takes = f"takes {low if low == high else f'{low} to {high}'} times as long as the best rival"
+    saves = ""
+    if max(iterations) < 1:
+        saves = f"saves iterations {'but' if max(seconds) > 1 else 'and'} "
+    if min(iterations) >= 1:
+        saves = "saves no iterations and "
+    sentence = f"Saddle-free Newton {saves}{takes}"
+    return sentence if len(sentence) <= plots.LONGEST_TITLE else f"Saddle-free Newton {takes}"
+
+
+def in_words(ratio):
+    """Return a ratio with two digits, such as 0.15, 6.3, 38 or 130."""
+    return np.format_float_positional(ratio, 2, fractional=False, trim="-")
 
 
 # ---- the picture ------------------------------------------------------------------------------------------
@@ -187,14 +211,13 @@ def finding_of(rows, target=TARGETS[0]):
 @plots.styled
 def picture(rows, courses, title, caption):
     """Return the figure; rows and courses as `race` returns them."""
-    units = ("iterations", "seconds")
-    drawing, panels = plots.figure([[f"{net} {unit}" for unit in units] for net in NETS], 9, 8, title, caption)
+    drawing, panels = plots.figure([[f"{net} {unit}" for unit in MARGINS] for net in NETS], 9, 8.4, title, caption)
     by_name = {row["what"]: row for row in rows}
     highest = max(LEVELS[course[0] > 0].max(initial=2) for course in courses.values())
-    for number, unit in enumerate(units):
+    for number, (unit, margin) in enumerate(MARGINS.items()):
         times = np.concatenate([course[number] for course in courses.values()])
         times = times[np.isfinite(times) & (times > 0)]
-        limits = (times.min() / 1.5, times.max() * 3) if len(times) else (0.1, 10)
+        limits = (times.min() / 1.5, times.max() * margin) if len(times) else (0.1, 10)
         for net in NETS:
             axes, curves = panels[f"{net} {unit}"], {}
             axes.set(xscale="log", yscale="log", xlim=limits, ylim=(0.035, 1.6 * highest),
@@ -214,17 +237,42 @@ def picture(rows, courses, title, caption):
                     if np.isfinite(high):
                         axes.plot([low, high], [target - 1] * 2, color=color, lw=4, alpha=0.3)
                     axes.plot(middle, target - 1, marker, color=color, ms=7, mec="white", mew=0.7)
-            label_curves(axes, curves)
-        panels[f"{next(iter(NETS))} {unit}"].set_xlabel("")
+            label_curves(axes, curves, label_ratios(axes, rows, net) if unit == "seconds" else ())
     for net in NETS:
         panels[f"{net} iterations"].set_ylabel("loss, in units of the lowest of any method")
     return drawing
 
 
-def label_curves(axes, curves):
+def label_ratios(axes, rows, net):
+    """Write at the right of each marked loss how many times as long as its best rival saddle-free Newton takes.
+
+    axes : with logarithmic scales and final limits
+
+    Returns the opposite corners of each text, in units of the panel: [((left, bottom), (right, top))].
+    """
+    compared, boxes = ratios(rows, "seconds"), []
+    arrives = {target: np.isfinite(row[f"seconds_to_{target:g}"]) for row in rows for target in TARGETS
+               if row["what"] == f"{net}, saddle-free"}
+    for target in TARGETS:
+        words = "" if arrives[target] else "not reached"
+        if (net, target) in compared:
+            rival, ratio = compared[net, target]
+            words = f"{in_words(ratio)} × {rival}"
+        if target == TARGETS[0]:
+            words = f"saddle-free takes\n{words}"
+        height = np.log((target - 1) / axes.get_ylim()[0]) / np.log(axes.get_ylim()[1] / axes.get_ylim()[0])
+        axes.text(0.99, height + 0.01, words, transform=axes.transAxes, fontsize=8, ha="right", va="bottom",
+                  color=plots.text_color(STYLES["saddle-free"][0]))
+        lines = words.split("\n")
+        boxes.append(((0.98 - 0.016 * max(map(len, lines)), height), (1, height + 0.01 + 0.04 * len(lines))))
+    return boxes
+
+
+def label_curves(axes, curves, boxes):
     """Write the name of each falling curve beside it, at the place that is farthest from other curves and names.
 
-    axes : with logarithmic scales and final limits; curves : {method: (x, y)}, each float64 (k,)
+    axes : with logarithmic scales and final limits; curves : {method: (x, y)}, each float64 (k,); boxes : opposite
+    corners of the texts that are there already, in units of the panel
     """
     lows, highs = np.log([axes.get_xlim(), axes.get_ylim()]).T
     lines = {}
@@ -234,7 +282,8 @@ def label_curves(axes, curves):
         if len(inside) and np.ptp(inside[:, 1]) > 0.1:
             dense = np.linspace(0, len(inside) - 1, 4 * len(inside))
             lines[method] = np.column_stack([np.interp(dense, np.arange(len(inside)), along) for along in inside.T])
-    names = np.empty((0, 2))  # points that the names cover
+    grid = np.indices((12, 5)).reshape(2, -1).T / (11, 4)
+    names = np.concatenate([np.empty((0, 2)), *(low + (np.array(high) - low) * grid for low, high in boxes)])  # covered
     for method, line in sorted(lines.items(), key=lambda item: -len(item[0])):
         size = np.array([0.018 * len(method) + 0.015, 0.04])  # of the name, roughly
         others = np.concatenate([names, *(lines[name] for name in lines if name != method)])
@@ -250,7 +299,7 @@ def label_curves(axes, curves):
         if point is None:
             continue
         corner = np.array(point) + sign * 0.012
-        names = np.concatenate([names, corner + sign * size * np.indices((12, 5)).reshape(2, -1).T / (11, 4)])
+        names = np.concatenate([names, corner + sign * size * grid])
         axes.text(*corner, method, transform=axes.transAxes, fontsize=9, ha="left" if sign > 0 else "right",
                   va="bottom" if sign > 0 else "top", fontweight="bold", color=plots.text_color(STYLES[method][0]))
 
@@ -262,9 +311,9 @@ def main(settings):
     dataset = optimizers.gray_images(settings.dataset, settings.images, seed)
     rows, courses = race(dataset, settings.iterations, settings.steps, runs, seed)
     finding = finding_of(rows)
-    caption = (f"{dataset.name}, {len(dataset.labels):,} images; n = {runs}, curves are medians. Marks: losses of 2, "
-               "1.2 and 1.05 times the lowest of any method; bars: the middle 90 %, if all runs arrive. Saddle-free "
-               "and shifted are variants of Newton's step, whose own curve is missing where it stays above the start.")
+    caption = (f"{dataset.name}, {len(dataset.labels):,} images; n = {runs}, curves are medians. Marks: 2, 1.2 and "
+               "1.05 times the lowest loss; bars: the middle 90 %, if all runs arrive. Saddle-free and shifted are "
+               "variants of Newton's step. Newton's own curve is missing where it stays above the start.")
     arrays = {f"{net}_{method}": course for (net, method), course in courses.items()}
     return experiment.Result(rows, names=("what",), finding=finding,
                              columns=("loss", "negative", "iterations_to_2", "seconds_to_2", "milliseconds"),

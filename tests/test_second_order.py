@@ -5,7 +5,7 @@ from helpers import assert_fits_the_page
 
 import optimizers
 import second_order
-from gradnets import datasets, experiment
+from gradnets import datasets, experiment, plots
 
 
 @pytest.fixture(scope="module")
@@ -75,17 +75,58 @@ def test_main_runs_all_methods_on_both_nets():
     assert [entry["name"] for entry in result.data] == ["glyphs"]
 
 
-def test_the_finding_follows_the_rows():
-    def rows(seconds_of_newton, iterations_of_newton):
-        return [{"what": f"{net}, {method}", "seconds_to_2": seconds, "iterations_to_2": iterations}
-                for net, newton in zip(second_order.NETS, seconds_of_newton, strict=True)
-                for method, seconds, iterations in (("SGD", np.inf, np.inf), ("Adam", 2.0, 100), ("L-BFGS", 4.0, 20),
-                                                    ("saddle-free", newton, iterations_of_newton))]
+def rows_of_race(seconds, iterations):
+    """Return rows of a race, from what saddle-free Newton takes to each loss.
 
-    assert second_order.finding_of(rows((3.0, 25.0), 5)) == (
-        "Saddle-free Newton saves iterations but takes 1.5 to 12 times as long as the best rival")
-    assert "saves no iterations and takes 2 times" in second_order.finding_of(rows((4.0, 4.0), 30))
-    assert "too near or too far" in second_order.finding_of(rows((4.0, np.inf), 5))
+    seconds : {net: (to twice the lowest loss, to 1.2 times, to 1.05 times)}; iterations : the same of every net
+    """
+    targets = [f"{target:g}" for target in second_order.TARGETS]
+    never = (np.inf,) * len(targets)
+    times = {"SGD": (never, never), "Adam": ((2.0, 8.0, np.inf), (100, 200, np.inf)),
+             "L-BFGS": ((4.0, 5.0, 6.0), (20, 40, 60))}
+    return [{"what": f"{net}, {method}"} | {f"seconds_to_{target}": value
+                                            for target, value in zip(targets, of_method[0], strict=True)}
+            | {f"iterations_to_{target}": value for target, value in zip(targets, of_method[1], strict=True)}
+            for net in seconds
+            for method, of_method in (times | {"saddle-free": (seconds[net], iterations)}).items()]
+
+
+def test_times_are_compared_with_the_best_rival_where_both_arrive():
+    rows = rows_of_race({"digits": (3.0, 60.0, np.inf), "autoencoder": (26.0, np.inf, 3.0)}, (5, 6, 7))
+    assert second_order.ratios(rows, "seconds") == {("digits", 2.0): ("Adam", 1.5), ("digits", 1.2): ("L-BFGS", 12.0),
+                                                    ("autoencoder", 2.0): ("Adam", 13.0),
+                                                    ("autoencoder", 1.05): ("L-BFGS", 0.5)}
+    assert second_order.ratios(rows, "iterations")["digits", 1.2] == ("L-BFGS", 6 / 40)
+
+
+@pytest.mark.parametrize(("digits", "autoencoder", "iterations", "words"), [
+    ((3.0, 60.0, np.inf), (26.0, np.inf, np.inf), (5, 6, np.inf),
+     "Saddle-free Newton saves iterations but takes 1.5 to 13 times as long as the best rival"),
+    ((4.0, 10.0, 12.0), (4.0, 10.0, 12.0), (30, 40, 60), "Newton saves no iterations and takes 2 times as long"),
+    ((1.0, 5.0, 3.0), (2.0, 1.0, 3.0), (5, 6, 7), "Newton saves iterations and takes 0.2 to 1 times as long"),
+    ((4.0, 10.0, 12.0), (4.0, 10.0, 12.0), (5, 50, 60), "Newton takes 2 times as long"),
+    ((0.003, 0.0123, 0.1), (2.0, 1.0, 7300.0), (30, 40, 60), "Newton takes 0.0015 to 1200 times as long"),
+    ((np.inf, 0.0, np.inf), (0.0, np.inf, np.inf), (np.inf, 0, np.inf), "too near or too far")])
+def test_the_finding_covers_all_losses_that_both_reach(digits, autoencoder, iterations, words):
+    sentence = second_order.finding_of(rows_of_race({"digits": digits, "autoencoder": autoencoder}, iterations))
+    assert words in sentence
+    assert len(sentence) <= plots.LONGEST_TITLE
+
+
+def test_ratios_stand_beside_the_marked_losses():
+    """The words are those of the rows, and a loss that saddle-free Newton does not reach is said to be so."""
+    rows = rows_of_race({"digits": (3.0, 60.0, np.inf), "autoencoder": (26.0, 50.0, 60.0)}, (5, 6, 7))
+    for row in rows:
+        row |= {f"{key}{end}": row[key] for key in list(row) for end in ("_low", "_high") if "_to_" in key}
+    rows += [{**row, "what": row["what"].replace("SGD", method)} for row in rows if "SGD" in row["what"]
+             for method in ("Newton", "shifted")]
+    courses = {(net, method): np.tile(np.geomspace(100, 1, len(second_order.LEVELS)), (2, 1))
+               for net in second_order.NETS for method in second_order.STYLES}
+    figure = second_order.picture(rows, courses, "title", "caption")
+    words = {axes.get_title(loc="left"): [text.get_text() for text in axes.texts] for axes in figure.axes}
+    assert {"saddle-free takes\n1.5 × Adam", "12 × L-BFGS", "not reached"} < set(words["digits: loss against seconds"])
+    assert {"10 × L-BFGS"} < set(words["autoencoder: loss against seconds"])
+    assert not any("×" in text for text in words["digits: loss against iterations"])
 
 
 @pytest.mark.parametrize(("changes", "message"), [
