@@ -205,7 +205,7 @@ def draw_accuracy(axes, rows, styles, title, room):
     for name, (color, marker, words) in styles.items():
         of_rule = [row for row in rows if row["what"] == name]
         plots.draw_band(axes, steps, of_rule, "accuracy", color, marker=marker, ms=5)
-        time_per_step = of_rule[-1]["milliseconds"]
+        time_per_step, = {row["milliseconds"] for row in of_rule}  # the same in the rows of all steps
         lines.append((steps, [row["accuracy"] for row in of_rule],
                       f"{words}, {time_per_step:.{0 if time_per_step >= 10 else 1}f} ms", color))
     width = steps[-1] - steps[0] or 1

@@ -17,11 +17,11 @@ def inverse(parts):
     exact, = pick(rows, what="complex-step")
     beyond = [row for row in rows if row.get("share", 0) > 1]
     low, high = min(row["error"] for row in beyond), max(row["error"] for row in beyond)
-    at_source_step = [row for row in rows if row.get("what") == "finite-difference" and row["r"] == SOURCE_STEP]
+    at_step = {row["r"]: row for row in rows if row.get("what") == "finite-difference"}
     comparison = predicted(high=1e-6) | null("batch larger than inputs", {
         "value": float(np.median([row["error"] for row in beyond])), "value_low": low, "value_high": high})
-    if at_source_step:
-        comparison |= second("With the source's step r = 1e-9", "difference", of_row(at_source_step[0], "error"))
+    if SOURCE_STEP in at_step:
+        comparison |= second("With the source's step r = 1e-9", "difference", of_row(at_step[SOURCE_STEP], "error"))
     return Judgement("relative difference, complex step", of_row(exact, "error"), f"{exact['runs']} runs",
                      f"For batches larger than the inputs the difference is {percent(low)} to {percent(high)}.",
                      first_true((exact["error_high"] > 1e-6, NOT),
@@ -50,7 +50,7 @@ def saddle_free(parts):
 def anisotropy(parts):
     """Judge whether curvatures of trained nets spread over more decades than those of a random matrix."""
     trained, untrained = (pick(parts["spectrum"], what=f"digits, {when}") for when in ("trained", "untrained"))
-    size = trained[0]["parameters"]
+    size, = {row["parameters"] for row in trained}
     random = np.random.default_rng(0).normal(size=(size, size))
     chance = float(curvature.spectrum_summary(np.linalg.eigvalsh(random @ random.T))["decades"])
     return Judgement("decades from small to large curvatures", sample(trained, "decades"), f"{len(trained)} nets",
