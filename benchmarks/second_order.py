@@ -1,21 +1,21 @@
 """How fast is second order, and how exact?
 
-Peers: torch.func.hessian; a loop of R-operators, one product a parameter, of our own passes; four
-pseudoinverses; and the slow network's own algorithm, written anew in plain numpy: each layer's block column by
-column with an R-operator, its eigendecomposition, and the dense inverse V diag(1 / (|λ| + damping)) Vᵀ times the
-gradient. That one and the pseudoinverses take half a minute each and run once; all else is a median. The
+Peers: torch.func.hessian; a loop of R-operators, one product for each parameter, by our own passes; four
+pseudoinverses; and the slow network's own algorithm in plain numpy: each layer's block column by column with an
+R-operator, its eigendecomposition, and the dense inverse V diag(1 / (|λ| + damping)) Vᵀ times the gradient. The slow
+network's algorithm and the pseudoinverses take half a minute each and run once; all other times are medians. The
 R-operator of the loop in the slow network moves one layer alone, which is quicker than a product with the whole
-Hessian. Every speed is taken of steps that were compared with their peer's first: more than the stated
-difference, over the peer's largest entry, ends the run. The fast network's own finite difference is too noisy
-for that: its distance stands behind the row (`source_difference`), and both are compared with one pseudoinverse.
+Hessian. Each step is compared with its peer's before it is timed: a difference above the stated one, over the peer's
+largest entry, ends the run. The fast network's own finite difference is too noisy for this comparison: its difference
+is kept in the row (`source_difference`), and both steps are compared with one pseudoinverse.
 
 Two-layer steps, critical points and third order are the experiments of functional_inverse.py, critical_points.py and
-third_order.py, with their settings. The two-layer rows count the closed form; behind them stand the complex step and
-the finite difference with the source's r = 1e-9. The Chebyshev iteration takes the step with the lower loss of the two;
-to take Chebyshev's wherever the gradient falls saves fewer iterations.
+third_order.py, with their settings. The two-layer rows count the closed form; they also hold the counts of the complex
+step and of the finite difference with the source's r = 1e-9. The Chebyshev iteration takes the step with the lower loss
+of the two; to take Chebyshev's wherever the gradient falls saves fewer iterations.
 
-The Lanczos step stops after a set number of products, before it has converged: behind its row stands how far it
-is from the step of four times as many, and the loss before and after it.
+The Lanczos step stops after a set number of products, before it has converged: its row also holds its distance from the
+step of four times as many products, and the loss before and after it.
 
 Takes three minutes.
 """
@@ -42,28 +42,28 @@ SOURCE_R = 1e-9  # of the source's finite difference
 
 
 def timed(function, *arguments):
-    """Seconds of one call, and what it returned."""
+    """Return the seconds of one call, and its result."""
     start = time.perf_counter()
-    found = function(*arguments)
-    return time.perf_counter() - start, found
+    result = function(*arguments)
+    return time.perf_counter() - start, result
 
 
-def relative(found, expected):
-    """Largest difference over the largest expected entry."""
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
+def relative(values, expected):
+    """Return the largest difference over the largest expected entry."""
+    return float(np.abs(values - expected).max() / np.abs(expected).max())
 
 
-def check(what, found, expected, most):
-    """The relative difference; ArithmeticError where it is more than `most`."""
-    difference = relative(found, expected)
+def check(name, values, expected, most):
+    """Return the relative difference from a peer's values; raise ArithmeticError if it is larger than `most`."""
+    difference = relative(values, expected)
     if not difference <= most:
-        raise ArithmeticError(f"{what}: {difference:.1e} from its peer, expected {most:g} at most")
+        raise ArithmeticError(f"{name}: {difference:.1e} from its peer, expected {most:g} at most")
     return difference
 
 
-def at_least(what, value, goal, **behind):
-    """A row of a number that should reach its goal."""
-    return {"what": what, "value": value, "goal": goal, "higher_is_better": True, **behind}
+def at_least(name, value, goal, **details):
+    """Return the row of a number that should reach its goal."""
+    return {"what": name, "value": value, "goal": goal, "higher_is_better": True, **details}
 
 
 def slopes(network, values):
@@ -73,7 +73,7 @@ def slopes(network, values):
 # ---- the slow network -------------------------------------------------------------------------------------
 
 def source_blocks(network, inputs, labels, damping):
-    """The slow network's step by its own algorithm, float64 (p,)."""
+    """Return the slow network's step by its own algorithm, float64 (p,)."""
     first, second = network.weights
     hidden = inputs @ first
     first_slopes = slopes(network, hidden)
@@ -85,8 +85,8 @@ def source_blocks(network, inputs, labels, damping):
     squares = second_slopes**2 / len(labels)
 
     def first_product(move):
-        turned = (((inputs @ move) * first_slopes) @ second) * squares
-        return inputs.T @ ((turned @ second.T) * first_slopes)
+        output_change = (((inputs @ move) * first_slopes) @ second) * squares
+        return inputs.T @ ((output_change @ second.T) * first_slopes)
 
     def second_product(move):
         return hidden.T @ ((hidden @ move) * squares)
@@ -106,18 +106,18 @@ def source_blocks(network, inputs, labels, damping):
 
 
 def slow_network(images):
-    """A step at 50-50-100, batch 50: 2,500 and 5,000 parameters."""
+    """Return the rows of a step at 50-50-100 with a batch of 50: 2,500 and 5,000 parameters."""
     projection = np.random.default_rng(0).normal(size=(images.inputs.shape[1], 50)) / images.inputs.shape[1]**0.5
     net = mlp.MLP((50, 50, 100), "leaky(0.5)", "squared", "glorot", 0, biases=False)
     batch = net, images.inputs[:50] @ projection, images.labels[:50], DAMPING
-    source, expected = timed(source_blocks, *batch)
+    source_seconds, expected = timed(source_blocks, *batch)
     methods = {"conjugate-gradients": 20, "cholesky": 1, "eigendecomposition": 1}  # repetitions
     difference = max(check(f"slow network, {method}", curvature.block_step(*batch, method), expected, 1e-9)
                      for method in methods)
     seconds = harness.medians({method: (lambda method=method: curvature.block_step(*batch, method), repetitions)
-                               for method, repetitions in methods.items()}, ROUNDS) | {"source": source}
-    what = f"slow network's step against its own algorithm, {images.name}"
-    rows = [harness.ratio(what, seconds, "conjugate-gradients", "source", 1000),
+                               for method, repetitions in methods.items()}, ROUNDS) | {"source": source_seconds}
+    comparison = f"slow network's step against its own algorithm, {images.name}"
+    rows = [harness.ratio(comparison, seconds, "conjugate-gradients", "source", 1000),
             harness.ratio("the same with the eigendecomposition kept", seconds, "eigendecomposition", "source",
                           20)]
     rows[0]["cholesky_ms"] = 1e3 * seconds["cholesky"]
@@ -127,7 +127,7 @@ def slow_network(images):
 # ---- the structured Hessian -------------------------------------------------------------------------------
 
 def torch_hessian(torch, network, inputs, labels):
-    """A function that makes the same Hessian by torch.func.hessian, float64 (p, p)."""
+    """Return a function that makes the same Hessian by torch.func.hessian, float64 (p, p)."""
     features, hidden, classes = network.sizes
     inputs, labels, cut = torch.tensor(inputs), torch.tensor(labels), (features + 1) * hidden
 
@@ -135,11 +135,13 @@ def torch_hessian(torch, network, inputs, labels):
         first, second = vector[:cut].view(features + 1, hidden), vector[cut:].view(hidden + 1, classes)
         values = torch.tanh(torch.addmm(first[-1], inputs, first[:-1]))
         return torch.nn.functional.cross_entropy(torch.addmm(second[-1], values, second[:-1]), labels)
+
     hessian, vector = torch.func.hessian(loss), torch.tensor(curvature.parameters(network))
     return lambda: hessian(vector).numpy()
 
 
 def structured_hessian(digits):
+    """Return the rows of a whole Hessian against its peers."""
     net = mlp.MLP((49, 20, 10), "tanh", "cross-entropy", "glorot", 0)
     small = digits.inputs.reshape(-1, 7, 4, 7, 4).mean(axis=(2, 4)).reshape(-1, 49)
     size = curvature.parameters(net).size
@@ -153,16 +155,18 @@ def structured_hessian(digits):
         def loop():
             product = curvature.products(*batch)  # noqa: B023
             return np.array([product(unit) for unit in np.eye(size)])
+
         peers = {"a loop of R-operators": (loop, 1, 3)}  # function, repetitions, goal
         if torch:
             peers["torch.func.hessian"] = torch_hessian(torch, *batch), 1, 4
-        found = curvature.hessian(*batch)
-        differences = {peer: check(f"structured Hessian against {peer}", found, function(), 1e-12)
+        hessian = curvature.hessian(*batch)
+        differences = {peer: check(f"structured Hessian against {peer}", hessian, function(), 1e-12)
                        for peer, (function, _, _) in peers.items()}
         contestants = {"ours": (lambda: curvature.hessian(*batch), 3)}  # noqa: B023
-        seconds = harness.medians(contestants | {peer: found[:2] for peer, found in peers.items()}, 2 * ROUNDS)
-        what = f"structured Hessian, 49-20-10 tanh softmax, {size:,} parameters, batch of {count}, against"
-        rows += [harness.ratio(f"{what} {peer}", seconds, "ours", peer, goal) | {"difference": differences[peer]}
+        contestants |= {peer: (function, repetitions) for peer, (function, repetitions, _) in peers.items()}
+        seconds = harness.medians(contestants, 2 * ROUNDS)
+        comparison = f"structured Hessian, 49-20-10 tanh softmax, {size:,} parameters, batch of {count}, against"
+        rows += [harness.ratio(f"{comparison} {peer}", seconds, "ours", peer, goal) | {"difference": differences[peer]}
                  for peer, (_, _, goal) in peers.items()]
     return rows
 
@@ -170,7 +174,7 @@ def structured_hessian(digits):
 # ---- the fast network -------------------------------------------------------------------------------------
 
 def four_pseudoinverses(network, inputs, labels):
-    """The fast network's step by its own algorithm: X⁺ and (Xᵀ)⁺ for each of two values of the inverse."""
+    """Return the fast network's step by its own algorithm: X⁺ and (Xᵀ)⁺ for each of two values of the inverse."""
     outputs, = network.forward(inputs)[1:]
     targets, slope = network.targets[labels], slopes(network, outputs)
     gradient = inputs.T @ ((outputs - targets) * slope)
@@ -178,35 +182,39 @@ def four_pseudoinverses(network, inputs, labels):
     def inverse(part):
         values = targets + (np.linalg.pinv(inputs.T) @ part) / slope
         return np.linalg.pinv(inputs) @ (values / slopes(network, values))
+
     return -(inverse(gradient * (1 + SOURCE_R)) - inverse(gradient)).ravel() / SOURCE_R
 
 
 def fast_network(images):
-    """A step of 3072-100."""
+    """Return the row of a step of 3072-100."""
     net = mlp.MLP((images.inputs.shape[1], 100), "leaky(0.5)", "squared", "glorot", 0, biases=False)
     batch = net, images.inputs, images.labels
     outputs, = net.forward(images.inputs)[1:]
-    wanted = (outputs - net.targets[images.labels]) / slopes(net, outputs)
-    exact = -(np.linalg.pinv(images.inputs) @ wanted).ravel()
+    residuals = (outputs - net.targets[images.labels]) / slopes(net, outputs)
+    exact = -(np.linalg.pinv(images.inputs) @ residuals).ravel()
     difference = check("fast network", curvature.functional_inverse_step(*batch), exact, 1e-8)
     seconds = harness.medians({"ours": (lambda: curvature.functional_inverse_step(*batch), 1)}, ROUNDS)
-    seconds["source"], source = timed(four_pseudoinverses, *batch)
+    seconds["source"], source_step = timed(four_pseudoinverses, *batch)
     count, features = images.inputs.shape
-    what = f"fast network's step at {count} x {features}, {images.name}, against four pseudoinverses"
-    return [harness.ratio(what, seconds, "ours", "source", 20)
-            | {"difference": difference, "source_difference": relative(source, exact)}]
+    comparison = f"fast network's step at {count} x {features}, {images.name}, against four pseudoinverses"
+    return [harness.ratio(comparison, seconds, "ours", "source", 20)
+            | {"difference": difference, "source_difference": relative(source_step, exact)}]
 
 
 # ---- the scripts' experiments -----------------------------------------------------------------------------
 
 def two_layer_inverse(n):
-    closed, complex_step, difference = (row["agree"] for row in functional_inverse.two_layer_rows(n, DRAWS, n))
-    what = f"two-layer functional inverse agrees with block Newton, n = {n}, draws of {DRAWS:,}"
-    return [at_least(what, closed, DRAWS, complex_step=complex_step,
-                     finite_difference_with_the_source_r=difference)]
+    """Return the row that counts the nets whose functional-inverse step is Newton's."""
+    agree = {row["what"]: row["agree"] for row in functional_inverse.two_layer_rows(n, DRAWS, n)}
+    closed, complex_step, difference = (agree[f"two layers of {n}, {method}"]
+                                        for method in ("closed-form", "complex-step", "finite-difference"))
+    return [at_least(f"two-layer functional inverse agrees with block Newton, n = {n}, draws of {DRAWS:,}", closed,
+                     DRAWS, complex_step=complex_step, finite_difference_with_the_source_r=difference)]
 
 
 def index_against_loss():
+    """Return the rows of the critical points: their number, and their rank correlation."""
     settings = experiment.settings(critical_points)
     images = datasets.load(settings.dataset, limit=settings.images, seed=settings.seed)
     row = critical_points.index_row(*critical_points.critical_points(images, settings.starts, settings.seed))
@@ -215,6 +223,7 @@ def index_against_loss():
 
 
 def chebyshev_iterations():
+    """Return a row for each problem: how many percent of Newton's iterations are saved."""
     settings = experiment.settings(third_order)
     images = datasets.load(settings.dataset, limit=settings.images, seed=settings.seed)
     return [at_least(f"Chebyshev against Newton, {row['what']}, fewer iterations, %", float(row["fewer_percent"]),
@@ -226,45 +235,51 @@ def chebyshev_iterations():
 # ---- Lanczos ----------------------------------------------------------------------------------------------
 
 def lanczos_step():
-    """One saddle-free step at 784-128-10, 1,000 images, and what it took; for a process of its own.
+    """Measure one saddle-free step at 784-128-10 on 1,000 images; for a process of its own.
 
-    Its peak memory is read before the longer step that it is compared with.
+    The peak of the memory is read before the longer step that this one is compared with.
+
+    Returns dict of numbers: products, seconds, gigabytes, parameters, distance, loss, loss_after.
     """
     digits = harness.real("mnist", 1000)
     net = mlp.MLP((784, 128, 10), "tanh", "cross-entropy", "glorot", 0)
     batch = net, digits.inputs, digits.labels
-    product, taken = curvature.products(*batch), []
+    product, calls = curvature.products(*batch), []
 
-    def counted(vector):
-        taken.append(1)
+    def counted_product(vector):
+        calls.append(vector.shape)
         return product(vector)
 
-    def step():
+    def timed_step():
         return curvature.saddle_free_step(curvature.gradient(*batch), curvature.products(*batch), DAMPING)
-    found = curvature.saddle_free_step(curvature.gradient(*batch), counted, DAMPING)
-    seconds = harness.medians({"step": (step, 1)}, ROUNDS)["step"]
+
+    step = curvature.saddle_free_step(curvature.gradient(*batch), counted_product, DAMPING)
+    seconds = harness.medians({"step": (timed_step, 1)}, ROUNDS)["step"]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    longer = curvature.saddle_free_step(curvature.gradient(*batch), product, DAMPING, 4 * len(taken))
-    moved = curvature.at(net, curvature.parameters(net) + found)
-    return {"products": len(taken), "seconds": seconds, "gigabytes": peak / 1e9, "parameters": found.size,
-            "distance": float(np.linalg.norm(found - longer) / np.linalg.norm(longer)),
+    longer = curvature.saddle_free_step(curvature.gradient(*batch), product, DAMPING, 4 * len(calls))
+    moved = curvature.at(net, curvature.parameters(net) + step)
+    return {"products": len(calls), "seconds": seconds, "gigabytes": peak / 1e9, "parameters": step.size,
+            "distance": float(np.linalg.norm(step - longer) / np.linalg.norm(longer)),
             "loss": float(curvature.loss(*batch)), "loss_after": float(curvature.loss(moved, *batch[1:]))}
 
 
 def lanczos():
-    """Call it first: on Linux a new process's peak begins at that of the one which started it."""
+    """Return the rows of a saddle-free step by Lanczos.
+
+    Call this first: on Linux the peak of a new process begins at the memory of the process that started it.
+    """
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        found = pool.submit(lanczos_step).result()
-    what = "saddle-free by Lanczos, 784-128-10,"
-    return [harness.figure(f"{what} Hessian products a step", found["products"], 60,
-                           ours_ms=1e3 * found["seconds"], parameters=found["parameters"],
-                           distance_from_four_times_as_many=found["distance"], loss_before=found["loss"],
-                           loss_after=found["loss_after"]),
-            harness.figure(f"{what} peak memory, GB", found["gigabytes"], 2)]
+        measured = pool.submit(lanczos_step).result()
+    name = "saddle-free by Lanczos, 784-128-10,"
+    return [harness.figure(f"{name} Hessian products a step", measured["products"], 60,
+                           ours_ms=1e3 * measured["seconds"], parameters=measured["parameters"],
+                           distance_from_four_times_as_many=measured["distance"], loss_before=measured["loss"],
+                           loss_after=measured["loss_after"]),
+            harness.figure(f"{name} peak memory, GB", measured["gigabytes"], 2)]
 
 
 def main():
-    of_lanczos = lanczos()
+    lanczos_rows = lanczos()
     digits, images = harness.real("mnist", 1000), harness.real("cifar10", 2500)
     rows = slow_network(images) + structured_hessian(digits)
     if images.name == "cifar10":  # the stand-in has fewer inputs than the batch has images
@@ -272,7 +287,7 @@ def main():
     for n in (3, 10, 30):
         rows += two_layer_inverse(n)
     rows += index_against_loss() + chebyshev_iterations()
-    harness.report("second_order", rows + of_lanczos, ("numpy", "scipy", "torch"))
+    harness.report("second_order", rows + lanczos_rows, ("numpy", "scipy", "torch"))
 
 
 if __name__ == "__main__":
