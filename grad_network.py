@@ -58,9 +58,14 @@ ESSAY = {("mnist", 0.01): (5, 0.259), ("mnist", 0.1): (4, 0.279), ("mnist", 1.0)
          ("cifar10", 0.1): (4, 0.215)}
 SUGGESTION = "--animate films the network over training, --seeds 5 shows the spread over seeds"
 FRAMES, SCENE_DRAWS = 60, 5  # of the film: frames, and networks that the clustering of a frame is measured on
-COLUMNS = ("edges", "clustering", "observed_over_this", "path_length", "diameter")
-HEADINGS = {"edges": "links", "observed_over_this": "observed / null"}
+COLUMNS = ("clustering", "observed_over_this", "edges", "path_length", "diameter")  # the first matters most
 ESSAYS, CLOSED_FORM = "the essay's one network", "closed form, rank one"
+IN_WORDS = networks.comparison.IN_WORDS | {CLOSED_FORM: "expected from degrees"}  # names of networks for readers
+HEADINGS = IN_WORDS | {"edges": "links", "observed_over_this": "clustering observed / null",
+                       "giant_nodes": "nodes of the largest component"}
+IN_TABLE = (networks.comparison.OBSERVED, networks.comparison.DIRECTED_CONFIGURATION, CLOSED_FORM,
+            networks.comparison.SHUFFLED, networks.comparison.ERDOS_RENYI, ESSAYS)  # the finding needs these networks
+IN_FIGURE_OF_DEGREES = (*networks.comparison.IN_WORDS, ESSAYS)
 SHAPES = {784: (28, 28), 3072: (32, 32)}  # height and width of images by their number of inputs; 3072 are three colors
 
 
@@ -94,9 +99,9 @@ def main(settings):
     figures = {"_degrees": picture_of_degrees(rows, measurements, gradient.description)}
     if settings.animate:
         files[".gif"] = film(settings)
-    return experiment.Result(rows, names=("network",), columns=COLUMNS, headings=HEADINGS, printed=main_rows(rows),
-                             finding=finding, figure=figure, figures=figures, files=files, data=gradient.data,
-                             suggestion=SUGGESTION)
+    return experiment.Result(rows, names=("network",), columns=COLUMNS, headings=HEADINGS,
+                             printed=in_words(rows, IN_TABLE), finding=finding, figure=figure, figures=figures,
+                             files=files, data=gradient.data, suggestion=SUGGESTION)
 
 
 # ---- the gradient -----------------------------------------------------------------------------------------
@@ -195,18 +200,10 @@ def rows_of_closed_form(settings, gradient):
              "clustering": networks.expected_clustering(row, column)}]
 
 
-def in_words(rows):
-    """Return the rows with the networks' names in plain words."""
-    words = networks.comparison.IN_WORDS | {CLOSED_FORM: "expected from degrees"}
-    return [row | {"network": words.get(row["network"], row["network"])} for row in rows]
-
-
-def main_rows(rows):
-    """Return the rows that the finding needs, in plain words: the networks, null models, and the essay's network."""
-    order = ("the gradient's network", "same in- and out-degrees", "expected from degrees", "shuffled entries",
-             "random links", ESSAYS)
-    by_name = {row["network"]: row for row in in_words(rows)}
-    return [by_name[name] for name in order if name in by_name]
+def in_words(rows, names):
+    """Return the rows with these names, in their order, and named in plain words."""
+    by_name = {row["network"]: row for row in rows}
+    return [by_name[name] | {"network": IN_WORDS.get(name, name)} for name in names if name in by_name]
 
 
 # ---- the figures ------------------------------------------------------------------------------------------
@@ -217,16 +214,16 @@ def caption(settings, gradient, first):
               "Links are the largest entries"}
     degrees = networks.drawing.join_layers(first, gradient.layers).sum(axis=0)
     _, every = networks.drawing.chosen_nodes(degrees)
-    shown = "all nodes" if every == 1 else f"1 node in {every} by degree"
+    shown = "every node" if every == 1 else f"1 node in {every}"
     return (f"{gradient.description}, layers {gradient.layers}.\n{chance[settings.method]}. Dots are medians, bars "
-            f"the middle 90 % of n = {settings.draws} networks. Below, {shown}; area is degree.")
+            f"the middle 90 % of n = {plots.counted(settings.draws, 'network')}. Below, {shown}; area: its links.")
 
 
 @plots.styled
 def picture(gradient, first, rows, title, caption, settings):
     """Draw the figure; first: bool (inputs, hidden), one network."""
-    figure, panels = plots.figure([["inputs", "gradient", "clustering"], ["network", "twin", "shuffled"]], 11, 7.4,
-                                  title, caption, height_ratios=(1, 1.1))
+    figure, panels = plots.figure([["inputs", "gradient", "clustering"], ["network", "twin", "shuffled"]], 11, 7.6,
+                                  title, caption, height_ratios=(1, 1.15))
     draw_inputs(panels["inputs"], gradient.probabilities, first, single_sample(settings))
     draw_gradient(panels["gradient"], gradient.probabilities, settings)
     draw_clustering(panels["clustering"], rows, gradient.layers)
@@ -244,8 +241,10 @@ def draw_inputs(axes, probabilities, first, single):
     """Draw the degree of each input: on its pixel if inputs are images, else against its expected degree."""
     expected, degrees = probabilities.sum(axis=1), first.sum(axis=1)
     if len(degrees) in SHAPES:
-        networks.drawing.draw_hubs(axes, expected, degrees, *SHAPES[len(degrees)])
-        axes.set(title="hubs are the strongest inputs" if single else "hubs have the largest gradients",
+        is_hub = degrees.max() >= first.sum(axis=0).max() / 2  # beside the hidden units
+        networks.drawing.draw_hubs(axes, expected, degrees, *SHAPES[len(degrees)], "hub" if is_hub else "input")
+        axes.set(title="the largest hubs are hidden units" if not is_hub else
+                 "hubs are the strongest inputs" if single else "hubs have the largest gradients",
                  xlabel="area of a circle: links of this input")
     else:
         axes.plot(expected, degrees, "o", color=plots.RED, ms=4, alpha=0.6, mew=0)
@@ -262,8 +261,8 @@ def draw_gradient(axes, probabilities, settings):
 
 def draw_clustering(axes, rows, layers):
     """Draw the clustering of the networks, of those null models that the finding needs, and of the essay's network."""
-    shown = main_rows(rows)
-    plots.draw_intervals(axes, shown, "clustering", show_labels=False)
+    shown = in_words(rows, IN_TABLE)
+    plots.draw_intervals(axes, shown, "clustering", IN_WORDS[networks.comparison.OBSERVED], show_labels=False)
     for place, row in enumerate(shown):
         if row["network"] == ESSAYS:
             plots.draw_source(axes, row["clustering"], place)
@@ -278,16 +277,19 @@ def draw_clustering(axes, rows, layers):
 def draw_networks(panels, first, layers, rows, rng):
     """Draw one network as nodes and links, one of the same degrees, and one of shuffled entries, on the same scales."""
     drawing, comparison = networks.drawing, networks.comparison
-    kinds = {comparison.OBSERVED: ("the gradient's network", first),
-             comparison.DIRECTED_CONFIGURATION: ("same degrees", networks.directed_configuration(first, rng)),
-             comparison.SHUFFLED: ("entries shuffled", networks.shuffled_entries(first, rng))}
-    joined = [drawing.join_layers(links, layers) for _, links in kinds.values()]
-    largest = max(int(links.sum(axis=0).max()) for links in joined)
+    kinds = {comparison.OBSERVED: first,
+             comparison.DIRECTED_CONFIGURATION: networks.directed_configuration(first, rng),
+             comparison.SHUFFLED: networks.shuffled_entries(first, rng)}
+    joined = {name: drawing.join_layers(links, layers) for name, links in kinds.items()}
+    largest = max(int(links.sum(axis=0).max()) for links in joined.values())
     clustering = {row["network"]: row["clustering"] for row in rows}
     colors = side_colors(first, layers)
-    for axes, (name, (title, _)), links in zip(panels, kinds.items(), joined, strict=True):
+    for axes, (name, links) in zip(panels, joined.items(), strict=True):
         drawing.draw_network(axes, links, colors, largest)
-        axes.set_title(f"{title}: clustering {clustering[name]:.3f}", fontsize=9.5)
+        axes.set_title(IN_WORDS[name], pad=20)
+        color = plots.text_color(plots.RED) if name == comparison.OBSERVED else plots.INK
+        axes.annotate(f"clustering {clustering[name]:.3f}", (0, 1), xytext=(0, 5), xycoords="axes fraction",
+                      textcoords="offset points", fontsize=10, color=color)
     if colors is None:
         drawing.draw_color_key(panels[-1])
     else:
@@ -304,16 +306,17 @@ def side_colors(links, layers):
 @plots.styled
 def picture_of_degrees(rows, measurements, caption):
     """Draw degrees, path length and diameter beside those of the null models."""
-    caption += (f".\nDots and lines are medians, bars the middle 90 % of n = {rows[0]['draws']} networks of each kind; "
-                "the diamond is the essay's.")
-    hub, shuffled_hub = (np.median([max(map(np.max, draw.degrees.values())) for draw in measurements[name]])
-                         for name in (networks.comparison.OBSERVED, networks.comparison.SHUFFLED))
-    title = f"The largest hub has {hub:,.0f} links, with shuffled entries {shuffled_hub:,.0f}"
-    figure, panels = plots.figure([["degrees", "path_length", "diameter"]], 11, 4, title, caption)
+    rows = [row for row in in_words(rows, IN_FIGURE_OF_DEGREES) if "diameter" in row]
+    names, draws = {row["network"] for row in rows}, len(measurements[networks.comparison.OBSERVED])
+    caption += (f".\nDots and lines: medians; bars: middle 90 % of n = {plots.counted(draws, 'network')} of each kind."
+                + " Diamond: the essay's." * (ESSAYS in names)
+                + " Relabelled: units are merged in other pairs." * (IN_WORDS[networks.comparison.RELABELED] in names))
+    figure, panels = plots.figure([["degrees", "path_length", "diameter"]], 11, 4.2, title_of_degrees(measurements),
+                                  caption)
     draw_degrees(panels["degrees"], measurements)
-    rows = [row for row in in_words(rows) if "diameter" in row]
     for key, xlabel in (("path_length", "mean over pairs, links"), ("diameter", "longest shortest path, links")):
-        plots.draw_intervals(panels[key], rows, key, show_labels=key == "path_length")
+        plots.draw_intervals(panels[key], rows, key, IN_WORDS[networks.comparison.OBSERVED],
+                             show_labels=key == "path_length")
         panels[key].set(title=key.replace("_", " "), xlabel=xlabel)
         panels[key].locator_params("x", nbins=5, steps=[1, 2, 5, 10], integer=key == "diameter")
     for place, row in enumerate(rows):
@@ -322,16 +325,31 @@ def picture_of_degrees(rows, measurements, caption):
     return figure
 
 
+def title_of_degrees(measurements):
+    """Say which unit is the largest hub, and how many links it has, there and with shuffled entries."""
+    hubs = {name: {side: np.median([draw.degrees[side].max() for draw in measurements[name]])
+                   for side in ("out", "in")} for name in (networks.comparison.OBSERVED, networks.comparison.SHUFFLED)}
+    observed, shuffled = hubs[networks.comparison.OBSERVED], hubs[networks.comparison.SHUFFLED]
+    unit = "an input" if observed["out"] >= observed["in"] else "a hidden unit"
+    return (f"The largest hub, {unit}, has {max(observed.values()):,.0f} links, with shuffled entries "
+            f"{max(shuffled.values()):,.0f}")
+
+
 def draw_degrees(axes, measurements):
+    from matplotlib.patches import Patch
     for side, color, dash, label in (("out", plots.BLUE, "-", "inputs"), ("in", plots.RED, "--", "hidden units")):
         observed, shuffled = ([measurement.degrees[side] for measurement in measurements[name]]
                               for name in (networks.comparison.OBSERVED, networks.comparison.SHUFFLED))
         plots.draw_ccdf(axes, shuffled, color, None, band=True)
         plots.draw_ccdf(axes, observed, color, label)
         axes.lines[-1].set_linestyle(dash)
-    axes.set(title="degrees", xlabel="degree (shaded: shuffled entries)",
-             ylabel="share of units with at least this degree")
-    axes.legend(loc="lower left", fontsize=8)
+    axes.set(title="degrees", xlabel="degree", ylabel="share of units with at least this degree",
+             ylim=(axes.get_ylim()[0], 8))  # room for the legend above all shares
+    handles = [*axes.get_legend_handles_labels()[0], Patch(color=plots.GREY, alpha=0.4, lw=0, label="shuffled entries")]
+    axes.legend(handles=handles, loc="upper left", fontsize=8, ncols=2, borderaxespad=0, columnspacing=1.2)
+    ticks = [tick for tick in axes.get_yticks() if axes.get_ylim()[0] <= tick <= 1]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_yticks([], minor=True)
 
 
 # ---- the film ---------------------------------------------------------------------------------------------
@@ -372,10 +390,10 @@ def first_frame(scenes, layers, settings):
         networks.comparison.DIRECTED_CONFIGURATION, networks.comparison.OBSERVED))
     ratios = [networks.comparison.ratio(*pair) for pair in zip(observed, same_degrees, strict=True)]
     title = (f"Over {settings.steps:,} steps clustering is {min(ratios):.2f} to {max(ratios):.2f} times that of the "
-             "same degrees")
+             "same in- and out-degrees")
     return plots.figure([["inputs", "network", "degrees", "clustering"]], 11, 3.6, title,
                         f"{settings.dataset}, seed {settings.seed}, learning rate {settings.learning_rate:g}, layers "
-                        f"{layers}; clustering: medians of {SCENE_DRAWS} networks a step.")
+                        f"{layers}; clustering: medians of {SCENE_DRAWS} networks per step.")
 
 
 def frames_as_gif(scenes, layers, settings):
@@ -421,8 +439,8 @@ def draw_frame(panels, past, scenes, highest, layers, single):
                           ylim=(0, 1.02))
     panels["degrees"].legend(fontsize=8, loc="upper right")
     steps = [entry["step"] for entry in past]
-    kinds = ((networks.comparison.DIRECTED_CONFIGURATION, plots.INK, "-", 5, 0.35, "same degrees"),
-             (networks.comparison.OBSERVED, plots.RED, "-", 1.5, 1, "the network"),
+    kinds = ((networks.comparison.DIRECTED_CONFIGURATION, plots.INK, "-", 5, 0.35, "same in- and out-degrees"),
+             (networks.comparison.OBSERVED, plots.RED, "-", 1.5, 1, "the gradient's network"),
              (networks.comparison.SHUFFLED, plots.GREY, ":", 1.5, 1, "shuffled entries"))
     for name, color, dash, width, alpha, label in kinds:
         panels["clustering"].plot(steps, [entry[name] for entry in past], dash, color=color, lw=width, alpha=alpha,

@@ -485,13 +485,14 @@ def captions(settings, rows, images, sizes, parameters):
     """Return the captions of the three figures."""
     several = [row for row in rows if row["part"] in (FULL_BATCH, SINGLE_SAMPLES)]
     runs, diverged, saturated = (sum(row[key] for row in several) for key in ("runs", "diverged", "saturated"))
+    n = plots.counted(settings.runs, "run")
     small = f"small net {'-'.join(map(str, sizes))}, tanh, {settings.loss} loss"
     return {
         "exponents": f"{images}; {small}, {parameters} parameters, from step {settings.transient:,} to "
-                     f"{settings.steps:,}; medians and 90 % intervals of n = {settings.runs} runs per mark.\n"
+                     f"{settings.steps:,}; medians and 90 % intervals of n = {n} per mark.\n"
                      f"Positive: above {settings.near_zero:g}; in the grey the sign says nothing. Of {runs} runs of "
                      f"the small net {diverged} diverged, and {saturated} ended above their first loss.",
-        "training": f"{images}; {small}; n = {settings.runs} runs per rate, medians and 90 % intervals. Windows of "
+        "training": f"{images}; {small}; n = {n} per rate, medians and 90 % intervals. Windows of "
                     f"{settings.window} steps.\nSpectra: the run with the largest exponent at each rate, "
                     f"{settings.spectrum_steps} steps. Essay's net: one weight changed by {settings.perturbation:g}.",
         "controls": "Double well x - η (x³ - x): mean of log |1 - η (3x² - 1)|; diamond: log 3, exact at η = 2. "

@@ -260,9 +260,9 @@ def finding(rows, spreads, runs):
 
 def caption_of(settings):
     """Return what the figures are measured on: n, the nets, and the null model."""
-    return (f"n = {settings.runs} seeds; perceptrons with two hidden layers of {settings.hidden_units} units, "
-            f"{settings.epochs} epochs; motifs of {SIZE} nodes; Z over {settings.nulls} random graphs that keep the "
-            "layers.")
+    return (f"n = {plots.counted(settings.runs, 'seed')}; perceptrons with two hidden layers of "
+            f"{settings.hidden_units} units, {settings.epochs} epochs; motifs of {SIZE} nodes; Z over {settings.nulls} "
+            "random graphs that keep the layers.")
 
 
 # ---- figures ----------------------------------------------------------------------------------------------

@@ -117,8 +117,8 @@ def describe_training(settings):
     net = "Boltzmann machine" if settings.model == "rbm" else "First layer of a tanh net"
     pooled = "a single-sample gradient" if settings.gradients == 1 else f"{settings.gradients} pooled gradients"
     caption = (f"{net} with {' and '.join(map(str, settings.hidden_units))} hidden units, init {settings.init}, "
-               f"{settings.steps:,} samples at learning rate {settings.learning_rate:g}; n = {settings.runs} runs. "
-               "Curves: first run; bars: middle 90 %.\n"
+               f"{settings.steps:,} samples at learning rate {settings.learning_rate:g}; n = "
+               f"{plots.counted(settings.runs, 'run')}. Curves: first run; bars: middle 90 %.\n"
                f"All weights, and the entries of {pooled}, without zeros. Exponent: of a "
                "stretched exponential over the largest 90 %; heavy: below "
                f"{checkpoints.diagnosis.HEAVY_BETA:g}.")

@@ -107,8 +107,8 @@ def finding(rows):
 def caption(settings, test_count):
     return (f"{settings.dataset}, read row by row, {settings.hidden_units} tanh units, {settings.steps:,} single "
             f"samples per run, {settings.schedule} pruning of the recurrent weights after {settings.burn_in:,}.\n"
-            f"n = {settings.runs} runs, bars the middle 90 % on {test_count:,} test items; rings are medians of 3 "
-            f"rounds of {TIMED_SAMPLES:,} samples. A point is 0.01 of accuracy.")
+            f"n = {plots.counted(settings.runs, 'run')}, bars the middle 90 % on {test_count:,} test items; rings "
+            f"are medians of 3 rounds of {TIMED_SAMPLES:,} samples. A point is 0.01 of accuracy.")
 
 
 @plots.styled
@@ -117,7 +117,7 @@ def picture(rows, title, caption):
     rows = [row | {"name": WORDS[row["what"]]} for row in rows]
     for key, heading, unit in (("accuracy", "accuracy, by recurrent weights left", "test accuracy"),
                                ("microseconds", "time", "microseconds per sample")):
-        plots.draw_intervals(panels[key], rows, key, label="name", show_labels=key == "accuracy")
+        plots.draw_intervals(panels[key], rows, key, WORDS[DENSE], label="name", show_labels=key == "accuracy")
         panels[key].set(title=heading, xlabel=unit)
         for place, row in enumerate(rows):
             if key == "microseconds" and row["what"] == DENSE:

@@ -342,13 +342,13 @@ def caption(settings, test_count, validation_count):
     return (f"{settings.dataset}, {settings.steps:,} single samples per run. Left: tanh, squared error; middle: "
             f"{units} {settings.activation} units, {settings.schedule} pruning{blocks}; "
             f"right: {units} tanh units, dense.\n"
-            f"n = {settings.runs} runs, bands the middle 90 %; accuracy on {test_count:,} test items; middle: learning "
-            f"rates chosen on {validation_count:,} others.")
+            f"n = {plots.counted(settings.runs, 'run')}, bands the middle 90 %; accuracy on {test_count:,} test items; "
+            f"middle: learning rates chosen on {validation_count:,} others.")
 
 
 def caption_of_times(settings):
-    return (f"{settings.dataset}, single samples on one thread; the recipe: n = {settings.runs} runs of "
-            f"{settings.steps:,} samples, bands the middle 90 %;\n"
+    return (f"{settings.dataset}, single samples on one thread; the recipe: n = "
+            f"{plots.counted(settings.runs, 'run')} of {settings.steps:,} samples, bands the middle 90 %;\n"
             f"others: medians of 3 rounds of {TIMED_SAMPLES:,} samples; random masks; a ring: the largest "
             "density that pays.")
 

@@ -90,8 +90,9 @@ def result_of_file(settings):
     if not rows:
         raise networks.DegenerateMatrix(f"{settings.weights}: {', '.join(zero)} is zero everywhere, choose another "
                                         "with --layer")
-    caption = (f"{Path(settings.weights).name}, {len(rows) // len(METHODS)} matrices; n = {settings.draws} networks "
-               f"and nulls per line, bars the middle 90 %, seed {settings.seed}.\nOn the right: {weights.net}."
+    matrices = plots.counted(len(rows) // len(METHODS), "matrix", "matrices")
+    caption = (f"{Path(settings.weights).name}, {matrices}; n = {networks_and_nulls(settings.draws)} per line, "
+               f"bars the middle 90 %, seed {settings.seed}.\nOn the right: {weights.net}."
                + (f" Left out, all zero: {', '.join(zero)}." if zero else ""))
     return result(rows, "stored", weights, degrees, 0, caption,
                   checkpoints.provenance(settings.weights, settings.layer))
@@ -108,9 +109,13 @@ def result_of_training(settings):
             rows += new_rows
     caption = (f"{dataset.name}, {len(dataset.labels):,} items, tanh nets, targets -1 and 1, {settings.steps:,} "
                f"single-sample steps at learning rate {settings.learning_rate:g}, seed {settings.seed}; n = "
-               f"{settings.draws} networks and nulls per line, bars the middle 90 %.\n"
+               f"{networks_and_nulls(settings.draws)} per line, bars the middle 90 %.\n"
                f"On the right: {weights.net}, init {weights.init}.")
     return result(rows, "trained", weights, degrees, min(settings.hidden_units), caption, [dataset.provenance])
+
+
+def networks_and_nulls(draws):
+    return plots.counted(draws, "network and null", "networks and nulls")
 
 
 def result(rows, when, weights, degrees, shared, caption, data):

@@ -113,6 +113,14 @@ def drawable(text):
                    letter.encode("unicode_escape").decode() for letter in text).replace("$", r"\$")
 
 
+def counted(number, noun, plural=""):
+    """Return a number and its noun, in the plural unless the number is 1: "1 run", "1,000 runs".
+
+    plural : str, of a noun that takes more than an s
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
 def text_color(color):
     """Return a color for text on white: the color itself, darkened until its contrast is at least 4.5 to 1."""
     from matplotlib.colors import to_hex, to_rgb
@@ -257,27 +265,29 @@ def draw_tails(axes, curves):
     axes.set(yscale="log", xlim=(0, TAIL[0]), ylim=(TAIL[1], 1.3))
 
 
-def draw_intervals(axes, rows, key, label="network", show_labels=True):
+def draw_intervals(axes, rows, key, observed, label="network", show_labels=True):
     """Draw a line for each row: a dot at row[key] and a bar from its `_low` to its `_high`, or a ring without them.
 
     Parameters
     ----------
     rows : list of dict
-        The first row is the observed one: it is red, and its value is carried through the panel.
+    observed : str
+        What the observed row has in the column `label`: it is red, and its value is carried through the panel.
     label : str
         The column that names a row, written at the left.
     show_labels : bool
         Panels side by side share the labels of the leftmost one.
     """
     for place, row in enumerate(rows):
-        color = RED if place == 0 else INK
+        color = RED if row[label] == observed else INK
         alone = key + "_low" not in row
         if not alone:
             axes.plot([row[key + "_low"], row[key + "_high"]], [place, place], color=color, lw=4, alpha=0.3,
                       solid_capstyle="round")
         if key in row:
             axes.plot(row[key], place, "o", color=color, ms=6, mew=1.5, mfc="white" if alone else color)
-    axes.axvline(rows[0][key], color=RED, lw=0.8, alpha=0.6, zorder=0)
+        if key in row and row[label] == observed:
+            axes.axvline(row[key], color=RED, lw=0.8, alpha=0.6, zorder=0)
     axes.set(yticks=range(len(rows)), ylim=(len(rows) - 0.5, -0.5))
     axes.set_yticklabels([row[label] for row in rows] if show_labels else [])
     axes.tick_params(axis="y", length=0)
@@ -287,10 +297,10 @@ def draw_intervals(axes, rows, key, label="network", show_labels=True):
 
 
 def draw_band(axes, x, rows, key, color, label=None, **line):
-    """Draw row[key] against x as a line with dots, and the band between its `_low` and `_high` if there is one."""
-    if rows and key + "_low" in rows[0]:
-        axes.fill_between(x, [row[key + "_low"] for row in rows], [row[key + "_high"] for row in rows], color=color,
-                          alpha=0.2, lw=0)
+    """Draw row[key] against x as a line with dots, and the band between its `_low` and `_high` where rows have them."""
+    low, high = ([row.get(key + end, np.nan) for row in rows] for end in ("_low", "_high"))
+    if np.isfinite(low).any():
+        axes.fill_between(x, low, high, color=color, alpha=0.2, lw=0)
     axes.plot(x, [row[key] for row in rows], **{"marker": "o", "color": color, "ms": 4, "label": label} | line)
 
 

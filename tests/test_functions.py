@@ -277,9 +277,9 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
         checks.positive_integers checks.seed checks.training_schedule datasets.available datasets.load
         dynamics.double_well essay.named_init experiment.constants experiment.result_of experiment.settings
         files.atomic files.atomic_group files.make_writable_folder files.naming motifs.adjacency_of motifs.check_size
-        motifs.edge_styles motifs.fanmod.read_graph motifs.fanmod.read_table motifs.most_colors plots.drawable
-        plots.figure plots.name_steps plots.plain_ticks plots.shades plots.text_color sparse.by_output sparse.schedule
-        streams.generator streams.initial_bias streams.initial_weights streams.name_and_number
+        motifs.edge_styles motifs.fanmod.read_graph motifs.fanmod.read_table motifs.most_colors plots.counted
+        plots.drawable plots.figure plots.name_steps plots.plain_ticks plots.shades plots.text_color sparse.by_output
+        sparse.schedule streams.generator streams.initial_bias streams.initial_weights streams.name_and_number
         streams.plain_generator""",
     "functions": "experiment.ensemble.run experiment.run learning.curve plots.styled progress.progress "
                  "sparse.train_at_best_rate timing.medians",

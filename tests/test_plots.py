@@ -41,14 +41,41 @@ def test_ccdf_band_spans_the_middle_of_the_draws():
 
 def test_intervals_show_every_row_that_has_the_value():
     axes = panel()
-    rows = [{"network": "observed", "c": 0.2, "c_low": 0.1, "c_high": 0.3}, {"network": "one number", "c": 0.5},
-            {"network": "without"}]
-    plots.draw_intervals(axes, rows, "c")
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["observed", "one number", "without"]
-    drawn = [line.get_data() for line in axes.lines]
-    assert ([0.1, 0.3], [0, 0]) in [(list(x), list(y)) for x, y in drawn]
-    dots = {(float(np.ravel(x)[0]), int(np.ravel(y)[0])) for x, y in drawn if np.size(x) == 1}
-    assert dots == {(0.2, 0), (0.5, 1)}
+    rows = [{"network": "without"}, {"network": "one number", "c": 0.5},
+            {"network": "observed", "c": 0.2, "c_low": 0.1, "c_high": 0.3}]
+    plots.draw_intervals(axes, rows, "c", "observed")
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["without", "one number", "observed"]
+    drawn = [(*line.get_data(), line.get_color()) for line in axes.lines]
+    assert ([0.1, 0.3], [2, 2]) in [(list(x), list(y)) for x, y, _ in drawn]
+    dots = {(float(np.ravel(x)[0]), int(np.ravel(y)[0]), color) for x, y, color in drawn if np.size(x) == 1}
+    assert dots == {(0.5, 1, plots.INK), (0.2, 2, plots.RED)}
+    assert [list(x) for x, y, _ in drawn if list(y) == [0, 1]] == [[0.2, 0.2]]  # the observed value, from top to bottom
+
+
+def test_intervals_without_an_observed_row_are_drawn_too():
+    axes = panel()
+    plots.draw_intervals(axes, [{"network": "null", "c": 0.5}, {"network": "observed"}], "c", "observed")
+    assert [line.get_color() for line in axes.lines] == [plots.INK]
+
+
+def test_a_band_lies_where_rows_have_an_interval():
+    axes = panel()
+    rows = [{"loss": 5.0}, {"loss": 3.0, "loss_low": 2.0, "loss_high": 4.0}, {"loss": 2.0, "loss_low": 1.0,
+                                                                              "loss_high": 3.0}]
+    plots.draw_band(axes, [0, 1, 2], rows, "loss", plots.RED)
+    assert axes.lines[0].get_ydata().tolist() == [5, 3, 2]
+    corners = axes.collections[0].get_paths()[0].vertices
+    assert {tuple(corner) for corner in corners} >= {(1, 2), (1, 4), (2, 1), (2, 3)}
+    assert corners[:, 0].min() == 1
+    plots.draw_band(axes, [0], rows[:1], "loss", plots.RED)
+    assert len(axes.collections) == 1
+
+
+@pytest.mark.parametrize(("words", "expected"), [((1, "run"), "1 run"), ((0, "run"), "0 runs"),
+                                                 ((1200, "run"), "1,200 runs"), ((1, "matrix", "matrices"), "1 matrix"),
+                                                 ((2, "matrix", "matrices"), "2 matrices")])
+def test_nouns_have_their_plural(words, expected):
+    assert plots.counted(*words) == expected
 
 
 def test_a_tail_is_the_share_of_values_that_are_at_least_x_root_mean_squares():

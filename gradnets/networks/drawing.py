@@ -82,7 +82,7 @@ def draw_network(axes, adjacency, colors=None, largest=None):
     return every
 
 
-def draw_hubs(axes, strengths, degrees, height, width):
+def draw_hubs(axes, strengths, degrees, height, width, name="hub"):
     """Draw inputs as an image, and on each pixel a circle whose area is the degree of the input.
 
     Parameters
@@ -93,6 +93,8 @@ def draw_hubs(axes, strengths, degrees, height, width):
     degrees : int array (n,)
     height, width : int
         In pixels.
+    name : str
+        What the input with the largest degree is called.
     """
     image, degrees = (checks.real_array(name, values, axes=1).astype(float).reshape(-1, height, width).sum(axis=0)
                       for name, values in (("strengths", strengths), ("degrees", degrees)))
@@ -104,7 +106,7 @@ def draw_hubs(axes, strengths, degrees, height, width):
     if len(links):
         hub = np.argmax(links)
         side = -1 if x[hub] > width / 2 else 1
-        axes.annotate(f"hub with {links[hub]:,.0f} links", (x[hub], y[hub]),
+        axes.annotate(f"{name} with {links[hub]:,.0f} links", (x[hub], y[hub]),
                       xytext=(width / 2 - side * 0.47 * width, 0.06 * height), va="center",
                       ha="left" if side > 0 else "right", fontsize=9, color=plots.text_color(plots.RED),
                       arrowprops={"arrowstyle": "-", "color": plots.INK, "lw": 0.8},
