@@ -20,9 +20,9 @@ class Result:
     finding : str
         What the run shows: one sentence, without its full stop.
     columns : tuple of str
-        The columns worth printing, beside the names; all columns if empty.
+        The columns worth printing, beside the names, the most important one first; all columns if empty.
     headings : dict
-        Words for the heads of printed columns, such as {"over_null": "observed / null"}.
+        Words for the heads of columns, such as {"over_null": "observed / null"}, and in sweeps for the names of rows.
     printed : list of dict
         The rows worth printing; all rows if empty.
     figure : matplotlib.figure.Figure or None

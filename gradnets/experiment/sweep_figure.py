@@ -44,17 +44,18 @@ def draw(script, rows, names, facts, data, columns=(), headings=None):
 
     Of many rows some are shown, evenly from the first to the last. The finding is about the first row, or about the
     last row where only numbers, such as steps, name the rows. Of many numbers those that the script prints are shown,
-    then those that changed.
+    then those that changed. A number that is the same in all rows is drawn once.
 
     Parameters
     ----------
     rows, names, facts, data
         As `sweep.run` returns them.
     columns : sequence of str
-        The numbers that the script prints; all of them if empty.
+        The numbers that the script prints, the most important one first; all of them if empty.
     headings : dict, optional
-        Words for columns.
+        Words for columns and for the names of rows.
     """
+    rows = _in_words(rows, names, headings or {})
     setting = facts["sweep"]["constant"] if facts["sweep"] else None
     values, seeds = facts["sweep"]["values"] if setting else [None], len(facts["seeds"])
     lines = comparable_lines(rows, names, setting, values)
@@ -81,13 +82,26 @@ def draw(script, rows, names, facts, data, columns=(), headings=None):
         panels[key].set_title(word(key, headings))
         if len(values) > 1:
             _draw_given(panels[key], key, given, values, room + 1)
-            _draw_lines(panels[key], drawn[key], values, looks, slots=room + bool(given))
+            if _coincide(drawn[key]):
+                label, curve = next(iter(drawn[key].items()))
+                _draw_lines(panels[key], {label: curve}, values, {label: looks[label]}, slots=1)
+                panels[key].set_title(f"{word(key, headings)} (the same for all)")
+            else:
+                _draw_lines(panels[key], drawn[key], values, looks, slots=room + bool(given))
             _name_values(panels[key], setting, values, seeds, facts["without_result"])
         else:
             _draw_dots(panels[key], drawn[key], shown, with_names=place % _across(chosen) == 0)
     if len(values) > 1:
         _draw_legend(figure, {label: looks[label] for label in shown if label}, list(given))
     return Drawing(figure, title, chosen, [row for row in line if row])
+
+
+def _in_words(rows, names, headings):
+    """Return the rows with their names in the words of headings, and in the order of headings."""
+    order = {heading: place for place, heading in enumerate(headings)}
+    rows = sorted(rows, key=lambda row: [order.get(row.get(name), len(order)) for name in names])
+    return [row | {name: word(row[name], headings) if isinstance(row[name], str) else row[name]
+                   for name in names if name in row} for row in rows]
 
 
 def _choose(drawn, columns, changes):
@@ -194,11 +208,27 @@ def _draw_dots(panel, lines, shown, with_names):
     _set_scale(panel, "x", lines)
 
 
+def _coincide(lines):
+    """Return whether several lines of a panel lie on each other, to 2 % of its height."""
+    curves = np.array(list(lines.values()))
+    if _has_many_sizes(_finite(lines)):
+        curves = np.log(curves)
+    finite = curves[np.isfinite(curves)]
+    same = np.isfinite(curves) == np.isfinite(curves[:1])
+    return len(lines) > 1 and same.all() and len(finite) > 0 and bool(
+        (np.abs(np.nan_to_num(curves - curves[:1], posinf=0, neginf=0)) <= 0.02 * np.ptp(finite)).all())
+
+
+def _has_many_sizes(numbers):
+    """Return whether numbers are positive and of many sizes, which need a logarithmic scale."""
+    return len(numbers) > 0 and numbers.min() > 0 and numbers.max() > 100 * numbers.min()
+
+
 def _set_scale(panel, axis, lines):
     """Choose a logarithmic scale for positive numbers of many sizes, and few ticks on a linear one."""
     from matplotlib.ticker import FuncFormatter
     finite = _finite(lines)
-    if len(finite) and finite.min() > 0 and finite.max() > 100 * finite.min():
+    if _has_many_sizes(finite):
         panel.set(**{f"{axis}scale": "log"})
         return
     panel.locator_params(axis=axis, nbins=5)
@@ -255,12 +285,13 @@ def _comparison(label, line, numbers, setting, values, seeds):
     changes, compared = compare(line, numbers, values, seeds)
     if not compared:
         return ""
-    runs = [count for counts in compared.values() for count in counts]
-    over = f"{min(runs)}" if min(runs) == max(runs) else f"{min(runs)} to {max(runs)}"
+    of, changed = f" of {label}" if label else "", len(changes) or "none"
+    sentence = f"Of the {plots.counted(len(compared), 'number')}{of}, {changed} changed"
+    if seeds == 1:
+        return f"{sentence}, in one seed, perhaps by chance."
     chance = by_chance(compared, values)
-    beyond = f" beyond the spread over {over} seeds" if seeds > 1 else ", of one seed, perhaps by chance"
-    beyond += f" ({chance:.2g} at most by chance)" if seeds > 1 and changes and chance >= 0.1 else ""
-    return f"{len(changes) or 'None'} of {len(compared)} numbers{f' of {label}' if label else ''} changed{beyond}."
+    return f"{sentence} by more than seeds differ" + (
+        f" (by chance {chance:.2g} at most)." if chance >= max(0.1 * len(changes), 0.1) else ".")
 
 
 def _shown(rows, names, shown):

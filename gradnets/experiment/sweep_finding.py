@@ -75,11 +75,16 @@ class Change(NamedTuple):
     end: int
 
 
+MANY = 10  # runs from which two values are compared by their medians
+
+
 def compare(line, numbers, values, seeds):
     """Compare the numbers of one line of `comparable_lines` between the values of a sweep.
 
-    A number has changed if its intervals at two values do not overlap. With one seed any difference counts. Values with
-    fewer than 2 of several runs have no interval, and are left out.
+    A number has changed if at two values each median lies outside the interval of the other value; with fewer than
+    MANY runs at a value, only if the intervals do not overlap, since medians of few runs differ by chance. With one
+    seed any difference counts. Values with fewer than 2 of several runs have no interval, and are left out. Of several
+    such pairs of values the change is the one between the ends of the sweep, else the largest.
 
     Parameters
     ----------
@@ -98,22 +103,43 @@ def compare(line, numbers, values, seeds):
         places = [k for k in range(len(values)) if runs[k] >= min(2, seeds) and np.isfinite(curve[k]).all()]
         if len(places) > 1:
             compared[key] = [runs[k] for k in places]
-            above, below = max(places, key=lambda k: curve[k, 0]), min(places, key=lambda k: curve[k, 2])
-            if curve[above, 0] > curve[below, 2]:
-                changes[key] = Change(*sorted((above, below), key=lambda k: values[k] if are_numbers(values) else k))
+            pairs = [Change(*sorted((above, below), key=lambda k: values[k] if are_numbers(values) else k))
+                     for above in places for below in places
+                     if _is_above(curve[above], curve[below], min(runs[above], runs[below]))]
+            if pairs:
+                changes[key] = max(pairs, key=lambda pair: (_are_ends(pair, values),
+                                                            abs(curve[pair.end, 1] - curve[pair.start, 1])))
     return changes, compared
+
+
+def _is_above(upper, lower, runs):
+    """Return whether a number is larger at one value than at another beyond the spread over the runs.
+
+    upper, lower : (low, median, high); runs : int, at the value that has fewer
+    """
+    if runs < MANY:
+        return upper[0] > lower[2]
+    return upper[0] > lower[1] and upper[1] > lower[2]
+
+
+def _are_ends(pair, values):
+    """Return whether two values are the smallest and the largest of a sweep over numbers."""
+    return are_numbers(values) and {values[pair.start], values[pair.end]} == {min(values), max(values)}
 
 
 def by_chance(compared, values):
     """Return how many numbers change by chance at most, over all pairs of values.
 
-    With seeds of their own, the intervals of two values part by chance in 1 number of 3 with 2 seeds, 1 of 10 with 3
-    and 1 of 126 with 5.
+    With seeds of their own, two values part by chance in 1 number of 3 with 2 seeds, 1 of 10 with 3, 1 of 126 with 5
+    and 1 of 733 with 10. From 20 seeds on, where an interval leaves out the ends, chance is small anyway.
 
     compared : dict, as `compare` returns it
     """
     fewest, pairs = min(map(min, compared.values())), len(values) * (len(values) - 1) / 2
-    return len(compared) * min(1.0, pairs * 2 / math.comb(2 * fewest, fewest))
+    # Of the orders in which both values' runs can stand, those in which they part; where medians are compared, the runs
+    # between the two medians may stand in any order.
+    parted = 2 * math.comb(fewest - 1, (fewest - 1) // 2) if fewest >= MANY else 2
+    return len(compared) * min(1.0, pairs * parted / math.comb(2 * fewest, fewest))
 
 
 def finding(label, line, numbers, columns, setting, values, seeds, headings=None):
@@ -149,7 +175,7 @@ def _course(before, after, swept, values, start, end):
     verb = "rose" if after > before else "fell"
     if not are_numbers(values):
         return verb, f"from {swept} {words(values[start])} to {words(values[end])}"
-    whole = (values[start], values[end]) == (min(values), max(values))
+    whole = _are_ends(Change(start, end), values)
     return verb, f"as {swept} rose" + ("" if whole else f" from {words(values[start])} to {words(values[end])}")
 
 
@@ -168,7 +194,7 @@ def are_numbers(values):
 
 
 def word(key, headings):
-    """Return a column in words: its heading, or its key with spaces."""
+    """Return a column or the name of a row in words: its heading, or itself with spaces."""
     return (headings or {}).get(key, key.replace("_", " "))
 
 

@@ -194,6 +194,10 @@ def test_ranges_part_by_chance_as_often_as_is_said():
     drawn = np.random.default_rng(0).normal(size=(20_000, 2, 3))
     parted = (drawn.min(axis=2).max(axis=1) > drawn.max(axis=2).min(axis=1)).mean()
     assert parted == pytest.approx(2 / math.comb(6, 3), rel=0.1)
+    assert sweep_finding.by_chance({"loss": [3, 3]}, [1, 2]) == pytest.approx(2 / math.comb(6, 3))
+    low, median, high = np.sort(np.random.default_rng(0).normal(size=(200_000, 2, 10)), axis=2)[..., [0, 4, 9]].T
+    parted = sum(((low[a] > median[b]) & (median[a] > high[b])).mean() for a, b in ((0, 1), (1, 0)))
+    assert sweep_finding.by_chance({"loss": [10, 12]}, [1, 2]) == pytest.approx(parted, rel=0.2)
 
 
 def test_several_values_words_and_bools_are_taken_one_by_one(here):
@@ -319,8 +323,19 @@ def test_a_number_has_changed_where_two_of_its_intervals_do_not_overlap():
     assert compared(line(loss=MOVED), ("tanh", "relu"))[2] == "Loss rose from 1.5 to 11 from rate tanh to relu"
     assert compared(line(loss=FLAT))[0] == {}
     assert compared(line(loss=[(1, 2, 3), (3, 4, 5), (2, 3, 4)]), (1, 2, 3))[0] == {}  # touching
-    inner = line(loss=[*MOVED, (5, 5, 6)])
+    inner = line(loss=[*MOVED, (1, 2, 6)])
     assert compared(inner, (1, 2, 3))[::2] == ({"loss": (0, 1)}, "Loss rose from 1.5 to 11 as rate rose from 1 to 2")
+    ends = line(loss=[*MOVED, (5, 5, 6)])
+    assert compared(ends, (1, 2, 3))[::2] == ({"loss": (0, 2)}, "Loss rose from 1.5 to 5 as rate rose")
+
+
+def test_of_many_seeds_each_median_lies_outside_the_other_interval():
+    apart, within = [(1, 2, 5), (4, 6, 9)], [(1, 4, 5), (4, 6, 9)]  # all of them overlap from 4 to 5
+    for seeds, changed in ((9, set()), (10, {"loss"})):
+        rows = [row | {"SEEDS": seeds} for row in line(loss=apart, skew=within, width=[(1, 2, 5), (1, 6, 9)])]
+        assert compared(rows, seeds=seeds)[0].keys() == changed
+    rows[0] |= {"loss_missing": 1}
+    assert compared(rows, seeds=10)[0] == {}
 
 
 def test_a_title_is_short_and_about_a_number_that_is_shown():
@@ -363,12 +378,12 @@ def drawn(groups, values, setting="rate"):
     return rows, drawing.figure
 
 
-def drawing_of(groups, values, setting="rate", columns=()):
+def drawing_of(groups, values, setting="rate", columns=(), headings=None):
     seeds, names = max(map(len, groups)), tuple(groups[0][0][0])[:1]
     rows = sweep_rows.summarize(setting, values, groups, names, seeds)
     facts = {"settings": {setting: values}, "sweep": {"constant": setting, "values": values},
              "seeds": [*range(seeds)], "without_result": []}
-    return rows, sweep_figure.draw("mlp", rows, names, facts, [], columns)
+    return rows, sweep_figure.draw("mlp", rows, names, facts, [], columns, headings)
 
 
 @pytest.mark.parametrize("values", [[20, 400], [400, 20]])
@@ -380,7 +395,7 @@ def test_where_the_constant_moves_the_names_last_rows_are_compared(values):
     assert list(sweep_finding.comparable_lines(rows, ("step",), "steps", values)) == ["last step"]
     assert figure.get_suptitle() == "Loss of last step fell from 0.0486 to 0.00349 as steps rose"
     caption = figure.texts[1].get_text().replace("\n", " ")
-    assert "1 of 1 numbers of last step changed beyond the spread over 3 seeds (0.1 at most by chance)." in caption
+    assert "Of the 1 number of last step, 1 changed by more than seeds differ (by chance 0.1 at most)." in caption
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["last step"]
     assert "Shown: 1 of 40 rows." in figure.texts[1].get_text().replace("\n", " ")
 
@@ -428,6 +443,26 @@ def test_panels_show_printed_numbers_and_then_changed_ones():
     drawing = drawing_of(groups, [1, 9], columns=columns)[1]
     assert drawing.columns == [*columns[:5], "x8"]  # the title's number is shown
     assert drawing.finding.startswith("X8 of observed rose")
+
+
+def test_rows_have_the_words_and_the_order_of_headings():
+    groups = [[[{"network": name, "x": value + 0.1 * seed + k} for k, name in enumerate(("a", "b", "c"))]
+               for seed in range(3)] for value in (1, 9)]
+    drawing = drawing_of(groups, [1, 9], headings={"x": "loss", "c": "the null", "a": "all"})[1]
+    assert drawing.finding == "Loss of the null rose from 3.1 to 11.1 as rate rose"
+    assert [text.get_text() for text in drawing.figure.legends[0].get_texts()] == ["the null", "all", "b"]
+
+
+def test_a_number_that_is_the_same_in_all_rows_is_drawn_once():
+    groups = [[[{"network": name, "links": value + 0.1 * seed + 0.01 * k, "loss": value + 0.1 * seed + k,
+                 "huge": (1 + k) * 10.0 ** (value + seed)} for k, name in enumerate("abc")]
+               for seed in range(3)] for value in (1, 9)]
+    panels = {panel.get_title("left"): panel for panel in drawn(groups, [1, 9])[1].axes}
+    assert {title: len(panel.lines) for title, panel in panels.items()} == {
+        "links (the same for all)": 1, "loss": 3, "huge": 3}
+    line, = panels["links (the same for all)"].lines
+    assert line.get_xdata().tolist() == [1, 9]
+    assert line.get_ydata().tolist() == [1.1, 9.1]
 
 
 def test_numbers_that_were_given_are_open_diamonds():
