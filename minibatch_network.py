@@ -170,11 +170,13 @@ def caption(rows, dataset, settings):
              f"{inputs}-{inputs}-{dataset.classes} tanh net")
     zero = sum(row["degenerate"] for row in rows)
     more, less, judged = clear_differences(rows)
+    compared = (f"The ratio is clearly above that of rank-one matrices at {more or 'none'} of {judged} points, and "
+                f"clearly below at {less or 'none'}. " if judged else "")
     return (f"{dataset.name}, {model}, init {essay.named_init(settings.model, settings.init)}, single-sample steps at "
-            f"learning rate {settings.learning_rate:g}, then frozen. Lines are medians, bands the middle 90 % of n = "
-            f"{settings.runs} runs,\nseeds {settings.seed} to {last_seed}, {settings.draws} networks each; {zero} of "
-            f"{settings.runs * len(rows)} gradients were 0. Above the rank-one control clearly at {more}, below it at "
-            f"{less} of {judged} sizes.")
+            f"learning rate {settings.learning_rate:g}, then frozen. Medians and the middle 90 % of n = "
+            f"{plots.counted(settings.runs, 'run')},\nseeds {settings.seed} to {last_seed}, "
+            f"{plots.counted(settings.draws, 'network')} each. {compared}"
+            f"{zero or 'None'} of {settings.runs * len(rows):,} gradients {'was' if zero == 1 else 'were'} 0.")
 
 
 @plots.styled
@@ -182,52 +184,69 @@ def picture(rows, title, caption):
     lengths = list(dict.fromkeys(row["steps"] for row in rows))
     shown = list(dict.fromkeys((lengths[0], lengths[-1])))
     figure, panels = plots.figure([[*(f"excess {steps}" for steps in shown), "energy"],
-                                   [*(f"clustering {steps}" for steps in shown), "energy"]], 12, 6.6, title, caption)
-    for column, steps in enumerate(shown):
+                                   [*(f"clustering {steps}" for steps in shown), "energy"]], 12, 6.8, title, caption)
+    for steps in shown:
         curve = [row for row in rows if row["steps"] == steps and "excess" in row]
         sizes = [row["batch_size"] for row in curve]
-        name = f"after {steps:,} steps" if steps else "untrained"
         excess, clustering = panels[f"excess {steps}"], panels[f"clustering {steps}"]
         excess.axhline(1, color=plots.GREY, lw=0.8)
-        plots.draw_band(excess, sizes, curve, "excess", plots.RED, "batch gradients", lw=1.8)
-        excess.plot(sizes, [row["rank_one"] for row in curve], "--s", color=plots.BLUE, ms=4, mfc="white",
-                    label="rank-one matrices, same sums")
-        excess.set_title(f"clustering / same degrees, {name}")
+        plots.draw_band(excess, sizes, curve, "rank_one", plots.BLUE, "rank-one matrices with the same sums",
+                        marker="s", ls="--", mfc="white")
+        plots.draw_band(excess, sizes, curve, "excess", plots.RED, "gradients of batches", lw=1.8)
+        excess.set_title(f"clustering / same degrees, {named(steps)}")
         clustering.plot(sizes, [row["same_degrees"] for row in curve], color=plots.INK, lw=6, alpha=0.3,
                         label="same in- and out-degrees")
-        plots.draw_band(clustering, sizes, curve, "clustering", plots.RED, "batch gradients", lw=1.8)
         clustering.plot(sizes, [row["shuffled"] for row in curve], ":^", color=plots.GREY, ms=4,
                         label="shuffled entries")
-        clustering.set_title(f"clustering, {name}")
-        if column == 0:
-            excess.set_ylabel("ratio")
-            clustering.set_ylabel("mean over the nodes")
+        plots.draw_band(clustering, sizes, curve, "clustering", plots.RED, lw=1.8)
+        clustering.set_title(f"clustering, {named(steps)}")
+    panels[f"excess {shown[0]}"].set_ylabel("ratio")
+    panels[f"clustering {shown[0]}"].set_ylabel("mean over the nodes")
     share_heights([panels[f"excess {steps}"] for steps in shown])
-    share_heights([panels[f"clustering {steps}"] for steps in shown], bottom=0)
-    colors = (plots.GREY, plots.RED) if len(lengths) == 2 else plots.shades(len(lengths))
-    for steps, color, marker in zip(lengths, colors, itertools.cycle(plots.MARKERS), strict=False):
-        curve = [row for row in rows if row["steps"] == steps and "excess" in row]
-        sizes = [row["batch_size"] for row in curve]
-        plots.draw_band(panels["energy"], sizes, curve, "first_vector", color, f"after {steps:,} steps" if steps else
-                        "untrained", marker=marker)
-    panels["energy"].axhline(1, color=plots.GREY, lw=0.8)
-    panels["energy"].set(title="energy in the first singular vector", ylabel="share (1 is rank one)", ylim=(0, 1.25),
-                         yticks=np.linspace(0, 1, 6))
+    set_clustering_scale([panels[f"clustering {steps}"] for steps in shown])
     for panel in panels.values():
         sizes = sorted({row["batch_size"] for row in rows})
         panel.set_xscale("log", base=2)
         panel.set(xlabel="samples in the batch", xticks=sizes, xticklabels=sizes)
-    for panel in (panels[f"excess {shown[0]}"], panels[f"clustering {shown[0]}"], panels["energy"]):
-        panel.legend(fontsize=8, loc="upper right")
+    draw_energy(panels["energy"], rows, lengths)
+    handles = [handle for kind in ("excess", "clustering")
+               for handle in panels[f"{kind} {shown[0]}"].get_legend_handles_labels()[0][::-1]]
+    figure.legend(handles=handles, loc="outside lower left", ncols=len(handles), fontsize=9)
     return figure
 
 
-def share_heights(panels, bottom=None):
-    """Give panels the same limits, with room for a legend above the curves."""
+def draw_energy(axes, rows, lengths):
+    """Draw the share of energy in the first singular vector, a named line for each length of training."""
+    colors, lines = (plots.GREY, plots.RED) if len(lengths) == 2 else plots.shades(len(lengths)), []
+    for steps, color, marker in zip(lengths, colors, itertools.cycle(plots.MARKERS), strict=False):
+        curve = [row for row in rows if row["steps"] == steps and "excess" in row]
+        sizes = [row["batch_size"] for row in curve]
+        plots.draw_band(axes, sizes, curve, "first_vector", color, marker=marker)
+        lines.append((sizes, [row["first_vector"] for row in curve], named(steps).replace(" ", "\n", 1), color))
+    axes.set(title="energy in the first singular vector", ylabel="share (1 is rank one)", ylim=(0, 1.02),
+             yticks=np.linspace(0, 1, 6))
+    plots.label_lines(axes, [line for line in lines if line[0]])
+
+
+def named(steps):
+    """Return the length of training in words."""
+    return f"after {plots.counted(steps, 'step')}" if steps else "untrained"
+
+
+def share_heights(panels):
     low, high = min(panel.get_ylim()[0] for panel in panels), max(panel.get_ylim()[1] for panel in panels)
-    low = low if bottom is None else bottom
     for panel in panels:
-        panel.set_ylim(low, high + 0.35 * (high - low))
+        panel.set_ylim(low, high)
+
+
+def set_clustering_scale(panels):
+    """Give panels one axis that begins at 0, or a logarithmic one where their numbers have many sizes."""
+    heights = [height for panel in panels for line in panel.lines for height in line.get_ydata()]
+    many_sizes = min(heights, default=0) > 0 and max(heights) > 30 * min(heights)
+    for panel in panels:
+        panel.set(**{"yscale": "log", "ylim": (min(heights) / 1.5, 1.5 * max(heights))} if many_sizes else
+                  {"ylim": (0, None)})
+    share_heights(panels)
 
 
 if __name__ == "__main__":

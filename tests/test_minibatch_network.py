@@ -104,6 +104,16 @@ def test_finding_counts_intervals_that_leave_out_1():
     assert "too few runs" in minibatch_network.finding_of([row(2, 3, runs=1)])
 
 
+def test_the_caption_says_where_batches_differ_clearly_from_rank_one():
+    settings = experiment.settings(minibatch_network, runs=10, draws=1)
+    dataset = datasets.load("tree", limit=5)
+    words = minibatch_network.caption([row(0.8, 0.95), row(0.7, 0.9), row(0.9, 1.1)], dataset, settings)
+    assert "clearly above that of rank-one matrices at none of 3 points, and clearly below at 2." in words
+    assert "n = 10 runs,\nseeds 0 to 9, 1 network each." in words
+    assert words.endswith("None of 30 gradients were 0.")
+    assert "rank-one" not in minibatch_network.caption([row(2, 3, runs=1)], dataset, settings)
+
+
 # ---- the script -------------------------------------------------------------------------------------------
 
 def test_there_is_a_row_for_each_length_and_batch_size():
@@ -115,6 +125,10 @@ def test_there_is_a_row_for_each_length_and_batch_size():
     assert [(row["steps"], row["batch_size"]) for row in rows] == [(0, 1), (0, 8), (20, 1), (20, 8)]
     assert rows[0]["first_vector"] == pytest.approx(1)
     assert rows[1]["first_vector"] < 0.999
+    bands = [collection.get_paths()[0].vertices[:, 1] for collection in result.figure.axes[0].collections]
+    assert [(band.min(), band.max()) for band in bands] == [
+        (min(row[f"{key}_low"] for row in rows[:2]), max(row[f"{key}_high"] for row in rows[:2]))
+        for key in ("rank_one", "excess")]
     runs_differ = [row["first_vector_low"] < row["first_vector_high"] for row in rows if row["batch_size"] > 1]
     assert all(runs_differ)
 
