@@ -80,15 +80,19 @@ def last_rows(rows):
 
 
 def finding_of(ends):
-    """Compare the accuracies of Newton's steps with and without the Hessian between layers, in one sentence."""
-    blocks, whole = ends["layers' blocks"], ends["whole Hessian"]
-    does = "changes little"
-    if whole["accuracy_low"] > blocks["accuracy_high"]:
-        does = "helps"
-    if whole["accuracy_high"] < blocks["accuracy_low"]:
-        does = "harms"
-    return (f"The Hessian between layers {does}: test accuracy {whole['accuracy']:.3f} with it, "
-            f"{blocks['accuracy']:.3f} without")
+    """Compare the accuracies with and without the Hessian between layers, and that of SGD with the best Newton step.
+
+    Two accuracies count as equal if the intervals of their runs overlap.
+    """
+    does = {1: "helps", 0: "changes little", -1: "harms"}[clearly(ends["whole Hessian"], ends["layers' blocks"])]
+    best = max((row for name, row in ends.items() if name != "SGD"), key=lambda row: row["accuracy"])
+    accurate = {1: "more accurate than", 0: "as accurate as", -1: "less accurate than"}[clearly(ends["SGD"], best)]
+    return f"The Hessian between layers {does}; SGD ends {accurate} Newton's best step"
+
+
+def clearly(row, reference):
+    """Return 1 or -1 if a row's interval of accuracies lies above or below the reference's, and 0 if they overlap."""
+    return int(row["accuracy_low"] > reference["accuracy_high"]) - int(row["accuracy_high"] < reference["accuracy_low"])
 
 
 @plots.styled
@@ -99,7 +103,7 @@ def picture(rows, spectra, title, caption):
         optimizers.draw_spectrum(panels[matrix], spectra["trained", matrix], words)
     panels["whole"].tick_params(labelbottom=False)
     panels["blocks"].set_xlabel("percent of the eigenvalues, sorted")
-    optimizers.draw_accuracy(panels["accuracy"], rows, STYLES, "test accuracy, and milliseconds of a step", 0.6)
+    optimizers.draw_accuracy(panels["accuracy"], rows, STYLES, "test accuracy, and milliseconds per step", 0.6)
     return drawing
 
 
@@ -128,8 +132,8 @@ def main(settings):
             rows.append({"what": f"spectrum of {matrix}, {when}"} | curvature.spectrum_summary(values))
     finding = finding_of(ends)
     caption = (f"{training.name}, {len(training.labels):,} training images projected to {settings.units} numbers; "
-               f"n = {runs} seeds, lines are medians, bands the middle 90 %. The eigenvalues are those of one batch "
-               "after training.")
+               f"n = {plots.counted(runs, 'seed')}, lines are medians, bands the middle 90 %. Accuracies count as "
+               "equal if their bands overlap. The eigenvalues are those of one batch after training.")
     printed = [*ends.values(), *(row for row in rows if "step" not in row)]
     return experiment.Result(rows, names=("what", "step"), finding=finding, printed=printed, headings=HEADINGS,
                              columns=("chosen", "accuracy", "milliseconds", "parameters", "negative"),

@@ -4,8 +4,8 @@
    are roots of the gradient, found from points along gradient descents.
 2. spectrum: the eigenvalues of the Hessian of a classifier before and after training by Adam.
 
-Figure: (1) the share of negative eigenvalues against the loss, one dot a critical point; (2) the sorted eigenvalues
-before and after training.
+Figure: (1) the share of negative eigenvalues against the loss, one dot for each critical point; (2) the sorted
+eigenvalues before and after training, with the loss.
 
 Source: Yann Dauphin and others, *Identifying and attacking the saddle point problem in high-dimensional non-convex
 optimization*, 2014: the index against the error.
@@ -103,49 +103,65 @@ def index_row(shares, losses):
 # ---- the spectrum -----------------------------------------------------------------------------------------
 
 def spectra_of_training(dataset, steps, seed):
-    """Return the eigenvalues of a classifier's Hessian, without l2, before and after training: {when: float64 (p,)}."""
+    """Return a classifier's loss and the eigenvalues of its Hessian, both without l2, before and after training.
+
+    Returns
+    -------
+    spectra, losses : dicts of "untrained" and "trained"
+        Eigenvalues, float64 (p,), ascending; and losses, float.
+    """
     objective = optimizers.classifier(dataset, seed)
     trained = optimizers.first_order(objective, "Adam", LEARNING_RATE, steps, seed).end
-    return {when: scipy.linalg.eigvalsh(curvature.hessian(objective.at(point), *objective.batch))
-            for when, point in (("untrained", objective.start), ("trained", trained))}
+    networks = {"untrained": objective.at(objective.start), "trained": objective.at(trained)}
+    spectra = {when: scipy.linalg.eigvalsh(curvature.hessian(network, *objective.batch))
+               for when, network in networks.items()}
+    return spectra, {when: float(curvature.loss(network, *objective.batch)) for when, network in networks.items()}
 
 
-def spectrum_rows(spectra):
+def spectrum_rows(spectra, losses):
     """Return one row for each spectrum."""
     return [{"part": "spectrum", "what": f"digits, {when}"} | curvature.spectrum_summary(values)
-            for when, values in spectra.items()]
+            | {"loss": losses[when]} for when, values in spectra.items()]
 
 
 # ---- the picture ------------------------------------------------------------------------------------------
 
-def finding_of(row):
-    """Say in one sentence how the share of negative eigenvalues follows the loss, or what training leaves of them."""
-    if "negative" in row:
-        return f"Training leaves {row['negative']} of {row['parameters']} eigenvalues of the Hessian negative"
-    if row["spearman"] > 0.5:
+def finding_of(rows):
+    """Say in one sentence how the number of negative eigenvalues follows the loss, from the rows of the parts that ran.
+    """
+    by_name = {row["what"]: row for row in rows}
+    index, untrained, trained = map(by_name.get, ("critical points", "digits, untrained", "digits, trained"))
+    if index is None:
+        return f"Training leaves {trained['negative']} of {trained['parameters']} eigenvalues of the Hessian negative"
+    if index["spearman"] > 0.5:
+        if trained and trained["loss"] < untrained["loss"] and trained["negative"] < untrained["negative"]:
+            return "The higher the loss, the more curvatures are negative, at critical points and in training"
         return "The higher the loss of a critical point, the more of its curvatures are negative"
-    follow = "do not follow" if row["spearman"] > -0.5 else "fall with"
+    follow = "do not follow" if index["spearman"] > -0.5 else "fall with"
     return f"The negative curvatures of critical points {follow} the loss"
 
 
 @plots.styled
-def picture(shares, losses, spectra, spearman, title, caption):
-    """Return the figure, with panels for the parts that ran."""
+def picture(shares, losses, spectra, rows, title, caption):
+    """Return the figure, with panels for the parts that ran; rows as `main` returns them."""
+    by_name = {row["what"]: row for row in rows}
     mosaic = [[part for part, ran in (("index", len(losses)), (when, spectra)) if ran]
               for when in ("untrained", "trained")]
-    drawing, panels = plots.figure(mosaic, 9, 4.8, title, caption)
+    drawing, panels = plots.figure(mosaic, 9.4, 4.8, title, caption)
     if "index" in panels:
         axes = panels["index"]
         axes.plot(losses, 100 * shares, "o", color=plots.BLUE, ms=6, mec="white", mew=0.5, alpha=0.8)
-        axes.set(title=f"{len(losses)} critical points, rank correlation {spearman:.2f}", xscale="log",
+        axes.set(title=f"{len(losses)} critical points, rank correlation "
+                       f"{by_name['critical points']['spearman']:.2f}", xscale="log",
                  xlabel="loss at the critical point, with l2", ylabel="negative curvatures, percent")
         axes.margins(0.08)
         if (shares == 0).any():
             axes.annotate("minima", (losses[shares == 0].max(), 0), xytext=(9, -1), textcoords="offset points",
                           va="center")
     if spectra:
-        for when, title in (("untrained", "curvatures of a classifier before training"), ("trained", "after training")):
-            optimizers.draw_spectrum(panels[when], spectra[when], title)
+        for when, words in (("untrained", "classifier before training"), ("trained", "after training")):
+            loss = by_name[f"digits, {when}"]["loss"]
+            optimizers.draw_spectrum(panels[when], spectra[when], f"{words}: loss {loss:.2g}")
         panels["untrained"].tick_params(labelbottom=False)
         panels["trained"].set_xlabel("percent of the eigenvalues, sorted")
     return drawing
@@ -166,16 +182,15 @@ def main(settings):
         arrays |= {"critical_shares": shares, "critical_losses": losses}
         caption += " Critical points: roots of the gradient of a 25-5-4 net on at most 100 images of the labels 0 to 3."
     if "spectrum" in settings.parts:
-        spectra = spectra_of_training(dataset, settings.steps, seed)
-        rows += spectrum_rows(spectra)
+        spectra, classifier_losses = spectra_of_training(dataset, settings.steps, seed)
+        rows += spectrum_rows(spectra, classifier_losses)
         arrays |= {f"spectrum_{when}": values for when, values in spectra.items()}
         caption += f" Classifier: a 49-8-10 net on {len(dataset.labels):,} images, {settings.steps:,} steps of Adam."
-    row_of = {(row["part"], row["what"]): row for row in rows}
-    index = row_of.get(("index", "critical points"), {})
-    finding = finding_of(index or row_of["spectrum", "digits, trained"])
+    caption += " Curvatures are eigenvalues of the Hessian."
+    finding = finding_of(rows)
     return experiment.Result(rows, names=("part", "what"), finding=finding, headings=HEADINGS,
                              columns=("points", "minima", "spearman", "parameters", "negative"),
-                             figure=picture(shares, losses, spectra, index.get("spearman"), finding, caption),
+                             figure=picture(shares, losses, spectra, rows, finding, caption),
                              files={".npz": arrays}, data=[dataset.provenance],
                              suggestion="--images 100 shows the critical points of fewer images")
 

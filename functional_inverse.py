@@ -1,12 +1,12 @@
 """Is the functional inverse of the gradient Newton's step?
 
 The source's second net, the "fast network", is a perceptron whose step is a finite difference of the gradient's inverse
-function. Measured are (1) the step's error against the pseudoinverse of the whole Hessian, as the difference r shrinks;
-(2) the error of the step's formula as the batch outgrows the inputs; (3) test accuracy beside SGD and damped Newton;
-(4) how many random square nets of two layers have a step equal to Newton's for each layer; (5) steps on Rosenbrock's
-function and in linear regression, each from a random point. The source's regression starts Newton at the end of its
-gradient descent, because its reset copies a reference instead of the weights. Learning rates and dampings of (3) are
-chosen on validation data.
+function. Measured are (1) the step's error against the pseudoinverse of the whole Hessian, as the difference r shrinks,
+and how many outputs the difference moves across 0, where leaky units change their slope; (2) the error of the step's
+formula as the batch outgrows the inputs; (3) test accuracy beside SGD and damped Newton; (4) how many random square
+nets of two layers have a step equal to Newton's for each layer; (5) steps on Rosenbrock's function and in linear
+regression, each from a random point. The source's regression starts Newton at the end of its gradient descent, because
+its reset copies a reference instead of the weights. Learning rates and dampings of (3) are chosen on validation data.
 
 Figure: panels for (1), (2) and (3), the first with the source's r.
 
@@ -81,6 +81,15 @@ def relative_error(step, exact):
     return float(np.abs(step - exact).max() / np.abs(exact).max())
 
 
+def crossings(network, inputs, labels, r):
+    """Count the outputs that change their sign in a difference of size r, which compares h with h + r (h - y).
+
+    Leaky units have another slope beyond 0, so that the difference of a crossing output is no derivative.
+    """
+    outputs = network.forward(inputs)[-1]
+    return int(np.count_nonzero((outputs > 0) != (outputs + r * (outputs - network.targets[labels]) > 0)))
+
+
 def error_rows(net, dataset, runs, seed):
     """Return the errors of the finite difference for each r, and of its formula for each batch size.
 
@@ -93,19 +102,23 @@ def error_rows(net, dataset, runs, seed):
         chosen = rng.choice(len(dataset.labels), size=size, replace=False)
         return dataset.inputs[chosen], dataset.labels[chosen]
 
-    errors = {}
+    measurements = {}
     for network in map(net, range(seed, seed + runs)):
         half = batch(features // 2)
         exact = exact_newton(network, *half).ravel()
         for method, r in [("complex-step", 0.0)] + [("finite-difference", r) for r in DIFFERENCES]:
             step = curvature.functional_inverse_step(network, *half, method, r)
-            errors.setdefault((method, "r", float(r)), []).append(relative_error(step, exact))
+            numbers = {"error": relative_error(step, exact)}
+            if method == "finite-difference":
+                numbers["crossed"] = crossings(network, *half, r)
+            measurements.setdefault((method, "r", float(r)), []).append(numbers)
         for share in SHARES:
             drawn = batch(round(share * features))
-            errors.setdefault(("batch over inputs", "share", share), []).append(
-                relative_error(source_formula(network, *drawn), exact_newton(network, *drawn)))
-    return [{"what": name, key: value} | summaries.median_intervals(error=sample)
-            for (name, key, value), sample in errors.items()]
+            error = relative_error(source_formula(network, *drawn), exact_newton(network, *drawn))
+            measurements.setdefault(("batch over inputs", "share", share), []).append({"error": error})
+    return [{"what": name, key: value}
+            | summaries.median_intervals(**{quantity: [numbers[quantity] for numbers in runs] for quantity in runs[0]})
+            for (name, key, value), runs in measurements.items()]
 
 
 # ---- two layers, and two functions ------------------------------------------------------------------------
@@ -173,16 +186,19 @@ def example_rows(points, seed):
 
 def finding_of(rows):
     """Say in one sentence whether the functional inverse is Newton's step, also where samples outnumber inputs."""
-    within, beyond = ([row["error"] for row in rows if low < row.get("share", 0) <= high]
-                      for low, high in ((0, 0.9), (1, np.inf)))
-    within += [row["error"] for row in rows if row["what"] == "complex-step"]
+    within = [row["error"] for row in rows if 0 < row.get("share", 0) <= 0.9 or row["what"] == "complex-step"]
     if max(within) > 1e-6:
         return f"The functional inverse is not Newton's step: its error is up to {max(within):.1g}"
-    if min(beyond) < 0.005:
+    if min(row["error"] for row in rows if row.get("share", 0) > 1) < 0.005:
         return "The functional inverse is Newton's step for batches of any size"
-    low, high = (f"{100 * error:.0f}" for error in (min(beyond), max(beyond)))
-    return ("The functional inverse is Newton's step, but "
-            f"{low if low == high else f'{low} to {high}'} % off if samples outnumber inputs")
+    return f"The functional inverse is Newton's step, but {percent_beyond(rows)} off if samples outnumber inputs"
+
+
+def percent_beyond(rows):
+    """Return the range of the errors of batches with more samples than inputs, in words: "34 to 41 %"."""
+    errors = [row["error"] for row in rows if row.get("share", 0) > 1]
+    low, high = (f"{100 * error:.0f}" for error in (min(errors), max(errors)))
+    return f"{low if low == high else f'{low} to {high}'} %"
 
 
 @plots.styled
@@ -198,18 +214,25 @@ def picture(rows, title, caption):
                   (SOURCE_R, source["error"]), xytext=(8, 6), textcoords="offset points")
     axes.axhline(exact["error"], color=plots.BLUE, lw=1.5, ls="--")
     axes.text(DIFFERENCES[0], exact["error"] / 2, "complex step", color=plots.BLUE, va="top")
-    axes.set(title="by differences of size r", xlabel="r")
+    bent = [row["r"] for row in rows if row.get("crossed", 0) > 0]
+    if bent:
+        axes.text(min(bent) / 3, 4, f"from r = {min(bent):g} on, outputs cross 0,\nwhere leaky units bend", ha="right",
+                  va="top")
+    axes.set(title="error by differences of size r", xlabel="r")
     axes = panels["batch"]
     draw_errors(axes, rows, "batch over inputs", "share")
     axes.axvline(1, color=plots.GREY, lw=0.8, ls=":")
     axes.text(1.03, 1e-12, "as many samples\nas inputs", color=plots.GREY)
-    axes.set(title="by its formula, without r", xlabel="batch size over number of inputs")
+    beyond = [row for row in rows if row.get("share", 0) > 1]
+    axes.text(max(row["share"] for row in beyond), 2 * max(row["error_high"] for row in beyond),
+              f"{percent_beyond(rows)} off", ha="right", color=plots.text_color(plots.RED), fontweight="bold")
+    axes.set(title="error of its formula, without r", xlabel="batch size over number of inputs")
     axes.set_xticks((0.25, 0.5, 1, 2, 4), ("0.25", "0.5", "1", "2", "4"))
     axes.minorticks_off()
     for name in ("r", "batch"):
-        panels[name].set(ylim=(1e-13, 10), ylabel="largest error / largest entry")
+        panels[name].set(ylim=(1e-13, 20), ylabel="error (1 is as large as the step)")
     optimizers.draw_accuracy(panels["accuracy"], [row for row in rows if row["what"] in STYLES], STYLES,
-                             "test accuracy, and milliseconds of a step", 0.3)
+                             "test accuracy, and milliseconds per step", 0.3)
     return drawing
 
 
@@ -237,9 +260,9 @@ def main(settings):
     for units, draws in ((3, settings.draws), (10, settings.draws), (30, max(1, settings.draws // 10))):
         rows += two_layer_rows(units, draws, seed)
     finding = finding_of(rows)
-    caption = (f"{training.name}, {len(training.labels):,} images as {features} numbers each; n = {runs} seeds, lines "
-               "are medians, bands the middle 90 %. An error is the largest difference from the Hessian's "
-               "pseudoinverse times the gradient, over the largest entry of that step.")
+    caption = (f"{training.name}, {len(training.labels):,} images as {features} numbers each; n = "
+               f"{plots.counted(runs, 'seed')}, lines are medians, bands the middle 90 %. An error is the largest "
+               "difference from the Hessian's pseudoinverse times the gradient, over the largest entry of that step.")
     return experiment.Result(rows, names=("what", "step", "r", "share"), finding=finding, headings=HEADINGS,
                              columns=("accuracy", "error", "draws", "agree"), printed=rows_to_print(rows, steps),
                              figure=picture(rows, finding, caption), data=data,

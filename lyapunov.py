@@ -15,8 +15,8 @@ times the product of the Jacobians, grows as the copies separate, this instabili
 
 Figures: lyapunov.png, largest exponents against the learning rate for the small net over the full batch and on single
 samples, and for the essay's net, with the number of runs whose exponent is positive; lyapunov_training.png, the edge of
-stability and the exponents of windows along training, whole spectra, and two copies of the essay's net;
-lyapunov_controls.png, the two controls beside their closed forms.
+stability and the exponents of windows along training, and whole spectra; lyapunov_copies.png, how two copies of the
+essay's net separate; lyapunov_controls.png, the two controls beside their closed forms.
 
 A net that still trains has no asymptotic exponent. What is called long time here is the mean over the steps after
 TRANSIENT. Its sign within NEAR_ZERO of zero says nothing, because a slow drift of the weights gives the same. Above
@@ -50,7 +50,6 @@ STEPS = 1600                # number of updates per run
 TRANSIENT = 800             # number of updates before the long-time exponents are averaged
 WINDOW = 200                # steps of a finite-time exponent; a divisor of STEPS
 EXPONENTS = 3               # number of long-time exponents, largest first
-NEAR_ZERO = 0.02            # exponent per step above which it is called positive
 SPECTRUM_RATES = (0.16, 0.8, 2.4)  # learning rates of the whole spectra, each one of LEARNING_RATES
 SPECTRUM_STEPS = 80         # number of updates that a whole spectrum averages, after TRANSIENT
 WELL_RATES = (0.25, 0.75, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2.0)  # learning rates of the well, at most 2
@@ -58,7 +57,6 @@ WELL_STEPS = 3000           # steps that each control averages, after an equal n
 ESSAY_UNITS = (30, 784)     # hidden units of the essay's net on whole images, one net per number
 ESSAY_RATES = (0.01, 0.1)   # learning rates of the essay's net
 ESSAY_STEPS = 300           # number of single-sample updates of the essay's net
-PERTURBATION = 1e-12        # difference in one weight between two copies of the essay's net
 RUNS = 5                    # number of seeds, starting at SEED
 SEED = 0                    # seed of data, weights, samples and directions
 
@@ -68,7 +66,9 @@ QUADRATIC = np.array([0.1, 0.4, 0.7, 1.2, 1.5, 1.75, 2.2, 2.6, 3.0])  # learning
 FULL_BATCH, SINGLE_SAMPLES, SPECTRUM = "full batch", "single samples", "whole spectrum"  # parts of the rows
 DOUBLE_WELL, CONTROL, ESSAY = "double well", "quadratic", "essay's net"
 WELL_POINTS = 2001          # points of the double well's curve: its windows without chaos are 0.005 wide and less
-SATURATED = 0.3             # sharpness times learning rate / 2 below which the figure shows no line
+NEAR_ZERO = 0.02            # exponent per step above which it is called positive
+PERTURBATION = 1e-12        # difference in one weight between two copies of the essay's net
+SATURATED = 0.3             # sharpness times learning rate / 2 below which the outputs are called saturated
 AT_EDGE = (0.8, 1.2)        # sharpness times learning rate / 2 that counts as at the edge of stability
 HEADINGS = {"positive": "positive runs", "exponent": "exponent per step", "highest_window": "highest window"}
 SUGGESTION = "lyapunov.py --steps 20000 --transient 10000 tells lasting chaos from a long transient"
@@ -77,15 +77,13 @@ QUICK = {"images": 100, "runs": 2, "steps": 400, "transient": 200, "window": 100
 
 # ---- rows -------------------------------------------------------------------------------------------------
 
-def summary(runs, near_zero):
+def summary(runs):
     """Summarise the runs of the small net at one learning rate as a row.
 
     Parameters
     ----------
     runs : list of dict, or None for a run that diverged
         Numbers of `dynamics.full_batch` or `dynamics.single_sample`.
-    near_zero : float
-        An exponent above it is positive.
 
     Returns
     -------
@@ -95,13 +93,13 @@ def summary(runs, near_zero):
     """
     finite = [numbers for numbers in runs if numbers is not None]
     row = {"runs": len(runs), "diverged": len(runs) - len(finite),
-           "positive": sum(bool(numbers["exponent"] > near_zero) for numbers in finite),
+           "positive": sum(bool(numbers["exponent"] > NEAR_ZERO) for numbers in finite),
            "saturated": sum(bool(numbers["last_loss"] >= numbers["first_loss"]) for numbers in finite)}
     keys = [key for key in finite[0] if key != "first_loss"] if finite else []
     return row | summaries.median_intervals(**{key: [numbers[key] for numbers in finite] for key in keys})
 
 
-def small_net(make, inputs, labels, learning_rates, seeds, steps, transient, window, count, near_zero):
+def small_net(make, inputs, labels, learning_rates, seeds, steps, transient, window, count):
     """Measure the small net over the full batch and on single samples, at several learning rates.
 
     Parameters
@@ -111,7 +109,6 @@ def small_net(make, inputs, labels, learning_rates, seeds, steps, transient, win
     learning_rates, seeds : sequences
     steps, transient, window, count : int
         As `dynamics.full_batch` takes them.
-    near_zero : float
 
     Returns
     -------
@@ -134,7 +131,7 @@ def small_net(make, inputs, labels, learning_rates, seeds, steps, transient, win
         single = [dynamics.single_sample(make(seed), inputs, labels, rate, steps, transient, window, seed)
                   for seed in seeds]
         for part, runs in ((FULL_BATCH, [numbers for numbers, _ in full]), (SINGLE_SAMPLES, single)):
-            rows[part].append({"part": part, "learning_rate": rate} | summary(runs, near_zero))
+            rows[part].append({"part": part, "learning_rate": rate} | summary(runs))
     curves = {name: np.array(values) for name, values in bands.items()}
     return rows[FULL_BATCH] + rows[SINGLE_SAMPLES], curves | {"steps": np.arange(0, steps + 1, window)}, leaders
 
@@ -144,13 +141,13 @@ def band(curves, points):
     return summaries.quantiles(curves, axis=0) if curves else np.full((3, points), np.nan)
 
 
-def spectrum_row(learning_rate, seed, exponents, near_zero):
-    """Count the exponents of a whole spectrum that lie above, within and below ±near_zero."""
+def spectrum_row(learning_rate, seed, exponents):
+    """Count the exponents of a whole spectrum that lie above, within and below ±NEAR_ZERO."""
     row = {"part": SPECTRUM, "learning_rate": learning_rate, "seed": seed, "runs": 1,
            "diverged": int(np.isnan(exponents).any())}
     if row["diverged"]:
         return row
-    above, below = np.count_nonzero(exponents > near_zero), np.count_nonzero(exponents < -near_zero)
+    above, below = np.count_nonzero(exponents > NEAR_ZERO), np.count_nonzero(exponents < -NEAR_ZERO)
     return row | {"exponent": exponents[0], "above": above, "within": exponents.size - above - below, "below": below}
 
 
@@ -165,7 +162,7 @@ def control_rows(well_rates, steps, seed):
                    for product, exponent, closed_form in zip(QUADRATIC, exponents, closed_forms, strict=True)]
 
 
-def essay_net(images, units, learning_rates, steps, change, seeds, near_zero):
+def essay_net(images, units, learning_rates, steps, seeds):
     """Measure how two copies of the essay's net separate.
 
     Returns
@@ -182,14 +179,14 @@ def essay_net(images, units, learning_rates, steps, change, seeds, near_zero):
         for seed in seeds:
             network = mlp.MLP(sizes, "tanh", "squared", "uniform(0.25)", seed, biases=(True, False),
                               targets=(-1.0, 1.0))
-            tangent, copies, idle = dynamics.separation(network, images, rate, steps, change, seed)
-            numbers.append(dynamics.separation_numbers(tangent, copies, idle, steps, change))
+            tangent, copies, idle = dynamics.separation(network, images, rate, steps, PERTURBATION, seed)
+            numbers.append(dynamics.separation_numbers(tangent, copies, idle, steps, PERTURBATION))
             growth["tangent"].append(tangent)
             growth["copies"].append(copies)
         for name, runs in growth.items():
             curves[name].append(summaries.quantiles(runs, axis=0))
         rows.append({"part": ESSAY, "learning_rate": rate, "net": "-".join(map(str, sizes)), "runs": len(seeds),
-                     "positive": sum(bool(run["exponent"] > near_zero) for run in numbers)}
+                     "positive": sum(bool(run["exponent"] > NEAR_ZERO) for run in numbers)}
                     | summaries.median_intervals(**{key: [run[key] for run in numbers] for key in numbers[0]}))
     return rows, {name: np.array(values) for name, values in curves.items()}
 
@@ -197,13 +194,15 @@ def essay_net(images, units, learning_rates, steps, change, seeds, near_zero):
 # ---- findings ---------------------------------------------------------------------------------------------
 
 def finding(rows):
-    """Return a sentence: at which learning rates the exponent is positive in most runs of the small net."""
-    full, single = ([row for row in rows if row["part"] == part] for part in (FULL_BATCH, SINGLE_SAMPLES))
-    if not any(map(mostly_positive, full + single)):
-        return "Descent is chaotic at no learning rate, neither on the full batch nor on single samples"
-    sentences = [f"Descent is chaotic at learning rate {places(full)} (full batch), {places(single)} (single samples)"
-                 for places in (_rates, _share)]
-    return min(sentences, key=lambda sentence: len(sentence) > plots.LONGEST_TITLE)
+    """Return a sentence: from which learning rate on most runs have a positive exponent, in each kind of training."""
+    chaotic = {part: [row["learning_rate"] for row in rows if row["part"] == part and mostly_positive(row)]
+               for part in (FULL_BATCH, SINGLE_SAMPLES, ESSAY)}
+    if not any(chaotic.values()):
+        return "Descent is chaotic at no learning rate, neither in the small net nor in the essay's net"
+    full, single = (f"rate {min(chaotic[part]):g}" if chaotic[part] else "no rate"
+                    for part in (FULL_BATCH, SINGLE_SAMPLES))
+    return (f"Chaos begins at {full} (full batch), {single} (single samples), {'and' if chaotic[ESSAY] else 'not'} in "
+            "the essay's net")
 
 
 def mostly_positive(row):
@@ -211,27 +210,21 @@ def mostly_positive(row):
     return row["positive"] > (row["runs"] - row.get("diverged", 0)) / 2
 
 
-def _rates(rows):
-    """Return in words the learning rates at which most runs have a positive exponent."""
-    rows = sorted(rows, key=lambda row: row["learning_rate"])
-    places = [place for place, row in enumerate(rows) if mostly_positive(row)]
-    if not places:
-        return "none"
-    if places[-1] - places[0] >= len(places):  # a rate between them is calm
-        return _share(rows)
-    first, last = (f"{rows[place]['learning_rate']:g}" for place in (places[0], places[-1]))
-    return first if first == last else f"{first} to {last}"
-
-
-def _share(rows):
-    return f"{sum(map(mostly_positive, rows))} of {len(rows)}"
-
-
 def finding_of_training(rows):
-    """Return a sentence: at how many learning rates sharpness settles at the edge of stability."""
-    rows = [row for row in rows if row["part"] == FULL_BATCH]
-    near = sum(bool(AT_EDGE[0] <= row["edge"] <= AT_EDGE[1]) for row in rows if "edge" in row)
-    return f"Sharpness settles within 20 % of the edge of stability at {near} of {len(rows)} learning rates"
+    """Return a sentence: at how many learning rates sharpness settles at the edge, and how many exponents are small."""
+    full = [row for row in rows if row["part"] == FULL_BATCH]
+    near = sum(bool(AT_EDGE[0] <= row["edge"] <= AT_EDGE[1]) for row in full if "edge" in row)
+    within, others = (sum(row.get(key, 0) for row in rows if row["part"] == SPECTRUM for key in keys)
+                      for keys in (("within",), ("above", "below")))
+    most = "and most exponents near zero" if within > others else "but few exponents near zero"
+    return f"Sharpness settles at the edge of stability at {near} of {len(full)} rates, {most}"
+
+
+def finding_of_copies(rows):
+    """Return a sentence: at how many settings two copies of the essay's net separate."""
+    rows = [row for row in rows if row["part"] == ESSAY]
+    return (f"Copies of the essay's net that differ in one weight separate at {sum(map(mostly_positive, rows))} of "
+            f"{len(rows)} settings")
 
 
 def finding_of_controls(rows):
@@ -243,7 +236,7 @@ def finding_of_controls(rows):
 # ---- the figure of exponents ------------------------------------------------------------------------------
 
 @plots.styled
-def picture(rows, near_zero, title, caption):
+def picture(rows, title, caption):
     """Draw the exponents of the small net, and those of the essay's net, in panels that share their axis."""
     from matplotlib.lines import Line2D
 
@@ -252,26 +245,26 @@ def picture(rows, near_zero, title, caption):
     figure, panels = plots.figure([list(parts)], 12, 5.4, title, caption, sharey=True,
                                   width_ratios=[2 + len(of_part) for of_part in drawn])
     for part, of_part in zip(parts, drawn, strict=True):
-        draw_exponents(panels[part], of_part, near_zero)
+        draw_exponents(panels[part], of_part)
     panels[FULL_BATCH].set(title="small net: full batch", xlabel="learning rate", ylabel="largest exponent, per step")
     panels[SINGLE_SAMPLES].set(title="small net: single samples", xlabel="learning rate")
-    panels[ESSAY].set(title="essay's net", xlabel="learning rate, hidden units")
+    panels[ESSAY].set(title="essay's net: single samples", xlabel="learning rate, hidden units")
     highest = max([row[key] for row in rows for key in ("highest_window_high", "exponent_high") if key in row])
-    set_symlog(panels[FULL_BATCH], near_zero, -near_zero / 4, 4 * max(highest, near_zero))
+    set_symlog(panels[FULL_BATCH], -NEAR_ZERO / 4, 4 * max(highest, NEAR_ZERO))
     panels[FULL_BATCH].text(-0.02, 0.98, "positive:", fontsize=8, ha="right", va="top",
                             transform=panels[FULL_BATCH].transAxes)
-    looks = {"long time, positive in most runs": (plots.RED, "o", plots.RED),
-             "long time, in fewer runs": (plots.BLUE, "s", plots.BLUE),
-             "highest window of all training": (plots.GREY, "^", "white")}
+    looks = {"exponent after the transient, positive in most runs": (plots.RED, "o", plots.RED),
+             "the same, positive in fewer runs": (plots.BLUE, "s", plots.BLUE),
+             "highest exponent of any window of training": (plots.GREY, "^", "white")}
     figure.legend(handles=[Line2D([], [], ls="none", marker=marker, color=color, mfc=face, label=label)
                            for label, (color, marker, face) in looks.items()],
                   loc="outside lower left", ncols=3, fontsize=9)
     return figure
 
 
-def draw_exponents(axes, rows, near_zero):
+def draw_exponents(axes, rows):
     """Draw the exponents of one kind of net with 90 % intervals, and above them the number of positive runs."""
-    shade_zero(axes, near_zero)
+    shade_zero(axes)
     for place, row in enumerate(rows):
         color, marker = (plots.RED, "o") if mostly_positive(row) else (plots.BLUE, "s")
         draw_interval(axes, place - 0.2, row, "highest_window", plots.GREY, "^", "white")
@@ -296,94 +289,125 @@ def draw_interval(axes, x, row, key, color, marker, face):
         axes.plot(x, row[key], marker, color=color, mfc=face, ms=6)
 
 
-def shade_zero(axes, near_zero):
+def shade_zero(axes):
     """Draw a line at 0, and shade the range in which the sign of an exponent says nothing."""
-    axes.axhspan(-near_zero, near_zero, color=plots.PALE, alpha=0.6, lw=0, zorder=0)
+    axes.axhspan(-NEAR_ZERO, NEAR_ZERO, color=plots.PALE, alpha=0.6, lw=0, zorder=0)
     axes.axhline(0, color=plots.INK, lw=0.8, zorder=1)
 
 
-def set_symlog(axes, near_zero, low, high):
-    """Set a vertical scale from low to high that is linear within near_zero, with plain ticks."""
-    axes.set_yscale("symlog", linthresh=near_zero, linscale=0.6)
+def set_symlog(axes, low, high):
+    """Set a vertical scale from low to high that is linear within NEAR_ZERO, with plain ticks."""
+    axes.set_yscale("symlog", linthresh=NEAR_ZERO, linscale=0.6)
     axes.set_ylim(low, high)
-    decades = 10.0 ** np.arange(np.ceil(np.log10(2 * near_zero)), np.log10(max(-low, high)) + 1)
-    ticks = [tick for tick in [*-decades[::-1], -near_zero, 0, near_zero, *decades] if low <= tick <= high]
-    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    decades = 10.0 ** np.arange(np.ceil(np.log10(2 * NEAR_ZERO)), np.log10(max(-low, high)) + 1)
+    ticks = [tick for tick in [*-decades[::-1], -NEAR_ZERO, 0, NEAR_ZERO, *decades] if low <= tick <= high]
+    axes.set_yticks(ticks, [signed(tick) for tick in ticks])
     axes.minorticks_off()
 
 
 # ---- the figure of training -------------------------------------------------------------------------------
 
 @plots.styled
-def training_picture(rows, curves, near_zero, transient, change, title, caption):
-    """Draw the edge of stability and single windows along training, whole spectra, and two copies of a net.
-
-    curves : as the script saves them; change : difference between the copies of the essay's net.
+def training_picture(rows, curves, transient, title, caption):
+    """Draw the edge of stability and single windows along training, and whole spectra; curves as the script saves them.
     """
-    figure, panels = plots.figure([["edges", "windows"], ["spectra", "copies"]], 12, 9, title, caption)
-    rates = [row["learning_rate"] for row in rows if row["part"] == FULL_BATCH]
-    draw_edges(panels["edges"], curves["steps"], curves["edges"], rates, transient)
-    draw_windows(panels["windows"], curves["steps"], curves["windows"][:, 1], rates, near_zero, transient)
-    draw_spectra(panels["spectra"], [row for row in rows if row["part"] == SPECTRUM], curves["spectra"], near_zero)
-    draw_copies(panels["copies"], [row for row in rows if row["part"] == ESSAY], curves, change)
+    figure, panels = plots.figure([["edges", "windows"], ["spectra", "spectra"]], 12, 9, title, caption)
+    full = [row for row in rows if row["part"] == FULL_BATCH]
+    draw_edges(panels["edges"], curves["steps"], curves["edges"], full, transient)
+    draw_windows(panels["windows"], curves["steps"], curves["windows"][:, 1], full, transient)
+    draw_spectra(panels["spectra"], [row for row in rows if row["part"] == SPECTRUM], curves["spectra"])
     return figure
 
 
-def draw_edges(axes, steps, edges, rates, transient):
-    """Draw sharpness along full-batch training, one line with its band per learning rate, named at the start."""
-    for rate, color, (low, median, high) in zip(rates, plots.shades(len(rates)), edges, strict=True):
-        axes.fill_between(steps, low, high, where=median >= SATURATED, color=color, alpha=0.15, lw=0)
+def draw_edges(axes, steps, edges, rows, transient):
+    """Draw sharpness along full-batch training: a line with its band per learning rate, named at its start.
+
+    The lines of rates at which most outputs saturate end near 0, with the number of runs that do so. Instead of a band,
+    which would cover the panel, they have a dashed line at the upper end of their runs.
+    """
+    axes.set_yscale("symlog", linthresh=SATURATED, linscale=0.5)
+    top = 2 * np.nanmax(edges[:, 1], initial=1)
+    saturated = []
+    for row, color, (low, median, high) in zip(rows, plots.shades(len(rows)), edges, strict=True):
+        rate = f"{row['learning_rate']:g}"
         axes.plot(steps, median, ".-", color=color, lw=1.5, ms=5)
         if np.isfinite(median[0]):
-            axes.annotate(f"{rate:g}", (steps[0], median[0]), xytext=(-6, 0), textcoords="offset points", ha="right",
+            axes.annotate(rate, (steps[0], median[0]), xytext=(-6, 0), textcoords="offset points", ha="right",
                           va="center", fontsize=8, color=plots.text_color(color))
+        if median[-1] < SATURATED:
+            saturated.append((f"{rate}: {row['saturated']} of {row['runs']} runs saturated", color))
+            axes.plot(steps, high, "--", color=color, lw=1)
+            if high[-1] > SATURATED:
+                plots.label_line(axes, steps, high, f"{rate}: upper\nend of runs", color)
+        else:
+            axes.fill_between(steps, low, high, color=color, alpha=0.15, lw=0)
+    for place, (words, color) in enumerate(saturated[::-1]):
+        axes.annotate(words, (steps[-1], 0), xytext=(-2, 5 + 11 * place), textcoords="offset points", ha="right",
+                      fontsize=8, color=plots.text_color(color))
+    axes.axhspan(*AT_EDGE, color=plots.PALE, alpha=0.6, lw=0, zorder=0)
     axes.axhline(1, color=plots.INK, lw=0.8)
     axes.axvline(transient, color=plots.GREY, lw=0.8, ls=":")
-    axes.set(title="full batch: edge of stability at 1", ylabel="sharpness × learning rate / 2", yscale="log",
+    ticks = [tick for tick in (0, SATURATED, 1, 3, 10, 30, 100, 300) if tick < top]
+    axes.set(title="full batch: edge of stability at 1, within 20 % in grey", ylabel="sharpness × learning rate / 2",
              xlabel="step (names of lines: learning rate; dotted: end of the transient)",
-             xlim=(-0.1 * steps[-1], steps[-1]), ylim=(SATURATED, None))
-    axes.text(0.99, 0.02, f"below {SATURATED:g}: outputs saturated", fontsize=8, color=plots.GREY, ha="right",
-              transform=axes.transAxes)
+             xlim=(-0.1 * steps[-1], steps[-1]), ylim=(-0.03, top))
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
 
 
-def draw_windows(axes, steps, windows, rates, near_zero, transient):
+def draw_windows(axes, steps, windows, rows, transient):
     """Draw the median exponents of windows along training as a map: a row per learning rate, red where positive."""
     from matplotlib.colors import SymLogNorm
 
     bound = max(1.0, np.nanmax(np.abs(windows), initial=0))
-    norm = SymLogNorm(near_zero, linscale=0.4, vmin=-bound, vmax=bound)
-    axes.pcolormesh(steps, np.arange(len(rates) + 1) - 0.5, windows, cmap="RdBu_r", norm=norm, alpha=0.8, lw=0)
-    for place, row in enumerate(windows):
-        for middle, value in zip((steps[1:] + steps[:-1]) / 2, row, strict=True):
-            axes.text(middle, place, "" if np.isnan(value) else "0" if abs(value) < 0.0005 else f"{value:.1g}",
-                      fontsize=8, ha="center", va="center")
+    norm = SymLogNorm(NEAR_ZERO, linscale=0.4, vmin=-bound, vmax=bound)
+    axes.pcolormesh(steps, np.arange(len(rows) + 1) - 0.5, windows, cmap="RdBu_r", norm=norm, alpha=0.8, lw=0)
+    for place, of_rate in enumerate(windows):
+        for middle, value in zip((steps[1:] + steps[:-1]) / 2, of_rate, strict=True):
+            axes.text(middle, place, signed(value), fontsize=8, ha="center", va="center")
     axes.axvline(transient, color=plots.INK, lw=0.8, ls=":")
-    axes.set_yticks(range(len(rates)), [f"{rate:g}" for rate in rates])
+    axes.set_yticks(range(len(rows)), [f"{row['learning_rate']:g}" for row in rows])
     axes.set(title="full batch: exponent of each window, per step", ylabel="learning rate",
              xlabel="step (dotted: end of the transient)")
     axes.tick_params(axis="y", length=0)
 
 
-def draw_spectra(axes, rows, spectra, near_zero):
-    """Draw whole spectra, largest exponent first."""
-    colors, dashes, order = plots.shades(len(rows)), plots.DASHES * len(rows), np.arange(1, spectra.shape[1] + 1)
-    lines = [(order, exponents, f"{row['learning_rate']:g}: {row.get('above')} above", color)
-             for row, color, exponents in zip(rows, colors, spectra, strict=True)]
-    for (*points, _, color), dash in zip(lines, dashes, strict=False):
-        axes.plot(*points, ls=dash, color=color, lw=2)
-    shade_zero(axes, near_zero)
+def signed(value):
+    """Return an exponent with one digit and a minus sign, 0 if it is tiny, and no words for NaN."""
+    if np.isnan(value):
+        return ""
+    return "0" if abs(value) < 0.0005 else f"{value:.1g}".replace("-", "\N{MINUS SIGN}")
+
+
+def draw_spectra(axes, rows, spectra):
+    """Draw whole spectra, largest exponent first, with rings around the exponents above NEAR_ZERO."""
+    count = spectra.shape[1]
+    order, lines = np.arange(1, count + 1), []
+    for row, color, dash, exponents in zip(rows, plots.shades(len(rows)), plots.DASHES * len(rows), spectra,
+                                           strict=False):
+        axes.plot(order, exponents, ls=dash, color=color, lw=2)
+        above = exponents > NEAR_ZERO
+        axes.plot(order[above], exponents[above], "o", color=color, mfc="white", ms=5)
+        lines.append((order, exponents, f"rate {row['learning_rate']:g}: {row.get('above')} above", color))
+    shade_zero(axes)
     finite = spectra[np.isfinite(spectra)]
     low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
-    set_symlog(axes, near_zero, 2 * min(low, -near_zero), 2 * max(high, near_zero))
-    axes.set(title=f"full batch: whole spectrum, and exponents above {near_zero:g}", ylabel="exponent, per step",
-             xlabel="rank of the exponent (names of lines: learning rate)", xlim=(1, order[-1]))
+    set_symlog(axes, 2 * min(low, -NEAR_ZERO), 2 * max(high, NEAR_ZERO))
+    axes.set(title=f"full batch: all {count} exponents, with rings above {NEAR_ZERO:g}", ylabel="exponent, per step",
+             xlabel="rank of the exponent, largest first", xlim=(1 - 0.015 * count, count))
+    ticks = [1, *(tick for tick in axes.get_xticks() if 1 < tick < 0.95 * count), count]
+    axes.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks])
     plots.label_lines(axes, lines)
 
 
-def draw_copies(axes, rows, curves, change):
-    """Draw the growth of the tangent vector as lines, and that of the distance between copies as rings."""
+# ---- the figure of copies ---------------------------------------------------------------------------------
+
+@plots.styled
+def copies_picture(rows, curves, title, caption):
+    """Draw the growth of the tangent vector as lines, and the growth of the distance between copies as marks."""
+    figure, panels = plots.figure([["copies"]], 10, 5.4, title, caption)
+    axes, lines = panels["copies"], []
     steps = np.arange(curves["tangent"].shape[-1]) * dynamics.RECORD
-    lines = []
     for row, color, marker, tangent, copies in zip(rows, plots.COLORS * len(rows), plots.MARKERS * len(rows),
                                                    curves["tangent"], curves["copies"], strict=False):
         low, median, high = tangent / np.log(10)
@@ -391,11 +415,13 @@ def draw_copies(axes, rows, curves, change):
         axes.fill_between(steps, low, high, color=color, alpha=0.1, lw=0)
         axes.plot(steps, median, color=color, lw=1.5)
         axes.plot(steps[::5], copies[1, ::5] / np.log(10), marker, color=color, mfc="white", ms=5)
-    axes.axhline(-np.log10(change), color=plots.GREY, lw=0.8, ls="--")
-    axes.text(0, -np.log10(change) + 0.2, "copies differ by 1", color=plots.GREY, fontsize=8)
-    axes.set(title="essay's net: growth of a change in one weight", ylabel="growth, powers of ten",
+    height = -np.log10(PERTURBATION)
+    axes.axhline(height, color=plots.GREY, lw=0.8, ls="--")
+    axes.text(0, height + 0.2, "copies differ by 1", color=plots.GREY, fontsize=8)
+    axes.set(title="growth of the difference", ylabel="growth, powers of ten",
              xlabel="single-sample step (lines: tangent vector; marks: two copies)")
     plots.label_lines(axes, lines, gap=0.08)
+    return figure
 
 
 # ---- the figure of controls -------------------------------------------------------------------------------
@@ -455,25 +481,25 @@ def main(settings):
         raise UserError(f"exponents is {settings.exponents}: expected at most {parameters}, the number of parameters "
                         "of the small net")
     rows, curves, leaders = small_net(make, inputs, labels, settings.learning_rates, seeds, settings.steps,
-                                      settings.transient, settings.window, settings.exponents, settings.near_zero)
+                                      settings.transient, settings.window, settings.exponents)
     if not any("exponent" in row for row in rows if row["part"] == FULL_BATCH):
         raise curvature.NotFinite("every full-batch run diverged at every learning rate: lower the learning rates")
     spectra = [dynamics.whole_spectrum(make(leaders[rate]), inputs, labels, rate, settings.spectrum_steps,
                                        settings.transient, settings.seed) for rate in settings.spectrum_rates]
-    rows += [spectrum_row(rate, leaders[rate], exponents, settings.near_zero)
+    rows += [spectrum_row(rate, leaders[rate], exponents)
              for rate, exponents in zip(settings.spectrum_rates, spectra, strict=True)]
     rows += control_rows(settings.well_rates, settings.well_steps, settings.seed)
-    essay_rows, growth = essay_net(images, settings.essay_units, settings.essay_rates, settings.essay_steps,
-                                   settings.perturbation, seeds, settings.near_zero)
+    essay_rows, growth = essay_net(images, settings.essay_units, settings.essay_rates, settings.essay_steps, seeds)
     rows += essay_rows
     rates = np.union1d(np.linspace(0.02, 2, WELL_POINTS), settings.well_rates)
     curves |= growth | {"spectra": np.array(spectra), "well_rates": rates,
                         "well_mean": dynamics.double_well_mean(rates, 1000, 5, settings.seed)}
     sentence = finding(rows)
     text = captions(settings, rows, f"{images.name}, {len(labels)} images", sizes, parameters)
-    figure = picture(rows, settings.near_zero, sentence, text["exponents"])
-    figures = {"_training": training_picture(rows, curves, settings.near_zero, settings.transient,
-                                             settings.perturbation, finding_of_training(rows), text["training"]),
+    figure = picture(rows, sentence, text["exponents"])
+    figures = {"_training": training_picture(rows, curves, settings.transient, finding_of_training(rows),
+                                             text["training"]),
+               "_copies": copies_picture(essay_rows, curves, finding_of_copies(rows), text["copies"]),
                "_controls": control_picture(rows, curves, finding_of_controls(rows), text["controls"])}
     return experiment.Result(rows, names=("part", "learning_rate", "product", "net"), finding=sentence, figure=figure,
                              columns=("runs", "positive", "exponent", "highest_window"), headings=HEADINGS,
@@ -482,19 +508,24 @@ def main(settings):
 
 
 def captions(settings, rows, images, sizes, parameters):
-    """Return the captions of the three figures."""
+    """Return the captions of the four figures."""
     several = [row for row in rows if row["part"] in (FULL_BATCH, SINGLE_SAMPLES)]
     runs, diverged, saturated = (sum(row[key] for row in several) for key in ("runs", "diverged", "saturated"))
     n = plots.counted(settings.runs, "run")
     small = f"small net {'-'.join(map(str, sizes))}, tanh, {settings.loss} loss"
+    exponent = f"{np.log10(PERTURBATION):.0f}".translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return {
         "exponents": f"{images}; {small}, {parameters} parameters, from step {settings.transient:,} to "
                      f"{settings.steps:,}; medians and 90 % intervals of n = {n} per mark.\n"
-                     f"Positive: above {settings.near_zero:g}; in the grey the sign says nothing. Of {runs} runs of "
-                     f"the small net {diverged} diverged, and {saturated} ended above their first loss.",
+                     f"Positive: above {NEAR_ZERO:g}; in the grey the sign says nothing. Of {runs} runs of "
+                     f"the small net {diverged} diverged, and {saturated} ended above their first loss. Essay's net: "
+                     f"{settings.essay_steps} steps.",
         "training": f"{images}; {small}; n = {n} per rate, medians and 90 % intervals. Windows of "
-                    f"{settings.window} steps.\nSpectra: the run with the largest exponent at each rate, "
-                    f"{settings.spectrum_steps} steps. Essay's net: one weight changed by {settings.perturbation:g}.",
+                    f"{settings.window} steps.\nSaturated: the run ends above its first loss. Exponents: the run with "
+                    f"the largest exponent at each rate, {settings.spectrum_steps} steps.",
+        "copies": f"{images}; tanh nets with {sizes[-1]} outputs on whole images; the copies differ by 10{exponent} in "
+                  f"one weight at the start.\nMedians of n = {n} per setting; bands: 90 % intervals of the tangent "
+                  f"vector. Separate: the exponent is above {NEAR_ZERO:g} in most runs.",
         "controls": "Double well x - η (x³ - x): mean of log |1 - η (3x² - 1)|; diamond: log 3, exact at η = 2. "
                     f"Quadratic: log |1 - ηλ|.\nBy QR: means over {settings.well_steps:,} steps, n = 1 orbit per ring."}
 
@@ -523,10 +554,6 @@ def check_settings(settings):
                         "expected steps to be a multiple of window, and transient to be from window to below steps")
     if settings.essay_steps % dynamics.RECORD:
         raise UserError(f"essay_steps is {settings.essay_steps}: expected a multiple of {dynamics.RECORD}")
-    if not 1e-15 <= settings.perturbation <= 1e-6:  # a smaller one is lost in rounding
-        raise UserError(f"perturbation is {settings.perturbation!r}: expected a number from 1e-15 to 1e-6")
-    if not 0 < settings.near_zero < np.inf:
-        raise UserError(f"near_zero is {settings.near_zero!r}: expected a positive, finite number")
 
 
 if __name__ == "__main__":

@@ -188,7 +188,7 @@ def learning_rows(rules, net, parts, steps, batch_size, runs, seed):
 # ---- panels -----------------------------------------------------------------------------------------------
 
 def draw_accuracy(axes, rows, styles, title, room):
-    """Draw test accuracy against steps, with the name of each rule and its time per step at the end of its line.
+    """Draw test accuracy against steps, with the last accuracy, the rule and its time per step at the end of each line.
 
     Parameters
     ----------
@@ -206,8 +206,9 @@ def draw_accuracy(axes, rows, styles, title, room):
         of_rule = [row for row in rows if row["what"] == name]
         plots.draw_band(axes, steps, of_rule, "accuracy", color, marker=marker, ms=5)
         time_per_step, = {row["milliseconds"] for row in of_rule}  # the same in the rows of all steps
-        lines.append((steps, [row["accuracy"] for row in of_rule],
-                      f"{words}, {time_per_step:.{0 if time_per_step >= 10 else 1}f} ms", color))
+        accuracies = {row["step"]: row["accuracy"] for row in of_rule}
+        lines.append((steps, [accuracies[step] for step in steps], f"{accuracies[steps[-1]]:.3f}  {words}, "
+                      f"{time_per_step:.{0 if time_per_step >= 10 else 1}f} ms", color))
     width = steps[-1] - steps[0] or 1
     axes.set(title=title, xlabel="step", ylabel="test accuracy", xticks=steps,
              xlim=(steps[0] - 0.05 * width, steps[-1] + room * width))

@@ -137,8 +137,9 @@ def main(settings):
     dataset = optimizers.gray_images(settings.dataset, settings.images, settings.seed)
     rows = iteration_rows(dataset, settings.starts, settings.seed)
     finding = finding_of(rows)
-    caption = (f"Symbols are means over n starting points, bars the middle 90 %. Regression: {len(dataset.labels):,} "
-               f"images of {dataset.name} in {SETS} sets; l2 weighs the squared parameters.")
+    caption = ("Symbols are means over n starting points, bars the middle 90 %. Chebyshev: its step or Newton's, "
+               f"whichever leads to the lower loss. Regression: {len(dataset.labels):,} images of {dataset.name} in "
+               f"{SETS} sets; l2 is the weight of the squared parameters.")
     return experiment.Result(rows, names=("what",), finding=finding,
                              columns=("cases", "both_ended", "newton", "chebyshev", "fewer_percent"), headings=HEADINGS,
                              figure=picture(rows, finding, caption), data=[dataset.provenance],

@@ -5,7 +5,7 @@ from helpers import assert_fits_the_page
 
 import block_newton
 import mlp
-from gradnets import curvature, experiment
+from gradnets import curvature, experiment, plots
 
 
 def test_steps_of_the_whole_hessian_are_their_formulas():
@@ -29,21 +29,26 @@ def test_blocks_are_positive_and_the_whole_hessian_is_not():
         assert rows[f"spectrum of whole, {when}", None]["negative"] > 0
         assert rows[f"spectrum of whole, {when}", None]["parameters"] == 6 * 6 + 6 * 10
         assert result.files[".npz"][f"{when}_blocks"].size == 96
-    whole, blocks = (rows[name, 4]["accuracy"] for name in ("whole Hessian", "layers' blocks"))
-    assert result.finding.endswith(f"{whole:.3f} with it, {blocks:.3f} without")
+    labels = [text.get_text() for axes in result.figure.axes for text in axes.texts]
+    for name, (_, _, words) in block_newton.STYLES.items():
+        assert any(label.startswith(f"{rows[name, 4]['accuracy']:.3f}  {words}, ") for label in labels)
     assert {row["step"] for row in result.printed if "step" in row} == {4}
     assert_fits_the_page(result)
     assert [(entry["name"], entry["split"]) for entry in result.data] == [("glyphs", "train"), ("glyphs", "test")]
 
 
-def test_the_finding_compares_intervals():
-    def verdict(low, high):
-        return block_newton.finding_of({name: {"accuracy": (a + b) / 2, "accuracy_low": a, "accuracy_high": b}
-                                        for name, a, b in (("layers' blocks", 0.2, 0.3), ("whole Hessian", low, high))})
-
-    assert "changes little: test accuracy 0.300 with it, 0.250 without" in verdict(0.25, 0.35)
-    assert "between layers helps" in verdict(0.31, 0.4)
-    assert "between layers harms" in verdict(0.1, 0.19)
+@pytest.mark.parametrize(("whole", "sgd", "words"), [
+    ((0.25, 0.35), (0.2, 0.26), ("changes little", "SGD ends as accurate as Newton's best step")),
+    ((0.3, 0.35), (0.2, 0.29), ("changes little", "SGD ends less accurate than Newton's best")),
+    ((0.31, 0.4), (0.2, 0.29), ("between layers helps", "SGD ends less accurate than Newton's best")),
+    ((0.1, 0.19), (0.2, 0.29), ("between layers harms", "SGD ends as accurate as Newton's best")),
+    ((0.1, 0.19), (0.31, 0.4), ("between layers harms", "SGD ends more accurate than Newton's best"))])
+def test_the_finding_compares_intervals(whole, sgd, words):
+    sentence = block_newton.finding_of({
+        name: {"accuracy": (low + high) / 2, "accuracy_low": low, "accuracy_high": high}
+        for name, (low, high) in (("layers' blocks", (0.2, 0.3)), ("whole Hessian", whole), ("SGD", sgd))})
+    assert all(word in sentence for word in words)
+    assert len(sentence) <= plots.LONGEST_TITLE
 
 
 @pytest.mark.parametrize(("changes", "message"), [

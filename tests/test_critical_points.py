@@ -5,7 +5,7 @@ from helpers import assert_fits_the_page
 
 import critical_points
 import optimizers
-from gradnets import datasets, experiment
+from gradnets import datasets, experiment, plots
 
 
 @pytest.fixture(scope="module")
@@ -37,18 +37,27 @@ def test_each_part_runs_alone(part, finding):
     assert_fits_the_page(result)
 
 
-@pytest.mark.parametrize(("row", "words"), [
-    ({"spearman": 0.9}, "The higher the loss"), ({"spearman": 0.1}, "do not follow"), ({"spearman": -0.9}, "fall with"),
-    ({"negative": 7, "parameters": 9}, "7 of 9 eigenvalues")])
-def test_the_finding_follows_the_row(row, words):
-    assert words in critical_points.finding_of(row)
+@pytest.mark.parametrize(("spearman", "negative", "words"), [
+    (0.9, (), "The higher the loss of a critical point"), (0.1, (), "do not follow"), (-0.9, (), "fall with"),
+    (None, (8, 7), "Training leaves 7 of 9 eigenvalues"), (0.9, (8, 7), "at critical points and in training"),
+    (0.9, (7, 8), "The higher the loss of a critical point"), (0.1, (8, 7), "do not follow")])
+def test_the_finding_follows_the_rows(spearman, negative, words):
+    rows = [] if spearman is None else [{"what": "critical points", "spearman": spearman}]
+    rows += [{"what": f"digits, {when}", "parameters": 9, "negative": count, "loss": loss}
+             for when, loss, count in zip(("untrained", "trained"), (2.0, 0.5), negative, strict=False)]
+    sentence = critical_points.finding_of(rows)
+    assert words in sentence
+    assert len(sentence) <= plots.LONGEST_TITLE
 
 
 def test_the_spectrum_is_that_of_a_classifier_without_l2(digits):
-    spectra = critical_points.spectra_of_training(digits, 20, 0)
+    spectra, losses = critical_points.spectra_of_training(digits, 20, 0)
     assert spectra["trained"].size == 490
     objective = optimizers.classifier(digits, 0)
-    whole = objective.hessian(objective.start) - objective.l2 * np.eye(490)
+    start = objective.start
+    assert losses["untrained"] == pytest.approx(objective.loss(start) - objective.l2 / 2 * start @ start, rel=1e-12)
+    assert losses["trained"] < losses["untrained"]
+    whole = objective.hessian(start) - objective.l2 * np.eye(490)
     np.testing.assert_allclose(spectra["untrained"], np.linalg.eigvalsh(whole), atol=1e-12)
     assert abs(spectra["trained"] - spectra["untrained"]).max() > 0.1
 

@@ -31,21 +31,21 @@ def small(seed):
 
 def test_diverged_runs_are_counted_and_left_out_of_medians():
     numbers = {"exponent": 0.5, "first_loss": 1.0, "last_loss": 2.0}
-    row = lyapunov.summary([numbers, None, numbers | {"exponent": 0.01, "last_loss": 0.5}], 0.02)
+    row = lyapunov.summary([numbers, None, numbers | {"exponent": 0.01, "last_loss": 0.5}])
     assert [row[key] for key in ("runs", "diverged", "positive", "saturated")] == [3, 1, 1, 1]
     assert (row["exponent_low"], row["exponent_high"]) == (0.01, 0.5)
-    assert lyapunov.summary([None], 0.02) == {"runs": 1, "diverged": 1, "positive": 0, "saturated": 0}
+    assert lyapunov.summary([None]) == {"runs": 1, "diverged": 1, "positive": 0, "saturated": 0}
     assert np.isnan(lyapunov.band([], 4)).all()
 
 
 def test_exponents_of_a_spectrum_are_counted():
-    row = lyapunov.spectrum_row(0.5, 3, np.array([0.3, 0.02, 0, -0.02, -0.03, -9]), 0.02)
+    row = lyapunov.spectrum_row(0.5, 3, np.array([0.3, 0.02, 0, -0.02, -0.03, -9]))
     assert [row[key] for key in ("seed", "exponent", "above", "within", "below")] == [3, 0.3, 1, 3, 2]
-    assert lyapunov.spectrum_row(9.0, 3, np.full(6, np.nan), 0.02)["diverged"] == 1
+    assert lyapunov.spectrum_row(9.0, 3, np.full(6, np.nan))["diverged"] == 1
 
 
 def test_leaders_are_the_runs_with_the_largest_exponent(batch):
-    rows, _, leaders = lyapunov.small_net(small, *batch, (0.2, 1.5), (4, 5, 6), 20, 10, 5, 1, 0.02)
+    rows, _, leaders = lyapunov.small_net(small, *batch, (0.2, 1.5), (4, 5, 6), 20, 10, 5, 1)
     for row in (row for row in rows if row["part"] == "full batch"):
         seed = leaders[row["learning_rate"]]
         numbers, _ = dynamics.full_batch(small(seed), *batch, row["learning_rate"], 20, 10, 5, 1, seed)
@@ -95,16 +95,61 @@ def rows(part, counts, **diverged):
              "diverged": diverged.get("diverged", (0,) * len(counts))[k]} for k, count in enumerate(counts)]
 
 
-@pytest.mark.parametrize(("full", "single", "words"), [
-    ((0, 0, 0), (0, 2, 0), ["no learning rate"]),
-    ((0, 3, 0), (0, 0, 0), ["0.2 (full batch)", "none (single samples)"]),
-    ((0, 3, 5), (4, 5, 3), ["0.2 to 0.3 (full batch)", "0.1 to 0.3 (single samples)"]),
-    ((3, 0, 5), (0, 0, 0), ["2 of 3 (full batch)", "none (single samples)"]),
+@pytest.mark.parametrize(("full", "single", "essay", "words"), [
+    ((0, 0, 0), (0, 2, 0), (1, 0), ["no learning rate, neither"]),
+    ((0, 3, 0), (0, 0, 0), (5, 0), ["rate 0.2 (full batch), no rate (single samples), and in the essay's net"]),
+    ((0, 3, 5), (4, 5, 3), (0, 0), ["rate 0.2 (full batch), rate 0.1 (single samples), not in the essay's net"]),
+    ((3, 0, 5), (0, 0, 3), (0, 3), ["rate 0.1 (full batch), rate 0.3 (single samples), and in the essay's net"]),
+    ((0, 0, 0), (0, 0, 0), (0, 5), ["no rate (full batch), no rate (single samples), and in"]),
 ])
-def test_the_finding_names_the_rates_at_which_most_runs_are_positive(full, single, words):
-    sentence = lyapunov.finding(rows("full batch", full) + rows("single samples", single))
+def test_the_finding_names_the_first_rates_at_which_most_runs_are_positive(full, single, essay, words):
+    sentence = lyapunov.finding(rows("full batch", full) + rows("single samples", single) + rows("essay's net", essay))
     assert all(word in sentence for word in words)
     assert len(sentence) <= plots.LONGEST_TITLE
+
+
+def test_every_rate_of_the_flags_fits_the_finding():
+    longest = max(lyapunov.LEARNING_RATES, key=lambda rate: len(f"{rate:g}"))
+    most = [{"part": part, "learning_rate": longest, "runs": 5, "positive": 5} for part in
+            ("full batch", "single samples", "essay's net")]
+    assert len(lyapunov.finding(most)) <= plots.LONGEST_TITLE
+
+
+@pytest.mark.parametrize(("edges", "spectra", "words"), [
+    ((0.5, 0.9, 1.1, 1.3), ((1, 8, 2), (0, 9, 1)), "at 2 of 4 rates, and most exponents near zero"),
+    ((0.81, 1.19, 0.79), ((1, 2, 8), (0, 5, 1)), "at 2 of 3 rates, but few exponents near zero")])
+def test_the_finding_of_training_counts_edges_and_exponents(edges, spectra, words):
+    sentence = lyapunov.finding_of_training(
+        [{"part": "full batch", "edge": edge} for edge in edges]
+        + [{"part": "whole spectrum", "above": above, "within": within, "below": below}
+           for above, within, below in spectra] + [{"part": "whole spectrum", "diverged": 1}])
+    assert words in sentence
+    assert len(sentence) <= plots.LONGEST_TITLE
+
+
+def test_copies_separate_where_most_runs_are_positive():
+    assert "separate at 2 of 3 settings" in lyapunov.finding_of_copies(rows("essay's net", (0, 3, 5)))
+
+
+def test_rates_whose_outputs_saturate_stay_in_the_panel():
+    """Runs of one rate end at the edge; most runs of the other rate end at 0, and the panel says how many."""
+    edges = np.array([[[1.0] * 3, [1.1] * 3, [1.2] * 3], [[8.0, 0, 0], [9.0, 0.01, 0], [9.5, 3.0, 2.0]]])
+    curves = {"steps": np.array([0, 10, 20]), "edges": edges, "windows": np.zeros((2, 3, 2)),
+              "spectra": np.array([[0.3, 0.1, -0.1]])}
+    of_rates = [{"part": "full batch", "learning_rate": rate, "runs": 5, "saturated": count}
+                for rate, count in ((0.8, 0), (2.4, 3))]
+    spectrum = {"part": "whole spectrum", "learning_rate": 2.4, "above": 2}
+    figure = lyapunov.training_picture([*of_rates, spectrum], curves, 10, "title", "caption")
+    panel, _, spectra = figure.axes[:3]
+    low, high = panel.get_ylim()
+    assert low < edges[:, 1].min()
+    assert edges.max() < high
+    words = {text.get_text() for text in panel.texts}
+    assert "2.4: 3 of 5 runs saturated" in words
+    assert not any("0.8: " in text for text in words)
+    rings = next(line for line in spectra.lines if line.get_marker() == "o")
+    assert rings.get_ydata().tolist() == [0.3, 0.1]
+    assert spectra.get_xticks()[[0, -1]].tolist() == [1, 3]
 
 
 def test_diverged_runs_are_no_majority():
@@ -123,8 +168,6 @@ def test_diverged_runs_are_no_majority():
     ({"spectrum_rates": (0.3,)}, "expected some of the learning rates"),
     ({"well_rates": (2.1,)}, "well_rates has 2.1"),
     ({"essay_steps": 15}, "expected a multiple of 10"),
-    ({"perturbation": 1.0}, "perturbation is 1.0"),
-    ({"near_zero": 0.0}, "near_zero is 0.0"),
     ({"exponents": 41}, "expected at most 40, the number of parameters"),
     ({"runs": 0}, "runs is 0"),
     ({"loss": "hinge"}, "loss is 'hinge'"),
