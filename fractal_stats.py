@@ -6,16 +6,16 @@ nearly normal, so two controls say how much a likeness means: a normal distribut
 comparison with these two is fair: a single level of order 10 holds up to 7 % of the entries, so no smooth histogram can
 be near it. Histograms cannot show everything, so the script also compares the energy in the first singular vectors, and
 the networks sampled from both. A stochastic Kronecker graph is fitted to the gradient's network by its counts of links,
-wedges, tripins (three links at a node) and triangles.
+wedges (two links at a node), three-stars (three links at a node; "tripins" in the JSON) and triangles.
 
-Figure: the fractal and a gradient; their log histograms; the distances of these histograms; their standardised
-distribution functions minus the normal one; the clustering of the networks beside that of their null models. A second
-figure shows the counts that the fitted graphs miss.
+Figure: a part of the fractal and a gradient; their log histograms; the distances of these histograms; their
+standardised distribution functions minus the normal one; the clustering of the networks beside that of their null
+models. A second figure shows the counts that the fitted graphs miss.
 
 Source: README of mlp_gradient_networks (Howon Lee, 2016), which shows that the power of this seed has a histogram like
 that of a gradient. The net is the essay's, as in grad_network.py: 784-784-10, tanh, squared error, a bias on the input
-layer alone. A fractal of order k takes k Kronecker products: order 10 has 2^11 rows and 78 distinct entries. Entries
-that are exactly 0 (dark pixels, dead units) are counted and left out of the histograms.
+layer alone. A fractal of order k takes k Kronecker products: order 10 has 2,048 rows and 78 distinct entries.
+Entries that are exactly 0 (dark pixels, dead units) are counted and left out of the histograms.
 
 Takes 4 s.
 """
@@ -42,11 +42,15 @@ STEPS = 500                 # number of single-sample training steps; the gradie
 RUNS = 5                    # number of training runs per data set, and of networks drawn from the fractal
 SEED = 0                    # seed of the data; run k draws weights, samples and links with SEED + k
 # ---- not flags
-PICTURE_ORDER = 7  # of the fractal in the figure, where more rows would not be visible
+PART_ORDER = 7  # of the part of the fractal that is drawn: 256 rows, since more would not be visible
+BINS_PER_DECADE = 2  # of the log histograms
+COUNTS = {  # that Kronecker graphs are fitted to, in words
+    "edges": "links", "wedges": "wedges\n(two links at a node)", "tripins": "three-stars\n(three links at a node)",
+    "triangles": "triangles"}
 NETWORKS = {"clustering": "sampled network", "clustering_same_degrees": "same in- and out-degrees",
             "clustering_fitted": "fitted Kronecker graph", "clustering_erdos_renyi": "random links"}
-DISTANCES = {"raw_distance": "fractal, as it is", "standardised_distance": "fractal, rescaled",
-             "large_order_distance": "higher-order\nfractal, rescaled", "normal_distance": "normal law, rescaled"}
+DISTANCES = {"raw_distance": "to the fractal", "standardised_distance": "to the fractal,\nrescaled",
+             "large_order_distance": "to the large fractal,\nrescaled", "normal_distance": "to a normal law,\nrescaled"}
 COLUMNS = (*DISTANCES, "energy_share", "clustering")
 HEADINGS = {"raw_distance": "distance to fractal", "standardised_distance": "standardised to fractal",
             "large_order_distance": "to high order", "normal_distance": "to normal law", "energy_share":
@@ -80,19 +84,19 @@ def main(settings):
     fractals = Fractals(seed_matrix, histogram_of(seed_matrix, settings.order),
                         histogram_of(seed_matrix, settings.large_order))
     rows_of_powers = power_rows(fractals, settings)
-    rows, logs, provenance, shown = [], {}, [], None
+    rows, logs, provenance, gradients = [], {}, [], {}
     for name in dict.fromkeys(settings.datasets):
         dataset = load(name, settings)
-        measurements, probabilities = measure_runs(dataset, fractals, settings)
+        measurements, first = measure_runs(dataset, fractals, settings)
         rows.append(gradient_row(name, measurements, settings.runs - len(measurements)))
         logs[name] = [measurement.logs for measurement in measurements]
         provenance.append(dataset.provenance)
-        shown = probabilities if shown is None else shown
+        if name == settings.datasets[0]:
+            gradients[name] = first
     finding = finding_of(rows)
-    about = caption(rows, logs, settings)
-    figure = picture(rows, rows_of_powers, fractals, shown, logs, settings, finding, about)
+    figure = picture(rows, rows_of_powers, fractals, gradients, logs, settings, finding, caption(rows, logs, settings))
     fits = [row for row in rows if "a" in row]
-    figures = {"_fit": picture_of_fits(fits, about)} if fits else {}
+    figures = {"_fit": picture_of_fits(fits, caption_of_fits(fits, settings))} if fits else {}
     return experiment.Result(rows + rows_of_powers, names=("matrix",), columns=COLUMNS, headings=HEADINGS,
                              finding=finding, figure=figure, figures=figures, data=provenance, suggestion=SUGGESTION)
 
@@ -245,81 +249,122 @@ def intervals(draws):
 
 
 def finding_of(rows):
-    """State in how many runs a normal distribution is nearer than the fractal of high order; rows of gradients."""
+    """State whether a normal distribution is nearer to gradients than the large fractal is; rows of gradients.
+
+    Neither is nearer if an exact 90 % interval of the share of runs holds one half.
+    """
     closer, runs = (sum(row[key] for row in rows) for key in ("normal_is_closer", "runs"))
-    return f"A normal law is nearer to gradients' log histograms than the fractal in {closer} of {runs} runs"
+    low, high = scipy.stats.binomtest(closer, runs).proportion_ci(0.9)
+    if low > 0.5:
+        return "Gradients' histograms are nearer to a normal law than to the fractal"
+    if high < 0.5:
+        return "Gradients' histograms are nearer to the fractal than to a normal law"
+    return "Gradients' histograms are no nearer to the fractal than to a normal law"
 
 
 # ---- the figure -------------------------------------------------------------------------------------------
 
 def caption(rows, logs, settings):
     lost = sum(row["degenerate_runs"] for row in rows)
-    of_lost = f", {lost} runs with gradients of 0 left out" if lost else ""
-    return (f"Square tanh nets, init {settings.init}, gradients of single-sample step {settings.steps:,}, rate "
-            f"{settings.learning_rate:g}; n = {settings.runs} runs for each of {', '.join(logs)}{of_lost}.\n"
-            f"Fractal: powers of {' '.join(map(str, settings.seed_matrix))}. Magnitudes over the largest, no zeros. "
-            "Dots are medians, bars the middle 90 %.")
+    of_lost = f" ({lost} without a gradient)" if lost else ""
+    return (f"{about_nets(settings)} on each of {', '.join(logs)}{of_lost}.\n"
+            f"Fractal: powers of {' '.join(map(str, settings.seed_matrix))}, {size_in_words(settings.order)} rows; the "
+            f"large one has {size_in_words(settings.large_order)}. Rescaled: logarithms of mean 0 and deviation 1. "
+            "No zeros. Medians and the middle 90 %.")
+
+
+def caption_of_fits(rows, settings):
+    bounds = ", ".join(f"{data_of(row)} {row['at_bound']} of {row['runs']}" for row in rows
+                       if row["at_bound"] != "none")
+    return (f"{about_nets(settings)}.\nDots are medians, bars the middle 90 %."
+            + (f" Fitted seeds a b; b c end at a bound: {bounds}." if bounds else ""))
+
+
+def about_nets(settings):
+    return (f"Square tanh nets, init {settings.init}, |gradients| of single-sample step {settings.steps:,} at learning "
+            f"rate {settings.learning_rate:g}; n = {plots.counted(settings.runs, 'run')}")
+
+
+def data_of(row):
+    """Return the data set of a row of gradients."""
+    return row["matrix"].removesuffix(" gradient")
+
+
+def size_in_words(order):
+    """Return the number of rows of a fractal, as 2,048 or as a power of two."""
+    return f"{2**(order + 1):,}" if order < 17 else f"2^{order + 1}"
 
 
 @plots.styled
-def picture(rows, rows_of_powers, fractals, gradient, logs, settings, title, caption):
-    """Draw the figure; gradient: probabilities (n, n) of the first run; logs: {data: list of arrays, one per run}."""
+def picture(rows, rows_of_powers, fractals, gradients, logs, settings, title, caption):
+    """Draw the figure.
+
+    gradients : {data: probabilities (n, n) of its first run}, of the data set that is drawn
+    logs : {data: list of arrays, one per run}
+    """
     figure, panels = plots.figure([["fractal", "gradient", "distances"], ["raw", "standardised", "clustering"]], 12,
                                   7.6, title, caption)
-    power = networks.kronecker.power(fractals.seed_matrix, PICTURE_ORDER)
-    plots.draw_matrix(panels["fractal"], networks.probabilities(power))
-    panels["fractal"].set(title=f"fractal, order {PICTURE_ORDER}", xlabel="column", ylabel="row")
+    # A block of a fractal is the fractal of a lower order times a constant, so this is a part of it.
+    part = min(PART_ORDER, settings.order)
+    plots.draw_matrix(panels["fractal"], networks.probabilities(networks.kronecker.power(fractals.seed_matrix, part)))
+    panels["fractal"].set(title="the fractal" + (f": {size_in_words(part)} of its {size_in_words(settings.order)} rows"
+                                                 if part < settings.order else ""), xlabel="column", ylabel="row")
+    (name, gradient), = gradients.items()
     # In the order of their sums and without the dark inputs, so that rank one shows as a corner.
     inputs = np.argsort(-gradient.sum(axis=1), kind="stable")[:np.count_nonzero(gradient.any(axis=1))]
     hidden = np.argsort(-gradient.sum(axis=0), kind="stable")
     plots.draw_matrix(panels["gradient"], gradient[np.ix_(inputs, hidden)])
-    panels["gradient"].set(title=f"|gradient| on {next(iter(logs))}, run 1",
-                           xlabel="hidden units, largest first", ylabel=f"the {len(inputs)} inputs that are not 0")
+    panels["gradient"].set(title=f"|gradient| on {name}, run 1", xlabel="hidden units, largest first",
+                           ylabel=f"the {len(inputs)} inputs that are not 0")
     colors = dict(zip(logs, itertools.cycle(plots.COLORS), strict=False))
-    histograms = {f"fractal, order {settings.order}": fractals.histogram,
-                  f"fractal, order {settings.large_order}": fractals.large_histogram}
     draw_histograms(panels["raw"], logs, fractals.histogram, colors)
-    draw_distributions(panels["standardised"], logs, histograms, colors)
+    draw_distributions(panels["standardised"], logs, fractals.large_histogram, colors)
     draw_distances(panels["distances"], rows, colors)
-    draw_clustering(panels["clustering"], [row for row in rows + rows_of_powers if "clustering" in row])
+    draw_clustering(panels["clustering"], [row for row in rows + rows_of_powers if "clustering" in row],
+                    {f"fractal, order {settings.network_order}":
+                     f"fractal of\n{size_in_words(settings.network_order)} rows"})
     return figure
 
 
 def draw_histograms(axes, logs, fractal, colors):
-    """Draw shares in bins of half a decade, and a line for each level of the fractal."""
+    """Draw the share of entries in each bin: of the fractal, and of each data set the median run with its band."""
     levels, shares = fractal[0] / np.log(10), fractal[1]
     lowest = min(levels[np.searchsorted(np.cumsum(shares), 0.01)],
                  *(values[len(values) // 100] / np.log(10) for runs in logs.values() for values in runs))
-    edges = np.arange(np.floor(lowest), 0.1, 0.5)  # without the lowest hundredth
-    axes.hist(levels, edges, weights=shares, color=plots.PALE, label="fractal, in bins")
-    axes.vlines(levels, 0, shares, color=plots.INK, lw=1, label="fractal, its levels")
-    for name, runs in logs.items():
-        for k, values in enumerate(runs):
-            counts, _ = np.histogram(values / np.log(10), edges)
-            axes.stairs(counts / len(values), edges, color=colors[name], alpha=0.7,
-                        label=None if k else f"{name} gradients")
-    axes.set(title="log histograms", xlabel="log10 of magnitude over the largest", ylabel="share, of a bin or a level",
+    first = min(np.floor(lowest), -1)  # without the lowest hundredth
+    edges = np.linspace(first, 0, int(-first * BINS_PER_DECADE) + 1) + 1e-9  # the largest entry is in the last bin
+    axes.hist(levels, edges, weights=shares, color=plots.PALE, label="the fractal")
+    for (name, runs), dash in zip(logs.items(), itertools.cycle(plots.DASHES), strict=False):
+        heights = [np.histogram(values / np.log(10), edges)[0] / len(values) for values in runs]
+        low, median, high = summaries.quantiles(heights, axis=0)
+        axes.fill_between(edges, *(np.append(ends, ends[-1]) for ends in (low, high)), step="post", alpha=0.2, lw=0,
+                          color=colors[name])
+        axes.stairs(median, edges, color=colors[name], lw=2, ls=dash, label=f"gradients on {name}")
+    axes.set(title="log histograms", xlabel="log10 of magnitude over the largest", ylabel="share of entries in a bin",
              xlim=(edges[0], 0.1))
-    axes.set_ylim(0, 1.35 * axes.get_ylim()[1])
+    axes.set_ylim(0, 1.3 * axes.get_ylim()[1])
     axes.legend(loc="upper left", fontsize=8)
 
 
-def draw_distributions(axes, logs, histograms, colors):
-    """Draw standardised distribution functions minus the normal one: the height of a curve is its distance."""
+def draw_distributions(axes, logs, large_fractal, colors):
+    """Draw standardised distribution functions minus the normal one: the height of a curve is its distance.
+
+    large_fractal : the histogram of the fractal of large order, which is nearly smooth
+    """
     grid = np.linspace(-4, 3, 701)
     normal, standardize = scipy.special.ndtr(grid), networks.histograms.standardize
-    for name, runs in logs.items():
-        for k, values in enumerate(runs):
-            standardised = standardize(values, np.ones(len(values)))
-            axes.plot(grid, np.searchsorted(standardised, grid, side="right") / len(values) - normal,
-                      color=colors[name], lw=1, label=None if k else f"{name} gradients")
-    for (name, (values, shares)), color in zip(histograms.items(), (plots.GREY, plots.INK), strict=False):
-        places = np.searchsorted(standardize(values, shares), grid, side="right")
-        axes.plot(grid, np.concatenate(([0], np.cumsum(shares)))[places] - normal, color=color, lw=0.8, zorder=1,
-                  label=name)
-    axes.axhline(0, color=plots.GREY, lw=0.8)
-    axes.set(title="standardised logs, less a normal law", xlabel="standard deviations from the mean",
-             ylabel="difference of distribution functions", xlim=(-4, 3))
+    places = np.searchsorted(standardize(*large_fractal), grid, side="right")
+    axes.plot(grid, np.concatenate(([0], np.cumsum(large_fractal[1])))[places] - normal, color=plots.INK, lw=0.8,
+              label="the large fractal")
+    for (name, runs), dash in zip(logs.items(), itertools.cycle(plots.DASHES), strict=False):
+        curves = [np.searchsorted(standardize(values, np.ones(len(values))), grid, side="right") / len(values) - normal
+                  for values in runs]
+        low, median, high = summaries.quantiles(curves, axis=0)
+        axes.fill_between(grid, low, high, alpha=0.2, lw=0, color=colors[name])
+        axes.plot(grid, median, color=colors[name], lw=2, ls=dash, label=f"gradients on {name}")
+    axes.axhline(0, color=plots.GREY, lw=1.5, ls=":", label="a normal law")
+    axes.set(title="rescaled, minus a normal law", xlabel="standard deviations from the mean",
+             ylabel="difference of cumulative shares", xlim=(-4, 3))
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.5 * (high - low))
     axes.legend(loc="upper left", fontsize=8)
@@ -332,41 +377,44 @@ def draw_distances(axes, rows, colors):
         heights = np.arange(len(DISTANCES)) + 0.22 * (k - (len(rows) - 1) / 2)
         low, median, high = ([row[key + end] for key in DISTANCES] for end in ("_low", "", "_high"))
         axes.hlines(heights, low, high, color=color, lw=4, alpha=0.3, capstyle="round")
-        axes.plot(median, heights, marker, color=color, ms=6, label=f"{name} gradients")
-    axes.set(title="distance of log histograms to", xlabel="Kolmogorov-Smirnov distance", xlim=(0, None),
+        axes.plot(median, heights, marker, color=color, ms=6, label=f"gradients on {name}")
+        axes.annotate(f"nearer than the large one in {row['normal_is_closer']} of {row['runs']}",
+                      (high[-1], heights[-1]), xytext=(8, 0), textcoords="offset points", va="center", fontsize=8,
+                      color=plots.text_color(color))
+    axes.set(title="distance of log histograms", xlabel="Kolmogorov-Smirnov distance", xlim=(0, None),
              yticks=range(len(DISTANCES)), yticklabels=DISTANCES.values(), ylim=(len(DISTANCES) - 0.5, -0.5))
     axes.tick_params(axis="y", length=0)
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(loc="center right", fontsize=8)
 
 
 @plots.styled
 def picture_of_fits(rows, caption):
     """Draw expected over observed counts of the Kronecker graphs that were fitted to the gradients' networks."""
-    counts = networks.kronecker.Counts._fields
-    worst, count, matrix = max(((row[f"{count}_ratio"], count, row["matrix"]) for row in rows for count in counts),
-                               key=lambda fit: abs(np.log(fit[0])))
-    title = f"The Kronecker graph fitted to the {matrix} has {worst:.2f} times its {count}"
+    worst, count, data = max(((row[f"{count}_ratio"], COUNTS[count].split("\n")[0], data_of(row)) for row in rows
+                              for count in COUNTS), key=lambda fit: abs(np.log(fit[0])))
+    title = f"Kronecker graphs fitted to {data} gradients have {worst:.2f} times their {count}"
     figure, panels = plots.figure([["fit"]], 10, 4.6, title, caption)
     axes = panels["fit"]
     for k, (row, color, marker) in enumerate(zip(rows, itertools.cycle(plots.COLORS), itertools.cycle(plots.MARKERS),
                                                  strict=False)):
-        places = np.arange(len(counts)) + 0.15 * (k - (len(rows) - 1) / 2)
-        low, median, high = ([row[f"{count}_ratio{end}"] for count in counts] for end in ("_low", "", "_high"))
+        places = np.arange(len(COUNTS)) + 0.15 * (k - (len(rows) - 1) / 2)
+        low, median, high = ([row[f"{count}_ratio{end}"] for count in COUNTS] for end in ("_low", "", "_high"))
         axes.vlines(places, low, high, color=color, lw=4, alpha=0.3, capstyle="round")
-        seed = " ".join(f"{row[name]:.2f}" for name in "abc")
-        axes.plot(places, median, marker, color=color, ms=6, label=f"{row['matrix']}: a, b, c are {seed}; at a bound: "
-                  f"{row['at_bound']} of {row['runs']}")
+        a, b, c = (f"{row[name]:.2f}" for name in "abc")
+        axes.plot(places, median, marker, color=color, ms=6, label=f"{data_of(row)}, fitted seed {a} {b}; {b} {c}")
     axes.axhline(1, color=plots.GREY, lw=0.8)
-    axes.set(title="counts of the fitted graph", ylabel="expected count over observed", xticks=range(len(counts)),
-             xlim=(-0.5, len(counts) - 0.5))
-    axes.set_ylim(0, 1.45 * axes.get_ylim()[1])
-    axes.set_xticklabels(counts)
+    axes.set(title="counts of the fitted graphs", ylabel="expected count / count in the network",
+             xticks=range(len(COUNTS)), xticklabels=COUNTS.values(), xlim=(-0.5, len(COUNTS) - 0.5))
+    axes.set_ylim(0, 1.3 * axes.get_ylim()[1])
     axes.legend(loc="upper right", fontsize=8)
     return figure
 
 
-def draw_clustering(axes, rows):
-    """Draw one line per matrix: the networks drawn from it, and their null models."""
+def draw_clustering(axes, rows, names):
+    """Draw one line per matrix: the networks drawn from it, and their null models.
+
+    names : words for the matrices whose rows have other names
+    """
     colors = plots.INK, plots.ORANGE, plots.GREEN, plots.GREY
     for k, ((key, label), marker, color) in enumerate(zip(NETWORKS.items(), "oDs^", colors, strict=True)):
         places = [place for place, row in enumerate(rows) if key in row]
@@ -374,8 +422,9 @@ def draw_clustering(axes, rows):
         heights = np.array(places) + 0.15 * (k - 1.5)
         axes.hlines(heights, low, high, color=color, lw=4, alpha=0.3, capstyle="round")
         axes.plot(median, heights, marker, color=color, ms=6, label=label)
-    axes.set(title="clustering", xlabel="mean over the nodes", yticks=range(len(rows)), ylim=(len(rows) + 0.7, -0.6))
-    axes.set_yticklabels([row["matrix"].replace(" ", "\n", 1) for row in rows])
+    axes.set(title="clustering of sampled networks", xlabel="mean over the nodes", yticks=range(len(rows)),
+             ylim=(len(rows) + 0.7, -0.6))
+    axes.set_yticklabels([names.get(row["matrix"], row["matrix"].replace(" ", "\n", 1)) for row in rows])
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(left=0)
     axes.locator_params("x", nbins=5, steps=[1, 2, 5, 10])

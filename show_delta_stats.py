@@ -41,7 +41,7 @@ INIT = "uniform(0.25)"      # law of the weights: uniform(scale), normal(scale),
 LEARNING_RATE = 0.1         # step length of gradient descent
 STEPS = (1, 10, 100, 1000, 10_000)  # training steps whose deltas are described, before their update; 1 is untrained
 SAMPLES = 50                # number of samples whose deltas are pooled; from a larger file they are drawn at random
-RUNS = 5                    # number of training runs, with seeds from SEED on
+RUNS = 5                    # number of training runs, with seeds starting at SEED
 REPLICATES = 50             # number of bootstrap replicates behind p
 SEED = 0                    # seed of data, weights, samples and bootstrap
 
@@ -109,7 +109,8 @@ def describe_training(settings):
     sizes = (training.inputs.shape[1], *settings.hidden_units, training.classes)
     net = (f"{training.name}, {'-'.join(map(str, sizes))} tanh net, init {settings.init}, single-sample steps at "
            f"learning rate {settings.learning_rate:g}. |Deltas| of {settings.samples} test samples")
-    bars = f"Dots: medians of n = {settings.runs} runs; bands: middle 90 %. Tails: the first run."
+    bars = (f"Dots: medians of n = {plots.counted(settings.runs, 'run')}; bands: middle 90 %; heavy: the whole band "
+            f"lies above {HEAVY:.0f}. Tails: the first run.")
     by_layer = {layer: [row for row in rows if row["layer"] == layer] for layer in range(1, hidden_layers + 1)}
     figures = [picture(of_layer, {step: arrays[f"step_{step}_layer_{layer}"][0] for step in steps}, "steps",
                        f"{net} in hidden layer {layer}, without zeros.\n{bars}")
@@ -179,7 +180,8 @@ def describe_file(settings):
     most = f"{settings.samples} of {max(counts):,}" if max(counts) > settings.samples else f"{max(counts)}"
     figures = [picture([row for row in rows if row["layer"] == layer], magnitudes[layer], "samples", (
         f"{Path(path).name}: |deltas| of {most} samples in {layer}, without zeros.\n"
-        f"One number for each step; skew within single samples of layers of at least {FEWEST} units."))
+        f"One number for each step; heavy: above {HEAVY:.0f}. Skew within single samples of layers of at least "
+        f"{FEWEST} units."))
         for layer in layers[:DRAWN]]
     sentence = finding([row for row in rows if row["layer"] == layers[0]])
     return experiment.Result(rows, names=("layer", "step"), finding=sentence, **TABLE, printed=shortened(rows),
@@ -220,21 +222,24 @@ def layer_and_step(name):
 # ---- finding and figure -----------------------------------------------------------------------------------
 
 def finding(rows):
-    """Say whether the deltas of one layer have a heavy tail at their last step, and within single samples."""
-    row = max(rows, key=lambda row: row["step"])
-    if "skew" not in row:
-        return f"The deltas of step {row['step']:,} have no tail"
-    skew = f"skew {row['skew']:.1f}"
-    if "skew_within" not in row:
-        return f"Deltas have {'heavy' if row['skew'] > HEAVY else 'light'} tails at step {row['step']:,}: {skew}"
-    numbers = f"{skew} pooled, {row['skew_within']:.1f} within one"
-    if row["skew"] <= HEAVY:
-        return f"Deltas have light tails: {numbers} sample"
-    if row.get("skew_low", row["skew"]) <= HEAVY:
-        return f"Deltas have heavy tails in most runs: {numbers} sample"
-    if row["skew_within"] > HEAVY:
-        return f"Deltas have heavy tails, also those of one sample: {numbers}"
-    return f"Deltas have heavy tails because samples differ in scale: {numbers}"
+    """Say at how many steps the deltas of one layer have a heavy tail, pooled and within single samples.
+
+    A tail is heavy if its skew is above that of an exponential law over the middle 90 % of the runs.
+    """
+    if not any("skew" in row for row in rows):
+        return "All deltas are zero or not finite, so they have no tail"
+    heavy = [row for row in rows if is_heavy(row, "skew")]
+    within = sum(is_heavy(row, "skew_within") for row in heavy)
+    steps = f"all {len(rows)}" if 1 < len(heavy) == len(rows) else f"{len(heavy)} of {len(rows)}"
+    sentence = f"Deltas have heavy tails at {steps} {'steps' if len(rows) > 1 else 'step'}"
+    if not any("skew_within" in row for row in heavy):
+        return sentence
+    return f"{sentence}, within single samples at {within}" if within else f"{sentence} because samples differ in scale"
+
+
+def is_heavy(row, key):
+    """Return whether a row has this skew, and its interval lies above the skew of an exponential law."""
+    return key in row and row.get(key + "_low", row[key]) > HEAVY
 
 
 @plots.styled
@@ -276,15 +281,15 @@ def draw_skew(axes, rows):
     """Draw the skew of all deltas, and of those of single samples, against the step."""
     labels = []
     for key, color, line, label in (("skew", plots.RED, {}, "pooled"),
-                                    ("skew_within", plots.BLUE, {"ls": "--", "marker": "s"}, "in one sample")):
+                                    ("skew_within", plots.BLUE, {"ls": "--", "marker": "s"}, "within one sample")):
         drawn = [row for row in rows if key in row]
         if drawn:
             steps = [row["step"] for row in drawn]
             plots.draw_band(axes, steps, drawn, key, color, **line)
-            labels.append((steps[-1:], [drawn[-1][key]], label, color))
+            labels.append((steps[-1:], [drawn[-1][key]], f"{label}: {drawn[-1][key]:.1f}", color))
     if labels:
         axes.hlines(HEAVY, rows[0]["step"], rows[-1]["step"], color=plots.INK, ls=":", lw=1.5)
-        labels.append((labels[0][0], [HEAVY], "exponential", plots.INK))
+        labels.append((labels[0][0], [HEAVY], f"exponential law: {HEAVY:.0f}", plots.INK))
     axes.set(title="skew of the deltas over training", ylabel="skew", ylim=(min(axes.get_ylim()[0], 0), None))
     scale_steps(axes, rows)
     plots.label_lines(axes, labels)

@@ -13,9 +13,9 @@ count both.
 With --weights FILE the matrices of your own net are taken, and nothing is trained: .npy, .npz or .safetensors. --list
 shows what the file holds, --layer picks matrices by name or pattern. Square matrices are merged.
 
-Figure: the clustering over that of shuffled entries and of the same degrees, one line per network; and of the last net
-the trained weights, the degrees, the weights of the first inputs, and how many inputs share a degree with either
-method.
+Figure: the clustering over that of shuffled entries and of the same degrees, one line per network; and of the net that
+clusters most over shuffled entries the trained weights, the degrees, the weights of the first inputs, and how many
+inputs share a degree with either method.
 
 Source: README of mlp_gradient_networks (2016): the weight network of a trained 784-30-10 net is not a complex network.
 The source does not say how weights were initialised, so there are two laws.
@@ -32,9 +32,9 @@ from gradnets import checkpoints, checks, datasets, experiment, networks, plots
 from gradnets.progress import progress
 
 WEIGHTS = ""                # file with weights of your own: .npy, .npz or .safetensors
-LAYER = "*"                 # names of the matrices in the file, or a pattern
+LAYER = "*"                 # matrices of the file to compare, by name or pattern
 KERNELS = "oihw"            # axes of convolution kernels in the file: oihw (PyTorch) or hwio (JAX, Keras)
-LIST = False                # only show what the file holds
+LIST = False                # list the tensors of the file, and do nothing else
 DATASET = "glyphs"          # data set: glyphs, noise, noise-constant, mnist, cifar10, cifar100, tree or clusters
 IMAGES = 10_000             # largest number of training images, from the first on
 HIDDEN_UNITS = (30, 784)    # numbers of hidden units, one net each; layers are merged if as many as inputs
@@ -51,6 +51,19 @@ COLUMNS = ("clustering", "over_shuffled", "over_degrees")
 HEADINGS = {"method": "links", "over_shuffled": "clustering / shuffled", "over_degrees": "clustering / same degrees"}
 SUGGESTION = "--weights FILE compares the weights of your own net, --quick trains for a tenth of the steps"
 QUICK = {"steps": 3000, "draws": 5}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The networks of one net beside their null models: its Weights, rows, and degrees, as `compare` returns them."""
+
+    weights: "Weights"
+    rows: list
+    degrees: dict
+
+    def most_clustered(self, when):
+        """Return the row of the network, trained or stored, that clusters most over shuffled entries."""
+        return max((row for row in self.rows if row["when"] == when), key=lambda row: row["over_shuffled"])
 
 
 @dataclass(frozen=True)
@@ -79,50 +92,65 @@ def main(settings):
 
 
 def result_of_file(settings):
-    rows, zero = [], []
+    rows, zero, shown = [], [], None
     for name, values in checkpoints.matrices(settings.weights, settings.layer, settings.kernels):
         if not values.any():
             zero.append(name)
             continue
         weights = Weights(name, " x ".join(map(str, values.shape)), {"stored": values}, False)
-        new_rows, degrees = compare(weights, settings.draws, settings.seed)
-        rows += new_rows
+        comparison = compare(weights, settings.draws, settings.seed)
+        rows += comparison.rows
+        shown = more_clustered(shown, comparison, "stored")
     if not rows:
         raise networks.DegenerateMatrix(f"{settings.weights}: {', '.join(zero)} is zero everywhere, choose another "
                                         "with --layer")
     matrices = plots.counted(len(rows) // len(METHODS), "matrix", "matrices")
     caption = (f"{Path(settings.weights).name}, {matrices}; n = {networks_and_nulls(settings.draws)} per line, "
-               f"bars the middle 90 %, seed {settings.seed}.\nOn the right: {weights.net}."
+               f"bars the middle 90 %, seed {settings.seed}.{about_layers(rows)}\nOn the right: {shown.weights.net}."
                + (f" Left out, all zero: {', '.join(zero)}." if zero else ""))
-    return result(rows, "stored", weights, degrees, 0, caption,
-                  checkpoints.provenance(settings.weights, settings.layer))
+    return result(rows, "stored", shown, 0, caption, checkpoints.provenance(settings.weights, settings.layer))
 
 
 def result_of_training(settings):
     dataset = datasets.load(settings.dataset, limit=settings.images, seed=settings.seed)
-    rows = []
+    rows, shown = [], None
     for hidden_units in dict.fromkeys(settings.hidden_units):
         for init in dict.fromkeys(settings.inits):
             weights = trained_weights(dataset, hidden_units, init, settings.learning_rate, settings.steps,
                                       settings.seed)
-            new_rows, degrees = compare(weights, settings.draws, settings.seed)
-            rows += new_rows
+            comparison = compare(weights, settings.draws, settings.seed)
+            rows += comparison.rows
+            shown = more_clustered(shown, comparison, "trained")
     caption = (f"{dataset.name}, {len(dataset.labels):,} items, tanh nets, targets -1 and 1, {settings.steps:,} "
                f"single-sample steps at learning rate {settings.learning_rate:g}, seed {settings.seed}; n = "
                f"{networks_and_nulls(settings.draws)} per line, bars the middle 90 %.\n"
-               f"On the right: {weights.net}, init {weights.init}.")
-    return result(rows, "trained", weights, degrees, min(settings.hidden_units), caption, [dataset.provenance])
+               f"On the right: {shown.weights.net}, init {shown.weights.init}, whose networks cluster most."
+               f"{about_layers(rows)}")
+    return result(rows, "trained", shown, min(settings.hidden_units), caption, [dataset.provenance])
 
 
 def networks_and_nulls(draws):
     return plots.counted(draws, "network and null", "networks and nulls")
 
 
-def result(rows, when, weights, degrees, shared, caption, data):
-    """Return the Result: all rows, and of the last net its weights and degrees."""
+def more_clustered(first, second, when):
+    """Return the Comparison whose networks cluster more over shuffled entries; the first may be None."""
+    both = [comparison for comparison in (first, second) if comparison is not None]
+    return max(both, key=lambda comparison: comparison.most_clustered(when)["over_shuffled"])
+
+
+def about_layers(rows):
+    """Return a sentence on what is counted, if some networks keep their layers apart."""
+    if all(row["layers"] == "merged" for row in rows):
+        return ""
+    return " Where the layers differ in size they stay apart, and four-cycles are counted instead of triangles."
+
+
+def result(rows, when, shown, shared, caption, data):
+    """Return the Result: all rows, and of one net its weights and degrees. shown : Comparison, of that net."""
     trained = [row for row in rows if row["when"] == when]
     finding = finding_of(trained, when)
-    figure = picture(rows, weights, degrees, when, shared, finding, caption)
+    figure = picture(rows, shown, when, shared, finding, caption)
     printed = [row | {"method": METHODS[row["method"]]} for row in trained]
     return experiment.Result(rows, names=NAMES, columns=COLUMNS, headings=HEADINGS, printed=printed, finding=finding,
                              figure=figure, data=data, suggestion=SUGGESTION)
@@ -144,11 +172,8 @@ def trained_weights(dataset, hidden_units, init, learning_rate, steps, seed):
 def compare(weights, draws, seed):
     """Compare the networks of all matrices, by both methods, with their null models.
 
-    Returns
-    -------
-    rows : list of dict
-    degrees : dict
-        By (when, method), then by name of the network, the list of degrees that networks.comparison measures.
+    Returns a Comparison. Its degrees are, by (when, method) and then by name of the network, the list of degrees that
+    networks.comparison measures.
     """
     rows, degrees = [], {}
     for when, matrix in weights.matrices.items():
@@ -160,7 +185,7 @@ def compare(weights, draws, seed):
             if weights.rows_are_inputs and len(first) > first.shape[1]:
                 row["shared_links"], row["triangles"] = links_if_merged(first)
             rows.append({"net": weights.net, "init": weights.init, "when": when, "method": method} | row)
-    return rows, degrees
+    return Comparison(weights, rows, degrees)
 
 
 def compare_with_nulls(probabilities, draws, seed):
@@ -220,36 +245,38 @@ def finding_of(rows, when):
         return f"{when.capitalize()} weights cluster no more than shuffled ones (at most {largest:.2f} times)"
     start = f"{when.capitalize()} weights cluster up to {largest:.1f} times as much as shuffled ones"
     explained = all(row["over_degrees_low"] >= 0.9 and row["over_degrees_high"] <= 1.1 for row in rows)
-    return f"{start}, by their degrees" if explained else f"{start}, not by degrees alone"
+    return f"{start}: degrees explain it" if explained else f"{start}, not by degrees alone"
 
 
 @plots.styled
-def picture(rows, weights, degrees, when, shared, title, caption):
+def picture(rows, shown, when, shared, title, caption):
     """Draw all rows at the left, and one net at the right.
 
-    weights, degrees : of that net, its Weights and what `compare` returns.
+    shown : the Comparison of that net
     when : which of its matrices the panels of a single matrix show.
     shared : number of inputs that would share nodes with hidden units, which is shaded; 0 for none.
     """
     figure, panels = plots.figure([["ratios", "matrix", "degrees"], ["ratios", "strengths", "shared"]], 13,
                                   max(7, 2 + 0.3 * len(rows)), title, caption, width_ratios=(1.35, 1, 1))
-    comparison, (row_units, column_units) = networks.comparison, weights.sides
-    draw_ratios(panels["ratios"], rows)
-    magnitudes = np.abs(weights.matrices[when])
+    comparison, (row_units, column_units) = networks.comparison, shown.weights.sides
+    method = shown.most_clustered(when)["method"]
+    draw_ratios(panels["ratios"], rows, when)
+    magnitudes = np.abs(shown.weights.matrices[when])
     order = np.ix_(np.argsort(-magnitudes.sum(axis=1)), np.argsort(-magnitudes.sum(axis=0)))
     plots.draw_matrix(panels["matrix"], magnitudes[order] / magnitudes.max())
     panels["matrix"].set(title=f"|{when} weights| / largest", xlabel=f"{column_units}, strongest first",
                          ylabel=f"{row_units}, strongest first")
     for side, color, dash, label in (("out", plots.BLUE, "-", row_units), ("in", plots.RED, "--", column_units)):
-        drawn = degrees[when, "sample"]
+        drawn = shown.degrees[when, method]
         plots.draw_ccdf(panels["degrees"], [d[side] for d in drawn[comparison.SHUFFLED]], color, None, band=True)
-        plots.draw_ccdf(panels["degrees"], [d[side] for d in drawn[comparison.OBSERVED]], color, label)
-        panels["degrees"].lines[-1].set_linestyle(dash)
-    panels["degrees"].set(title="degrees", xlabel="degree (shaded: shuffled entries)",
-                          ylabel="share of units with at least this degree", xscale="linear")
-    panels["degrees"].legend(fontsize=8, loc="upper right")
-    draw_shared_degrees(panels["shared"], degrees, when, row_units)
-    draw_strengths(panels["strengths"], weights, shared, row_units)
+        plots.draw_ccdf(panels["degrees"], [d[side] for d in drawn[comparison.OBSERVED]], color, None)
+        line = panels["degrees"].lines[-1]
+        line.set_linestyle(dash)
+        plots.label_line(panels["degrees"], *line.get_data(), label, color)
+    panels["degrees"].set(title=f"degrees, {METHODS[method]}", xlabel="degree (shaded: shuffled entries)",
+                          ylabel="share of units with at least this degree")
+    draw_shared_degrees(panels["shared"], shown.degrees, when, row_units)
+    draw_strengths(panels["strengths"], shown.weights, shared, row_units)
     return figure
 
 
@@ -260,7 +287,7 @@ def draw_strengths(axes, weights, shared, units):
         axes.plot(values, color=color, lw=width, label=name, alpha=0.5 if width > 1 else 1)
     axes.axvspan(0, shared, color=plots.PALE, zorder=0)
     axes.set(title=f"largest |weight| of the first {units}", ylabel="|weight|",
-             xlabel=units + (f" (shaded: the first {shared})" if shared else ""),
+             xlabel=units + (" (shaded: also hidden units, if merged)" if shared else ""),
              ylim=(0, 1.3 * max(map(np.max, strengths.values()))))
     axes.legend(fontsize=8, loc="upper right", ncols=2)
 
@@ -271,14 +298,17 @@ def draw_shared_degrees(axes, degrees, when, units):
         first, *_ = degrees[when, method][networks.comparison.OBSERVED]
         sharing = np.sort(np.bincount(first["out"])[1:])[::-1]  # units without a link are left out
         axes.plot(range(1, np.count_nonzero(sharing) + 1), sharing[sharing > 0], marker + "-", color=color, lw=0.8,
-                  ms=3, label=f"links {label}")
+                  ms=3, label=label)
     axes.set(title=f"{units} that share a degree", xlabel="degrees, the commonest first", ylabel=units, yscale="log",
              xscale="log")
     axes.legend(fontsize=8, loc="upper right")
 
 
-def draw_ratios(axes, rows):
-    """Draw clustering over that of both null models, one line per network, under the name of its net."""
+def draw_ratios(axes, rows, when):
+    """Draw clustering over that of both null models, one line per network, under the name of its net.
+
+    The largest ratio to shuffled entries, of the matrices that `when` names, is written beside its mark.
+    """
     heights, labels, height, net = [], [], 0, None
     for row in rows:
         if (row["net"], row["init"]) != net:
@@ -298,10 +328,18 @@ def draw_ratios(axes, rows):
         axes.plot([row[key] for row in rows], places, marker, color=color, ms=size, label=label,
                   mfc="white" if marker == "s" else color)
     axes.plot([1, 1], [-0.5, height - 0.5], color=plots.INK, lw=0.8, zorder=0)
+    largest, place = max((row["over_shuffled"], place) for row, place in zip(rows, places, strict=True)
+                         if row["when"] == when)
+    axes.annotate(f"{largest:.1f} times", (largest, place), xytext=(-9, 0), textcoords="offset points", ha="right",
+                  va="center", fontsize=8, color=plots.BLUE, bbox={"fc": "white", "lw": 0, "pad": 1})
     axes.set(title="clustering over that of null models", yticks=heights, ylim=(height - 0.5, -1.8), xscale="log",
-             yticklabels=labels, xlabel="ratio (of four-cycles where layers stay apart)")
+             yticklabels=labels, xlabel="clustering / clustering of the null model")
     low, high = axes.get_xlim()
-    axes.set_xlim(min(low, 0.8), max(high, 1.25))
+    axes.set_xlim(min(low, 0.8), max(1.15 * high, 1.25))
+    ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 3, 4, 5, 10, 20, 50, 100) if low <= tick <= axes.get_xlim()[1]]
+    if len(ticks) > 1:  # else the axis has the ticks of all logarithmic axes
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.set_xticks([], minor=True)
     for k, label in enumerate(axes.get_yticklabels()):
         label.set(fontsize=8, fontweight="bold" if k in headers else "normal")
     axes.tick_params(axis="y", length=0)

@@ -111,9 +111,15 @@ def test_runs_closer_to_a_normal_distribution_are_counted():
     assert fractal_stats.gradient_row("x", measurements, 0)["normal_is_closer"] == 2
 
 
-def test_finding_is_computed_from_the_rows():
-    finding = fractal_stats.finding_of([{"runs": 20, "normal_is_closer": 2}, {"runs": 31, "normal_is_closer": 9}])
-    assert "11 of 51 runs" in finding
+@pytest.mark.parametrize(("closer", "runs", "words"), [
+    (21, 39, "no nearer to the fractal than to a normal law"), (2, 2, "no nearer to the fractal than to a normal law"),
+    (30, 39, "are nearer to a normal law"), (9, 39, "are nearer to the fractal"),
+])
+def test_the_finding_calls_neither_nearer_unless_the_runs_decide_it(closer, runs, words):
+    finding = fractal_stats.finding_of([{"runs": runs - 1, "normal_is_closer": closer - 1},
+                                        {"runs": 1, "normal_is_closer": 1}])
+    assert words in finding
+    assert (stats.binomtest(closer, runs).pvalue < 0.1) == ("no nearer" not in finding)
     assert len(finding) <= plots.LONGEST_TITLE
 
 
@@ -172,7 +178,8 @@ def test_runs_without_a_gradient_are_counted_and_left_out(monkeypatch):
     lost = sum(fractal_stats.last_probabilities(half, "uniform(0.25)", 0.1, 20, seed) is None for seed in range(6))
     assert (row["runs"], row["degenerate_runs"]) == (6 - lost, lost)
     assert 0 < lost < 6
-    assert f"of {6 - lost} runs" in result.finding
+    caption, = (text.get_text() for text in result.figure.texts if "Medians" in text.get_text())
+    assert f"({lost} without a gradient)" in caption.replace("\n", " ")
 
 
 def test_it_is_an_error_if_no_run_has_a_gradient(monkeypatch):

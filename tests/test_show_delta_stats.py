@@ -102,15 +102,20 @@ def test_each_hidden_layer_has_a_figure():
     assert_readable(result)
 
 
-@pytest.mark.parametrize(("skew", "low", "within", "finding"), [
-    (5.9, 2.5, 1.9, "Deltas have heavy tails because samples differ in scale: skew 5.9 pooled, 1.9 within one"),
-    (5.9, 2.5, 2.1, "Deltas have heavy tails, also those of one sample: skew 5.9 pooled, 2.1 within one"),
-    (2.9, 1.9, 1.5, "Deltas have heavy tails in most runs: skew 2.9 pooled, 1.5 within one sample"),
-    (1.9, 1.8, 1.5, "Deltas have light tails: skew 1.9 pooled, 1.5 within one sample"),
+@pytest.mark.parametrize(("low", "within", "finding"), [
+    (2.5, 1.9, "Deltas have heavy tails at 2 of 3 steps because samples differ in scale"),
+    (2.5, 2.1, "Deltas have heavy tails at 2 of 3 steps, within single samples at 1"),
+    (1.9, 2.1, "Deltas have heavy tails at 1 of 3 steps"),
 ])
-def test_the_finding_compares_all_samples_with_one(skew, low, within, finding):
-    rows = [{"step": 1, "skew": 9.0}, {"step": 10, "skew": skew, "skew_low": low, "skew_within": within}]
+def test_the_finding_counts_steps_whose_intervals_lie_above_an_exponential_law(low, within, finding):
+    rows = [{"step": 1, "skew": 9.0}, {"step": 10, "vanished": 1.0},
+            {"step": 20, "skew": 5.9, "skew_low": low, "skew_within": 2.4, "skew_within_low": within}]
     assert show_delta_stats.finding(rows) == finding
+
+
+def test_the_finding_says_so_if_all_steps_are_heavy():
+    rows = [{"step": step, "skew": 3.0, "skew_within": 1.5} for step in (1, 10)]
+    assert show_delta_stats.finding(rows) == "Deltas have heavy tails at all 2 steps because samples differ in scale"
 
 
 def test_samples_are_divided_by_their_root_mean_squares():
@@ -124,7 +129,7 @@ def test_samples_are_divided_by_their_root_mean_squares():
 
 def test_saturated_nets_have_a_finding_too():
     result = run(**SMALL | {"init": "uniform(1000)", "steps": (1, 3), "runs": 1})
-    assert result.finding == "The deltas of step 3 have no tail"
+    assert result.finding == "All deltas are zero or not finite, so they have no tail"
     assert result.rows[0]["vanished"] == 1
 
 
@@ -154,8 +159,9 @@ def test_a_recording_has_a_row_for_each_layer_and_step(recorded):
     assert last["skew_within"] == pytest.approx(first["skew_within"], rel=0.2)
     assert last["skew"] > 2 * last["skew_within"]
     assert "skew_within" not in result.rows[3]  # eight units are too few
-    assert result.finding == (f"Deltas have heavy tails because samples differ in scale: skew {last['skew']:.1f} "
-                              f"pooled, {last['skew_within']:.1f} within one")
+    heavy = sum(row["skew"] > 2 > row["skew_within"] for row in result.rows[:3])
+    steps = "all 3" if heavy == 3 else f"{heavy} of 3"
+    assert result.finding == f"Deltas have heavy tails at {steps} steps because samples differ in scale"
     assert_readable(result)
     assert result.data == checkpoints.provenance(recorded)
 
@@ -203,7 +209,7 @@ def test_a_file_of_zeros_has_a_finding_too(tmp_path):
     result = run(gradient=str(tmp_path / "fc1-7.npy"))
     (row,) = result.rows
     assert (row["layer"], row["step"], row["vanished"]) == ("fc1", 7, 1)
-    assert result.finding == "The deltas of step 7 have no tail" == result.figure.get_suptitle()
+    assert result.finding == result.figure.get_suptitle() == "All deltas are zero or not finite, so they have no tail"
 
 
 def test_list_shows_the_contents_of_a_file_and_draws_nothing(recorded):
