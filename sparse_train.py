@@ -42,7 +42,7 @@ LEARNING_RATES = (0.02, 0.04, 0.08, 0.16)  # learning rates of part 2; the first
 BURN_IN = 500               # number of samples before the first pruning, in part 2
 PRUNINGS = 30               # number of prunings or regrowings in part 2
 WIDTHS = (16, 32, 64, 128, 256, 512, 1024)  # hidden units in parts 1 and 3
-RUNS = 5                    # number of runs of each net, with seeds from SEED on
+RUNS = 5                    # number of runs of each net, with seeds starting at SEED
 SEED = 0                    # seed of data, weights and order of samples
 
 # ---- not flags
@@ -65,9 +65,10 @@ def main(settings):
     recipe = checked_recipe(settings)
     whole, test = (datasets.load(settings.dataset, split, seed=settings.seed) for split in ("train", "test"))
     training, validation = datasets.hold_out(whole)
-    parts = [sparse.pack_samples(part.inputs, part.labels) for part in (training, validation, test)]
-    samples, classes = parts[0], whole.classes
-    criteria = criteria_rows(settings, recipe, *parts, classes)
+    samples, validation_samples, test_samples = (sparse.pack_samples(part.inputs, part.labels)
+                                                 for part in (training, validation, test))
+    classes = whole.classes
+    criteria = criteria_rows(settings, recipe, samples, validation_samples, test_samples, classes)
     rate = row_of(criteria, "criteria", "dense")["learning_rate"]
     rows = [*criteria,
             *recipe_rows(whole, test, settings.widths, settings.steps, settings.runs, settings.seed),
@@ -75,7 +76,7 @@ def main(settings):
             *density_rows(samples, max(settings.widths), classes, settings.seed),
             *overlap_rows(samples, settings.hidden_units, classes, settings.steps, rate, settings.runs, settings.seed)]
     sentence = finding(rows, settings.parameters)
-    figure = picture(rows, sentence, caption(settings, len(test.labels), len(validation.labels)))
+    figure = picture(rows, sentence, caption(rows, settings, len(test.labels), len(validation.labels)))
     return experiment.Result(rows, names=NAMES, columns=COLUMNS, headings=HEADINGS, finding=sentence, figure=figure,
                              printed=printed(rows, settings.parameters),
                              figures={"_time": picture_of_times(rows, caption_of_times(settings))},
@@ -308,11 +309,16 @@ def middle(budgets):
 
 
 def finding(rows, budgets):
-    """Say how much accuracy the criterion that is best on validation data keeps, at the middle budget."""
-    best = max((row for row in rows if row.get("budget") == middle(budgets)), key=lambda row: row["validation"])
-    dense = row_of(rows, "criteria", "dense")
-    return (f"{best['parameters']:,} of {dense['parameters']:,} parameters reach a test accuracy of "
-            f"{best['accuracy']:.3f}, all of them {dense['accuracy']:.3f}")
+    """Say how much accuracy the criterion that is best on validation data loses, at the middle budget."""
+    best, dense = best_of(rows, middle(budgets)), row_of(rows, "criteria", "dense")
+    lost = 100 * (round(dense["accuracy"], 3) - round(best["accuracy"], 3))  # of the numbers as they are written
+    return (f"A net that keeps {100 * best['parameters'] / dense['parameters']:.2g} % of its parameters "
+            f"{'loses' if lost >= 0 else 'wins'} {abs(lost):.1f} points of test accuracy")
+
+
+def best_of(rows, budget):
+    """Return the row of the criterion that is best on validation data at a budget."""
+    return max((row for row in rows if row.get("budget") == budget), key=lambda row: row["validation"])
 
 
 def finding_of_times(rows):
@@ -336,14 +342,16 @@ def printed(rows, budgets):
     return [{key: value for key, value in row.items() if key != "budget"} for row in chosen]
 
 
-def caption(settings, test_count, validation_count):
+def caption(rows, settings, test_count, validation_count):
+    best, dense = best_of(rows, middle(settings.parameters)), row_of(rows, "criteria", "dense")
     units = "-".join(map(str, settings.hidden_units))
     blocks = f" in blocks of {settings.block}" if settings.block > 1 else ""
     return (f"{settings.dataset}, {settings.steps:,} single samples per run. Left: tanh, squared error; middle: "
             f"{units} {settings.activation} units, {settings.schedule} pruning{blocks}; "
             f"right: {units} tanh units, dense.\n"
             f"n = {plots.counted(settings.runs, 'run')}, bands the middle 90 %; accuracy on {test_count:,} test items; "
-            f"middle: learning rates chosen on {validation_count:,} others.")
+            f"middle: learning rates chosen on {validation_count:,} others. In the title: {best['what']} at "
+            f"{best['parameters']:,}, {best['accuracy']:.3f} against {dense['accuracy']:.3f}.")
 
 
 def caption_of_times(settings):
@@ -412,14 +420,14 @@ def draw_recipe(axes, rows):
 
 
 def draw_criteria(axes, rows):
-    """Draw accuracy by the parameters that are left, fewer to the right; return the lines to name."""
+    """Draw accuracy by the parameters that are kept, fewer to the right; return the lines to name."""
     rows = sorted(rows, key=lambda row: -row["parameters"])
     lines = draw_lines(axes, rows, "parameters", "accuracy", LOOKS, ACRONYMS)
     dense = row_of(rows, "criteria", "dense")
     axes.axhline(dense["accuracy"], color=plots.GREY, lw=1, ls="--")
     axes.annotate(f"dense, {dense['parameters']:,} parameters", (0, dense["accuracy"]), xytext=(3, 3),
                   xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8, color=plots.GREY)
-    axes.set(title="what decides which weights live", xlabel="parameters left, biases included")
+    axes.set(title="what decides which weights live", xlabel="parameters kept, biases included")
     axes.invert_xaxis()
     budgets = sorted({row["budget"] for row in rows if "budget" in row})
     plain_marks(axes.xaxis, budgets, [f"{budget:,}" for budget in budgets])
@@ -427,12 +435,14 @@ def draw_criteria(axes, rows):
 
 
 def draw_overlap(axes, rows):
+    (chance,), (largest,) = ({row[key] for row in rows} for key in ("chance", "what"))  # the same in all rows
+    count = int(largest.removesuffix(" largest"))
     plots.draw_band(axes, [row["step"] for row in rows], rows, "overlap", plots.RED)
-    axes.axhline(rows[0]["chance"], color=plots.GREY, lw=1, ls="--")
-    axes.annotate(f"chance, {rows[0]['chance']:.0%}", (1, rows[0]["chance"]), xytext=(0, 3), ha="right",
+    axes.axhline(chance, color=plots.GREY, lw=1, ls="--")
+    axes.annotate(f"chance, {100 * chance:.0f} %", (1, chance), xytext=(0, 3), ha="right",
                   xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8, color=plots.GREY)
     axes.set(title="do the largest weights stay the largest?", xlabel="samples seen",
-             ylabel=f"share of the {rows[0]['what']} that are so at the end", ylim=(0, 1.02))
+             ylabel=f"share of the {count:,} largest that are so at the end", ylim=(0, 1.02))
     axes.set_xscale("symlog", linthresh=100)
     last = max(row["step"] for row in rows)
     axes.set_xlim(0, 1.1 * last)
