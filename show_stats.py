@@ -12,8 +12,9 @@ middle 90 % of the runs, beside the 1 of an exponential law.
 With --weights FILE or --gradient FILE the script reads your own net instead of training one. Each matrix of a .npy,
 .npz or .safetensors file gets one verdict, and the worst stand first: constant, rank one, dead, duplicated, near its
 initialisation (for a gradient: like noise), heavy-tailed, plain. gradnets/checkpoints/diagnosis.py defines them. The
-figure then has one row for each matrix, in the model's order; show_stats_worst.png has the tails of the four worst.
---list shows what the file holds, and --layer selects matrices by name or pattern.
+figure then has one row for each matrix, in the model's order, with solid marks for the numbers that decide its verdict;
+show_stats_worst.png has the tails of the four worst. --list shows what the file holds, and --layer selects matrices by
+name or pattern.
 
 Source: README of mlp_gradient_networks (2016): heavy-tailed histograms of the weights and cached deltas of a 784-30-10
 tanh net, guessed to be stretched exponentials, and lost on random inputs. Here the net trains on 30,000 single samples
@@ -59,10 +60,11 @@ KINDS = ("weights", "gradients")
 WHEN = ("before", "after")
 MOST_TAILS, MOST_PRINTED = 5, 15  # data sets with a panel of their own, and rows of the printed table
 MOST_DRAWN, WORST = 100, 4        # matrices of a file in the figure, and those whose tails are drawn
-LONGEST_NAME = 60                 # letters of a matrix's name in one line of the figure
+LONGEST_NAME, LONGEST_VERDICT = 60, 42  # letters of a matrix's name and of its verdict in one line of the figure
 NUMBERS = {  # columns of the figure of a file: heading, usual value, and the law that has it
     "kurtosis": ("excess kurtosis", 6, "exponential law"), "beta": ("exponent", 1, "exponential law"),
     "spike": ("spike", 1, "chance")}
+DECIDING = {"rank one": "spike", "near initialisation": "spike", "like noise": "spike"}  # numbers behind a verdict
 MARKS = {  # marker and color of each verdict in the figure
     "constant": ("X", plots.INK), "rank one": ("P", plots.PURPLE), "dead": ("v", plots.RED),
     "duplicated": ("D", plots.ORANGE), "random": ("^", plots.SKY), "heavy-tailed": ("o", plots.BLUE),
@@ -263,8 +265,10 @@ def diagnose_file(path, kind, settings):
     count = "a matrix" if len(rows) == 1 else f"{len(rows)} matrices"
     if len(drawn) < len(rows):
         count = f"the {len(drawn)} worst of {count}"
-    caption = (f"{name}: {count} of {kind}, in the order of the model. Exponent: of a stretched exponential over the "
-               "largest 90 %. Spike: the largest singular value over the one that chance gives. Dead: next to zero.")
+    caption = (f"{name}: {count} of {kind}, in the model's order. Exponent: of a stretched exponential over the "
+               "largest 90 %. Spike: the largest singular value over that of chance. Solid marks decide: heavy tails "
+               f"have a kurtosis above {checkpoints.diagnosis.HEAVY_KURTOSIS:g} or an exponent below "
+               f"{checkpoints.diagnosis.HEAVY_BETA:g}, with room for chance.")
     sentence = finding_of_file(rows, kind)
     worst = [layer for layer in layers if "near" in layer.row][:WORST]
     figures = {"_worst": picture_of_worst(worst, styles, finding_of_worst(worst), (
@@ -322,10 +326,14 @@ def picture_of_file(rows, styles, title, caption):
     styles : {name of a matrix: marker and color of its verdict}
     """
     names = ["\n".join(map(plots.drawable, textwrap.wrap(row["tensor"], LONGEST_NAME))) for row in rows]
-    letters = max(len(line) for name in names for line in name.split("\n"))
-    lines = max(name.count("\n") + 1 for name in names)
-    figure, panels = plots.figure([["verdict", *NUMBERS, "dead"]], 8 + 0.06 * letters,
-                                  2 + len(rows) * (0.05 + 0.14 * lines), title, caption)
+    verdicts = ["\n".join(map(plots.drawable, textwrap.wrap(verdict_in_words(row), LONGEST_VERDICT))) for row in rows]
+    letters, letters_of_verdicts = (max(len(line) for text in texts for line in text.split("\n"))
+                                    for texts in (names, verdicts))
+    lines = max(text.count("\n") + 1 for text in names + verdicts)
+    width = 0.5 + 0.065 * letters_of_verdicts  # of the verdicts, in inches
+    figure, panels = plots.figure([["verdict", *NUMBERS]], 7 + width + 0.06 * letters,
+                                  2 + len(rows) * (0.06 + 0.14 * lines), title, caption,
+                                  width_ratios=[width] + [2] * len(NUMBERS))
     for axes in panels.values():
         axes.set(ylim=(len(rows) - 0.5, -0.5), yticks=[])
         axes.xaxis.tick_top()
@@ -336,18 +344,16 @@ def picture_of_file(rows, styles, title, caption):
         panels[key].axvline(usual, color=plots.INK, ls=":", lw=1.5)
         panels[key].set_title(heading)
         panels[key].set_xlabel(f"{law}: {usual}", loc="left", fontsize=8)
-    panels["dead"].set(title="dead share", xlim=(0, 2))
-    panels["dead"].set_xticks((0, 0.5, 1), ("0", "0.5", "1"))
-    panels["dead"].set_xlabel("of rows or of columns", loc="left", fontsize=8)
-    panels["verdict"].set(title="verdict", xlim=(0, 1))
+    panels["verdict"].set(title="verdict", xlim=(0, width))
     panels["verdict"].set_xticks([0], [" "])  # room for ticks and a label, so that all headings stand in a line
     panels["verdict"].set_xlabel(" ", fontsize=8)
     panels["verdict"].set_yticks(range(len(rows)), names, fontsize=8)
     panels["verdict"].tick_params(axis="both", width=0)
-    for place, (row, label) in enumerate(zip(rows, panels["verdict"].get_yticklabels(), strict=True)):
+    for place, (row, verdict, label) in enumerate(zip(rows, verdicts, panels["verdict"].get_yticklabels(),
+                                                      strict=True)):
         usual = row["verdict"] in USUAL
         marker, color = styles[row["tensor"]]
-        draw_verdict(panels, place, row, {"marker": marker, "color": color, "alpha": 0.4 if usual else 1})
+        draw_verdict(panels, place, row, verdict, {"marker": marker, "color": color, "ms": 6})
         label.set_fontweight("normal" if usual else "bold")
         for key, axes in panels.items():
             if not usual:
@@ -358,20 +364,22 @@ def picture_of_file(rows, styles, title, caption):
     return figure
 
 
-def draw_verdict(panels, place, row, style):
-    """Draw the line of one matrix."""
-    panels["verdict"].plot(0.06, place, ms=6, **style)
-    panels["verdict"].text(0.14, place, row["verdict"], va="center", fontsize=8)
-    if "near" not in row:  # a constant matrix has no other numbers
-        panels["kurtosis"].annotate(row["why"], (0.02, place), xycoords=("axes fraction", "data"), va="center",
-                                    fontsize=8, bbox={"fc": "white", "lw": 0, "pad": 1})
+def verdict_in_words(row):
+    """Return the verdict of a matrix, and what it follows from."""
+    if row["verdict"] == "plain":
+        return row["verdict"]
+    is_random = row["verdict"] in (words["random"] for words in WORDS.values())
+    return f"{row['verdict']}: {row['near'] if is_random else row.get('heavy_by', row['why'])}"
+
+
+def draw_verdict(panels, place, row, verdict, style):
+    """Draw the line of one matrix: solid marks for the numbers that decide the verdict, pale ones for the others."""
+    panels["verdict"].plot(0.12, place, **style)
+    panels["verdict"].text(0.28, place, verdict, va="center", fontsize=8)
+    deciding = row.get("heavy_by", DECIDING.get(row["verdict"], "")).replace("exponent", "beta").split(" and ")
     for key in NUMBERS:
         if np.isfinite(row.get(key, np.nan)):
-            panels[key].plot(row[key], place, ms=6, **style)
-    share, lines = max((row.get(f"dead_{lines}", 0), lines) for lines in ("rows", "columns"))
-    if share:
-        panels["dead"].barh(place, share, color=style["color"], height=0.5)
-        panels["dead"].text(share + 0.05, place, f"{100 * share:.2g} % of {lines}", va="center", fontsize=8)
+            panels[key].plot(row[key], place, **style, alpha=1 if key in deciding else 0.3)
 
 
 def set_scales(panels, rows):
@@ -404,7 +412,9 @@ def picture_of_worst(layers, styles, title, caption):
         near = checkpoints.distribution.survival(row["near"], x)
         plots.draw_tails(axes, [(x[shares > 0], shares[shares > 0], {"color": color, "label": "entries"}),
                                 (x, near, {"color": plots.GREY, "ls": "--", "lw": 1.5, "label": f"{row['near']} law"})])
-        heading = [*textwrap.wrap(row["tensor"], LONGEST_NAME), *textwrap.wrap(f"{row['verdict']}: {row['why']}", 70)]
+        exponent = f", exponent {row['beta']:.3f}" if "beta" in row and "exponent" not in row["why"] else ""
+        heading = [*textwrap.wrap(row["tensor"], LONGEST_NAME),
+                   *textwrap.wrap(f"{row['verdict']}: {row['why']}{exponent}", 70)]
         axes.set_title("\n".join(map(plots.drawable, heading)), fontsize=8)
         axes.set(xlabel="magnitude / root mean square", ylabel="share at least this large")
         axes.legend(fontsize=7.5, loc="upper right")

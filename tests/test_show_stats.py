@@ -167,16 +167,22 @@ def test_gradients_have_words_of_their_own(tmp_path):
 
 def test_the_map_has_a_line_for_each_matrix_in_the_order_of_the_model(diagnosed):
     result = diagnosed
-    verdicts, kurtosis, exponent, spike, dead = result.figure.axes
+    verdicts, kurtosis, exponent, spike = result.figure.axes
     names = [label.get_text() for label in verdicts.get_yticklabels()]
     assert names == [f"{letter}.weight" for letter in "abc"] + ["conv"] + [f"{letter}.weight" for letter in "defg"] + [
         "heads[0]", "heads[1]", "heads[2]"]
     rows = {row["tensor"]: row for row in result.rows}
-    assert [text.get_text() for text in verdicts.texts] == [rows[name]["verdict"] for name in names]
+    words = dict(zip(names, (text.get_text() for text in verdicts.texts), strict=True))
+    assert {name: text.split(":")[0] for name, text in words.items()} == VERDICTS
+    assert [words[name].split(": ")[-1] for name in ("b.weight", "c.weight", "d.weight", "e.weight", "g.weight")] == [
+        "20 % of rows", "20 % of columns", "uniform", "every entry is 0", "same entries as a.weight"]
     for axes, key in ((kurtosis, "kurtosis"), (exponent, "beta"), (spike, "spike")):
         dots = {int(line.get_ydata()[0]): line.get_xdata()[0] for line in axes.lines if line.get_marker() != "None"}
         assert dots == {place: rows[name][key] for place, name in enumerate(names) if key in rows[name]}
-    assert [text.get_text() for text in dead.texts] == ["20 % of rows"]
+    solid = {names[int(line.get_ydata()[0])]: axes for axes in (kurtosis, exponent, spike) for line in axes.lines
+             if line.get_marker() != "None" and line.get_alpha() == 1}
+    assert solid == {"a.weight": kurtosis, "f.weight": spike, "d.weight": spike, "conv": spike}
+    assert words["a.weight"] == "heavy-tailed: kurtosis"
 
 
 def test_tails_are_drawn_of_the_worst_matrices_that_are_not_constant(checkpoint, diagnosed):

@@ -13,9 +13,10 @@ The verdicts, from the least used matrix to a sound one:
 - random: the entries look like independent draws from a law of initialisation (normal, uniform, or normal cut at two
   standard deviations), and no direction is stronger than in such draws. Training has hardly moved such weights; such
   a gradient is noise. Fewer than 4,500 entries cannot show this, and never get this verdict.
-- heavy-tailed: the magnitudes fall off more slowly than exponentially. This is usual in trained weights and in
-  gradients, and no fault, but a few entries count for most: look before pruning, rounding or clipping. Small matrices
-  get room for chance.
+- heavy-tailed: the magnitudes fall off more slowly than exponentially. Their kurtosis says so, which depends on the
+  few largest entries, or the exponent of their stretched exponential, which depends on nearly all of them; or both do.
+  This is usual in trained weights and in gradients, and no fault, but a few entries count for most: look before
+  pruning, rounding or clipping. Small matrices get room for chance.
 - plain: none of these.
 
 Dead and duplicated rows are usual in gradients of small batches through ReLU units: a unit that no sample makes active
@@ -81,6 +82,7 @@ def table(matrices, replicates=100, seed=0):
         if original != name:
             layer.row["copy_of"] = original
             layer.row["verdict"] = min(layer.row["verdict"], "duplicated", key=VERDICTS.index)
+            layer.row.pop("heavy_by", None)
             layer.row["why"] = _why(layer.row)
         layers.append(layer)
     return sorted(layers, key=lambda layer: badness(layer.row))
@@ -116,7 +118,8 @@ def describe(name, values, replicates=100, seed=0):
         Its row is flat:
 
         - tensor, shape, verdict; std, the root mean square about zero; why, the numbers behind the verdict in words;
-          entries, their number; zeros, their share; skew and excess kurtosis of the magnitudes above 0.
+          heavy_by, what makes a matrix heavy-tailed: "kurtosis", "exponent" or "kurtosis and exponent"; entries,
+          their number; zeros, their share; skew and excess kurtosis of the magnitudes above 0.
         - near, ks: the law of `distribution.LAWS` nearest to the entries, at their own root mean square, and its
           Kolmogorov-Smirnov distance; fourth: their mean fourth power over the one of that law; spike: the largest
           singular value over std (√n + √m), about 1 for independent draws; stable_rank: the sum of the squared
@@ -186,6 +189,8 @@ def _describe(name, values, replicates, seed):
     row |= {"sampled": tail["n"], **{key: tail[key] for key in ("xmin", "tail", "alpha", "p") if key in tail},
             "tail_law": tail["verdict"], **{key: tail[key] for key in ("top_90_percent", "beta") if key in tail}}
     row["verdict"] = _verdict(row, values.shape)
+    if row["verdict"] == "heavy-tailed":
+        row["heavy_by"] = _heavy_by(row)
     row["why"] = _why(row)
     return Layer(row, distribution.ccdf(entries, largest), law), distribution.fingerprint(entries)
 
@@ -202,9 +207,14 @@ def _verdict(row, shape):
     if (row["entries"] >= FEWEST and row["ks"] <= NEAR + 2 * noise and abs(row["fourth"] - 1) <= FOURTH + 12 * noise
             and row["spike"] <= SPIKE * directions.noise_edge(*shape)):
         return "random"
-    heavy = (row["kurtosis"] > HEAVY_KURTOSIS * (1 + 12 * noise)
-             or row.get("beta", 1.0) * (1 + 3 / np.sqrt(row["sampled"])) < HEAVY_BETA)
-    return "heavy-tailed" if heavy else "plain"
+    return "heavy-tailed" if _heavy_by(row) else "plain"
+
+
+def _heavy_by(row):
+    """Return which numbers of a row are those of heavy tails, in words; an empty string if none is."""
+    is_heavy = {"kurtosis": row["kurtosis"] > HEAVY_KURTOSIS * (1 + 12 / np.sqrt(row["entries"])),
+                "exponent": row.get("beta", 1.0) * (1 + 3 / np.sqrt(row["sampled"])) < HEAVY_BETA}
+    return " and ".join(name for name, heavy in is_heavy.items() if heavy)
 
 
 def _why(row):
@@ -216,9 +226,10 @@ def _why(row):
     if row["verdict"] == "dead":
         return share("dead")
     if row["verdict"] == "duplicated":
-        return f"entries of {row['copy_of']}" if "copy_of" in row else share("duplicate")
+        return f"same entries as {row['copy_of']}" if "copy_of" in row else share("duplicate")
     if row["verdict"] == "heavy-tailed":
-        return f"kurtosis {row['kurtosis']:.0f}" + (f", beta {_beta_in_words(row['beta'])}" if "beta" in row else "")
+        words = {"kurtosis": f"{row['kurtosis']:.0f}", "exponent": _beta_in_words(row.get("beta", 1.0))}
+        return ", ".join(f"{number} {words[number]}" for number in row["heavy_by"].split(" and "))
     if row["verdict"] == "rank one":
         return f"spike {row['spike']:.2g}"
     few = "too few to tell an init: " if row["verdict"] == "plain" and row["entries"] < FEWEST else ""

@@ -235,19 +235,31 @@ HEAVY = {"lognormal": lambda shape, rng: rng.lognormal(size=shape) * rng.choice(
          "a few huge ones": lambda shape, rng: rng.normal(size=shape) * np.where(rng.random(shape) < 1e-3, 30, 1)}
 
 
-@pytest.mark.parametrize("law", HEAVY)
-def test_heavy_tails_are_recognised(law, many):
+@pytest.mark.parametrize(("law", "heavy_by"), [("lognormal", "kurtosis and exponent"), ("a few huge ones", "kurtosis"),
+                                               ("Student's t", "kurtosis")])
+def test_heavy_tails_are_recognised(law, heavy_by, many):
     rng = np.random.default_rng(15)
-    verdicts = [row_of(HEAVY[law](shape, rng), 1)["verdict"] for shape in ((784, 30), (300, 300), (64, 576))
-                for _ in range(many(1, 4))]
-    assert set(verdicts) == {"heavy-tailed"}
+    rows = [row_of(HEAVY[law](shape, rng), 1) for shape in ((784, 30), (300, 300), (64, 576))
+            for _ in range(many(1, 4))]
+    assert {row["verdict"] for row in rows} == {"heavy-tailed"}
+    assert {row["heavy_by"] for row in rows} == {heavy_by}
+    for row in rows:  # why names the numbers that decide, and no other
+        assert ("kurtosis" in row["why"], "exponent" in row["why"]) == ("kurtosis" in heavy_by, "exponent" in heavy_by)
+
+
+def test_an_exponent_alone_makes_a_tail_heavy():
+    values = np.random.default_rng(22).weibull(0.75, (300, 300))
+    values[values > 8] = 8  # a few hundred entries
+    row = row_of(values, 1)
+    assert stats.kurtosis(values, axis=None) < diagnosis.HEAVY_KURTOSIS
+    assert (row["verdict"], row["heavy_by"]) == ("heavy-tailed", "exponent")
 
 
 def test_an_exponent_at_the_limit_of_the_search_is_called_so():
     row = row_of(np.random.default_rng(21).standard_t(2, (50, 50)))
-    for beta, words in ((tails.BETAS[0] * 1.00001, "beta at most 0.02"), (0.5, "beta 0.5"),
-                        (tails.BETAS[1] * 0.9999, "beta at least 20")):
-        assert diagnosis._why(row | {"beta": beta}).endswith(words)
+    for beta, words in ((tails.BETAS[0] * 1.00001, "exponent at most 0.02"), (0.5, "exponent 0.5"),
+                        (tails.BETAS[1] * 0.9999, "exponent at least 20")):
+        assert diagnosis._why(row | {"beta": beta, "heavy_by": "exponent"}) == words
 
 
 def test_what_training_added_is_told_from_initial_draws(without_tails):
@@ -284,7 +296,8 @@ def test_the_worst_stand_first_in_any_order(seed):
         "constant", "rank one", "dead", "duplicated", "duplicated", "random", "heavy-tailed", "heavy-tailed", "plain"]
     copies = {layer.row["tensor"]: layer.row["copy_of"] for layer in layers if "copy_of" in layer.row}
     assert copies == {"copy": "plain"}
-    assert next(layer.row["why"] for layer in layers if layer.row["tensor"] == "copy") == "entries of plain"
+    assert [layer.row["tensor"] for layer in layers if "heavy_by" in layer.row] == ["heavier", "heavy"]
+    assert next(layer.row["why"] for layer in layers if layer.row["tensor"] == "copy") == "same entries as plain"
     assert json.loads(json.dumps([layer.row for layer in layers], default=float))  # JSON can hold the rows
 
 
