@@ -6,10 +6,11 @@ the claim holds; holds, but is explained by something simpler; holds only under 
 are in the folder ledger, one file per section. With --store FILE finished runs are kept in that file, so that an
 interrupted run continues where it stopped.
 
-Figure: a line for each claim, with the source's number, our median with its middle 90 %, the null model's, and the
-verdict. Claims on one kind of quantity share a panel: clustering, diameter, ratios, skew, accuracy and shares in
-claims.png, all others in claims_words.png. A claim in words shades the side that it predicts. The ledger as a page is
-claims.md, and claims_parts.json has the rows of all scripts that it rests on.
+Figures: a line for each claim, with the source's number, our median with its middle 90 %, the null model's, and the
+verdict. Claims on one kind of quantity share a panel. A claim in words shades the side that it predicts. claims.png has
+the claims on gradient networks, claims_tails_sparse.png those on tails and sparse training, and
+claims_second_order_motifs.png those on second order and motifs. The ledger as a page is claims.md, and
+claims_parts.json has the rows of all scripts that it rests on.
 
 Takes 17 minutes on two cores with real data. With --quick it takes less than two, on built-in data and few seeds, and
 its verdicts are those of a trial.
@@ -36,9 +37,16 @@ SEED = 0                    # first seed of all runs
 # ---- not flags --------------------------------------------------------------------------------------------
 
 QUICK = {"trial": True, "runs": 4}
-WIDTH = 11                  # of the figures, in inches
-OURS, NULL = 0.15, 0.24     # how far our number lies above the middle of its line, and the null model's below
+WIDTH = 12                  # of the figures, in inches
+OURS, NULL = 0.17, 0.22     # how far our number lies above the middle of its line, and the null model's below
+STATEMENT, QUANTITY, REASON = 52, 56, 38  # letters in a line of these texts
+LARGE, SMALL = 10, 9        # sizes of statements and verdicts, and of all other texts, in points
 NOT_DRAWN = ("source_share",)
+FIGURES = {  # the sections of each figure, by the end of its file's name
+    "": ("Gradient networks",),
+    "_tails_sparse": ("Tails", "Sparse training"),
+    "_second_order_motifs": ("Second order", "Motifs"),
+}
 STYLES = {  # of each kind of verdict: color, and marker with its filling
     HOLDS: (plots.GREEN, {"marker": "o"}),
     EXPLAINED: (plots.BLUE, {"marker": "s"}),
@@ -68,22 +76,21 @@ class Panel(NamedTuple):
     names_references: bool = True
 
 
-NUMBERS = (
+PANELS = (  # of all figures
     Panel("Average clustering", {"clustering": 1}),
     Panel("Diameter, in links", {"diameter": 1}),
-    Panel("Ratio: 1 means no difference", {"ratio": 1}, (0.5, 1, 2, 5, 10, 20, 50, 100), names_references=False),
     Panel("Skew: an exponential law has 2, a heavy tail has more", {"skew": 1}, (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50),
           names_references=False),
-    Panel("Test accuracy", {"accuracy": 1}),
-    Panel("Correlation, share or distance, from 0 to 1", {"share": 1, "percent of iterations": 0.01}),
-)
-WORDS = (
-    Panel("Percent of motifs", {"share of motifs": 100, "percent of motifs": 1}),
     Panel("Exponent of a stretched exponential: an exponential law has 1", {"exponent": 1}, names_references=False),
+    Panel("Test accuracy", {"accuracy": 1}),
+    Panel("Ratio: 1 means no difference", {"ratio": 1}, (0.5, 1, 2, 5, 10, 20, 50, 100), names_references=False),
+    Panel("Correlation, share or distance, from 0 to 1", {"share": 1}),
     Panel("Relative difference from Newton's step", {"difference": 1}, tuple(10.0**k for k in range(-16, 3, 2))),
     Panel("Training loss", {"loss": 1}, (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)),
     Panel("Decades of curvature", {"decades": 1}),
     Panel("Largest Lyapunov exponent for each step", {"Lyapunov exponent": 1}),
+    Panel("Percent of iterations", {"percent of iterations": 1}),
+    Panel("Percent of motifs", {"share of motifs": 100, "percent of motifs": 1}),
 )
 
 
@@ -97,18 +104,14 @@ def main(settings):
         data, rows_of_parts = parts.measure(settings.trial, settings.jobs, settings.cluster, settings.store,
                                             settings.runs, settings.draws, settings.seed)
     rows = sections.judge(rows_of_parts)
-    sizes = [int(row["n"].split()[0]) for row in rows if row["n"]]
-    names = ", ".join(dict.fromkeys(entry["name"] for entry in data))
     trial = "A trial on built-in data and few seeds. " * how["quick"]
-    caption = (f"{trial}Medians and the middle 90 % over n = {min(sizes or [0])} to {max(sizes or [0])} runs. "
-               f"Data: {names}.")
-    further = [row for row in rows if any(row["axis"] in panel.factors for panel in WORDS)]
-    finding = page.finding(rows)
+    figures = {}
+    for end, names in FIGURES.items():
+        part = [row for row in rows if row["section"] in names]
+        figures[end] = picture(part, title_of(part), trial + caption_of(part, rows, data))
     return experiment.Result(
-        rows, names=("section", "claim"), columns=("source", "measured", "verdict"), finding=finding,
-        printed=[printed(row) for row in rows], data=data,
-        figure=picture(rows, NUMBERS, finding, f"{caption} {len(further)} more claims are in claims_words."),
-        figures={"_words": picture(rows, WORDS, page.finding(further, "further claims"), caption)},
+        rows, names=("section", "claim"), columns=("source", "measured", "verdict"), finding=page.finding(rows),
+        printed=[printed(row) for row in rows], data=data, figure=figures.pop(""), figures=figures,
         files={".md": "# Claims of the sources, and what is true of them\n\n"
                       + page.page(rows, trial + page.explanation(data)),
                "_parts.json": {"how": how, "data": data, "parts": rows_of_parts}},
@@ -125,25 +128,47 @@ def printed(row):
 
 # ---- figures ----------------------------------------------------------------------------------------------
 
+def title_of(rows):
+    """Return the title of the figure of some rows: how many of its claims hold."""
+    sections = list(dict.fromkeys(row["section"] for row in rows))
+    holding = sum(kind_of(row["verdict"]) == HOLDS for row in rows)
+    return (f"{' and '.join([*sections[:1], *map(str.lower, sections[1:])])}: "
+            f"{holding} of {plots.counted(len(rows), 'claim')} {'holds' if holding == 1 else 'hold'} as stated")
+
+
+def caption_of(rows, all_rows, data):
+    """Return the caption of the figure of some rows: the verdicts of its claims and of all, and what was measured."""
+    sizes = [int(row["n"].split()[0]) for row in rows if row["n"]] or [0]
+    return (f"Here {page.counts(rows)}. All {plots.counted(len(all_rows), 'claim')}, in {len(FIGURES)} figures: "
+            f"{page.counts(all_rows)}.\nMedians and the middle 90 % over n = {min(sizes)} to {max(sizes)} runs. Data: "
+            f"{', '.join(dict.fromkeys(entry['name'] for entry in data))}.")
+
+
 @plots.styled
-def picture(rows, panels, title, caption):
+def picture(rows, title, caption):
     """Draw a line for each claim, in the panel of its kind of quantity, with the verdict at the right."""
-    lines = {panel.title: [line for line in page.lines(rows) if line["axis"] in panel.factors] for panel in panels}
-    panels = [panel for panel in panels if lines[panel.title]]
-    counts = [len(lines[panel.title]) for panel in panels]
-    line_height = 0.37 if sum(counts) > 12 else 0.5  # inches
-    figure, axes = plots.figure([[panel.title] for panel in panels], WIDTH,
-                                1.4 + 0.6 * len(panels) + line_height * sum(counts), title, f"{caption}\n",
-                                height_ratios=counts)
+    lines = {panel.title: [scale(line, panel.factors[line["axis"]]) for line in page.lines(rows)
+                           if line["axis"] in panel.factors] for panel in PANELS}
+    panels = [panel for panel in PANELS if lines[panel.title]]
+    heights = [len(lines[panel.title]) * max(line_height(line, panel.title) for line in lines[panel.title])
+               for panel in panels]
+    figure, axes = plots.figure([[panel.title] for panel in panels], WIDTH, 1.6 + 0.62 * len(panels) + sum(heights),
+                                title, f"{caption}\n\n", height_ratios=heights)
     for panel in panels:
         draw_panel(axes[panel.title], panel, lines[panel.title])
     draw_key(figure)
     return figure
 
 
+def line_height(line, title):
+    """Return the height that the texts of a line need, in inches."""
+    texts = label_of(line, title), verdict_of(line) if "verdict" in line else ("", "")
+    return 0.1 + max(sum(size * 1.35 * len(text.split("\n")) / 72 for text, size in
+                         zip(pair, (LARGE, SMALL), strict=True) if text) for pair in texts)
+
+
 def draw_panel(axes, panel, lines):
     """Draw lines on a common axis, with their labels at the left and verdicts at the right."""
-    lines = [scale(line, panel.factors[line["axis"]]) for line in lines]
     set_limits(axes, [value for line in lines for key, value in line.items() if key not in NOT_DRAWN
                       and isinstance(value, float) and np.isfinite(value)], panel.ticks)
     axes.set(yticks=[], ylim=(len(lines) - 0.5, -0.5), title=panel.title)
@@ -153,16 +178,17 @@ def draw_panel(axes, panel, lines):
         if place and line["claim"] != above["claim"]:
             axes.axhline(place - 0.5, color=plots.PALE, lw=0.6, zorder=0)
         draw_line(axes, place, line)
-        for key in ("null", "reference") if panel.names_references else ("null",):
-            if key in line and above.get(f"{key}_name") != line[f"{key}_name"]:
-                name_mark(axes, place, line, key)
+        named = panel.names_references and above.get("reference_name") != line.get("reference_name")
+        name_marks(axes, place, line, [key for key in ("null", *["reference"] * named) if key in line])
         draw_label(axes, place, line, panel.title)
         draw_verdict(axes, place, line)
 
 
 def scale(line, factor):
-    """Return the line with its numbers as floats, multiplied by a factor."""
-    return {key: float(value) * factor if isinstance(value, int | float) else value for key, value in line.items()}
+    """Return the line with its numbers as floats, multiplied by a factor, and its quantity without the unit."""
+    scaled = {key: float(value) * factor if isinstance(value, int | float) else value for key, value in line.items()}
+    quantity = line.get("quantity", "").removesuffix(", %")
+    return scaled | {"quantity": quantity.removeprefix("share of ") if factor == 100 else quantity}
 
 
 def set_limits(axes, numbers, ticks):
@@ -202,48 +228,71 @@ def draw_line(axes, place, line):
         plots.draw_source(axes, line["source_value"], place - OURS, mfc="none", ms=9)
 
 
-def name_mark(axes, place, line, key):
-    """Write the name of a null model or of a reference value beside its mark, where there is more room."""
-    low, high = (line.get(f"{key}{end}", line[key]) for end in ("_low", "_high"))
-    if key == "reference" and line.get("null_low", np.inf) <= low <= line.get("null_high", -np.inf):
-        low, high = line["null_low"], line["null_high"]
+def name_marks(axes, place, line, keys):
+    """Write the names of the null model and of the reference value beside their marks, where there is more room.
+
+    A reference value inside the null model's interval is named behind the null model, if both are on one side.
+    """
+    ends = {key: [line.get(f"{key}{end}", line[key]) for end in ("_low", "_high")] for key in keys}
+    sides = {key: side_with_room(axes, *ends[key], line.get("reference") if key == "null" else None) for key in keys}
+    names = {key: line[f"{key}_name"] for key in keys}
+    if len(keys) == 2 and ends["null"][0] <= line["reference"] <= ends["null"][1] and len(set(sides.values())) == 1:
+        names = {"null": f"{names['null']}; dashed: {names['reference']}"}
+    for key, name in names.items():
+        at_left = sides[key] == "left"
+        axes.annotate(name, (ends[key][0 if at_left else 1], place + NULL), xytext=(-5 if at_left else 5, 0),
+                      textcoords="offset points", va="center", ha="right" if at_left else "left", fontsize=SMALL,
+                      color=plots.GREY)
+
+
+def side_with_room(axes, low, high, reference=None):
+    """Return the side of a mark, "left" or "right", where its name stands: away from a reference, if there is room."""
     left, right = axes.transLimits.transform(axes.transScale.transform([(low, 0), (high, 0)]))[:, 0]
-    if key == "null" and "reference" in line:  # away from its line, if there is room
-        at_left = left > 0.2 and (low < line["reference"] or right > 0.8)
-    else:
-        at_left = left > 1 - right
-    axes.annotate(line[f"{key}_name"], (low if at_left else high, place + NULL), xytext=(-5 if at_left else 5, 0),
-                  textcoords="offset points", va="center", ha="right" if at_left else "left", fontsize=7.5,
-                  color=plots.GREY)
+    if reference is None:
+        return "left" if left > 1 - right else "right"
+    return "left" if left > 0.2 and (low < reference or right > 0.8) else "right"
+
+
+def label_of(line, title):
+    """Return what a line is about, and what is measured unless the title of the panel says so; both in short lines."""
+    quantity = line.get("quantity", "")
+    return textwrap.fill(line["statement"], STATEMENT), ("" if quantity == title.lower() else
+                                                         textwrap.fill(quantity, QUANTITY))
+
+
+def verdict_of(line):
+    """Return the word for a line's verdict, and what completes it, in short lines."""
+    return KINDS[kind_of(line["verdict"])], textwrap.fill(page.reason_of(line["verdict"]), REASON)
 
 
 def draw_label(axes, place, line, title):
     """Write at the left what a line is about, and in small letters what is measured."""
-    quantity = line.get("quantity", "")
-    quantity = "" if quantity == title.lower() else quantity
-    position = {"transform": axes.get_yaxis_transform(), "ha": "right"}
     claim = "verdict" in line
-    axes.text(-0.02, place - (0.02 if quantity else 0), line["statement"], va="bottom" if quantity else "center",
-              fontsize=9 if claim else 8, color=plots.INK if claim else plots.GREY, **position)
-    axes.text(-0.02, place + 0.08, quantity, va="top", fontsize=7.5, color=plots.GREY, **position)
+    write_both(axes, (-0.02, place), label_of(line, title), ha="right", color=plots.INK if claim else plots.GREY)
 
 
 def draw_verdict(axes, place, line):
     """Write the verdict of a line at its right: icon, word, and what completes it."""
-    transform = axes.get_yaxis_transform()
     if "source_share" in line:
-        axes.text(1.055, place, f"the source's number in {percent(line['source_share'])} of runs", fontsize=7.5,
-                  transform=transform, va="center", color=plots.GREY)
+        write_both(axes, (1.05, place), ("", f"the source's number in {percent(line['source_share'])} of runs"))
     if "verdict" not in line:
         return
-    kind = kind_of(line["verdict"])
-    color, marker = STYLES[kind]
-    axes.plot(1.03, place, color=color, ms=8, ls="none", transform=transform, clip_on=False, **marker)
-    reason = textwrap.fill(page.reason_of(line["verdict"]), 50)
-    axes.text(1.055, place - (0.02 + 0.14 * reason.count("\n") if reason else 0), KINDS[kind], transform=transform,
-              va="bottom" if reason else "center", fontsize=9, fontweight="bold", color=plots.text_color(color))
-    axes.text(1.055, place + 0.08 - 0.14 * reason.count("\n"), reason, transform=transform, va="top", fontsize=7.5,
-              color=plots.INK)
+    color, marker = STYLES[kind_of(line["verdict"])]
+    axes.plot(1.03, place, color=color, ms=9, ls="none", transform=axes.get_yaxis_transform(), clip_on=False, **marker)
+    write_both(axes, (1.05, place), verdict_of(line), fontweight="bold", color=plots.text_color(color))
+
+
+def write_both(axes, position, texts, ha="left", **look):
+    """Write two texts below each other, the first in large letters; their middle is at a height of the data.
+
+    texts : (first, second), either may be empty; look : options of the first text
+    """
+    heights = [len(text.split("\n")) * size * 1.3 if text else 0 for text, size in
+               zip(texts, (LARGE, SMALL), strict=True)]  # in points
+    looks = {"fontsize": LARGE} | look, {"fontsize": SMALL, "color": plots.GREY}
+    for text, top, options in zip(texts, (sum(heights) / 2, sum(heights) / 2 - heights[0]), looks, strict=True):
+        axes.annotate(text, position, xytext=(0, top), xycoords=axes.get_yaxis_transform(), textcoords="offset points",
+                      va="top", ha=ha, annotation_clip=False, **options)
 
 
 def draw_key(figure):
@@ -256,7 +305,7 @@ def draw_key(figure):
              "reference value": Line2D([], [], ls="--", color=plots.INK, lw=1),
              "side that the claim predicts": Patch(color=plots.SKY, alpha=0.3, lw=0)}
     top = figure.get_layout_engine().get()["rect"][3]
-    figure.legend(marks.values(), marks.keys(), loc="lower left", ncols=len(marks), fontsize=8,
+    figure.legend(marks.values(), marks.keys(), loc="lower left", ncols=len(marks), fontsize=SMALL,
                   bbox_to_anchor=(0, top), borderaxespad=0, columnspacing=1.6, handletextpad=0.6)
 
 

@@ -64,7 +64,7 @@ def gallery_page():
 def results_page():
     record = load("figures/claims.json")
     pictures = [f"[<img src=\"../figures/{name}.png\" width=\"800\">](../figures/{name}.png)"
-                for name in ("claims", "claims_words")]
+                for name in ("claims", "claims_tails_sparse", "claims_second_order_motifs")]
     explanation = "\n\n".join([ledger.page.explanation(record["data"]), *pictures])
     return "\n".join([NOTE, "# Results: every claim of the sources", "",
                       ledger.page.page(record["rows"], explanation)])

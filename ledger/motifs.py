@@ -1,4 +1,8 @@
-"""Claims on motifs of nets before and after learning."""
+"""Claims on motifs of nets before and after learning.
+
+As in motif_stats.py, learning raises a motif whose Z is higher after training than before, and creates it if the mean Z
+after training is above 2, too.
+"""
 import numpy as np
 
 from ledger.comparisons import null, predicted, reference
@@ -12,11 +16,12 @@ def counts_of_learning(parts):
     """Return {(init, labels): {count: sum over data sets}}, and in words how many nets of how many seeds these are."""
     counts = {}
     rows = pick(parts["motifs"], part="learning")
+    seeds, = {row["runs"] for row in rows}
     for row in rows:
         sums = counts.setdefault((row["init"], row["labels"]), dict.fromkeys(COUNTS, 0))
         for key in COUNTS:
             sums[key] += row[key]
-    return counts, f"{len({(row['data'], row['init']) for row in rows})} nets of {rows[0]['runs']} seeds"
+    return counts, f"{len({(row['data'], row['init']) for row in rows})} nets of {seeds} seeds"
 
 
 def total(sums, *keys):
@@ -31,7 +36,8 @@ def topology(parts):
     control = total([sums for (_, labels), sums in counts.items() if labels == "shuffled"], "raised", "tested")
     shaped = [init for init, pair in real.items() if more_often(pair, control)]
     shuffled = share(*control)
-    return Judgement("share of motifs that learning raises", share(*map(sum, zip(*real.values(), strict=True))), n,
+    return Judgement("share of motifs that learning raises (higher Z)",
+                     share(*map(sum, zip(*real.values(), strict=True))), n,
                      " ".join(f"From {init} learning raises {raised} of {tested} motifs."
                               for init, (raised, tested) in real.items())
                      + f" With shuffled labels learning raises {control[0]} of {control[1]:,}.",
@@ -42,6 +48,7 @@ def topology(parts):
 def initialization(parts):
     """Judge whether more than the 5 % of chance are beyond Z 2 in untrained nets, from every init."""
     rows = pick(parts["motifs"], part="beyond 2", epoch=0)
+    seeds, = {row["runs"] for row in rows}
     layered = {}  # init: rows
     for row in pick(rows, null="layered"):
         layered.setdefault(row["init"], []).append(row)
@@ -49,7 +56,7 @@ def initialization(parts):
     percents = {init: column(of_init, "percent") for init, of_init in layered.items()}
     biased = [init for init, of_init in layered.items() if min(row["percent_low"] for row in of_init) > 5]
     return Judgement("motifs of untrained nets beyond Z 2, %", spread(np.concatenate(list(percents.values()))),
-                     f"{len(pick(rows, null='layered'))} groups of {rows[0]['runs']} seeds",
+                     f"{len(pick(rows, null='layered'))} groups of {seeds} seeds",
                      " ".join(f"From {init} {values.mean():.1f} % are beyond Z 2." for init, values in percents.items())
                      + " FANMOD's null model does not keep the layers, and so finds "
                      f"{fanmod.min():.0f} to {fanmod.max():.0f} %.",
@@ -64,17 +71,17 @@ def promotion(parts):
                              and init.startswith("normal") == is_normal], "created", "tested")
                       for is_normal in (True, False))
     from_normal = share(*normal)
-    return Judgement("share of motifs created beyond Z 2", share(*others), n,
-                     f"Other initialisations create {others[0]} of {others[1]} motifs. A small normal law creates "
-                     f"{normal[0]} of {normal[1]}.",
+    return Judgement("share of motifs that learning creates (Z above 2)", share(*others), n,
+                     f"From other initialisations learning creates {others[0]} of {others[1]} motifs. From a small "
+                     f"normal law learning creates {normal[0]} of {normal[1]}.",
                      first_true((more_often(others, normal), HOLDS)),
                      null("small normal law", from_normal) | predicted(low=from_normal["value"]))
 
 
 CLAIMS = (
-    Claim("learning shapes the topology", "Learning shapes the motifs", "motifs", None, "share of motifs", topology),
+    Claim("learning shapes the topology", "Learning raises motifs", "motifs", None, "share of motifs", topology),
     Claim("initialisation biases it", "The initialisation biases the motifs", "Z of untrained nets", None,
           "percent of motifs", initialization),
-    Claim("non-trivial initialisations promote motifs", "Non-trivial initialisations promote motifs", "in words", None,
-          "share of motifs", promotion),
+    Claim("non-trivial initialisations promote motifs", "Elaborate initialisations create more motifs", "in words",
+          None, "share of motifs", promotion),
 )

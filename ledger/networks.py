@@ -32,7 +32,7 @@ def gradient_networks(parts, data, rate):
     rows = parts[f"gradients of {data} at {rate:g}"]
     sound = [row for row in rows if not row["degenerate"]]
     lost = len(rows) - len(sound)
-    return sound, f"{len(sound)} runs" + (f", {lost} more have no gradient" if lost else "")
+    return sound, f"{len(sound)} runs" + (f", {lost} more {'has' if lost == 1 else 'have'} no gradient" if lost else "")
 
 
 def essay_networks(parts, rate):
@@ -158,8 +158,8 @@ def boltzmann(parts):
     before, after = machines[min(machines)], machines[max(machines)]
     return Judgement("clustering / that of shuffled entries", of_row(after, "over_shuffled"),
                      f"{after['runs']} machines",
-                     f"Networks with the same degrees cluster as much: the ratio is {brief(after['excess'])}."
-                     if after["excess"] <= 1.1 else "Networks with the same degrees cluster less.",
+                     f"The median clustering is {brief(after['excess'])} times that of networks with the same degrees. "
+                     f"In single machines it is {brief(after['excess_low'])} to {brief(after['excess_high'])} times.",
                      first_true((after["over_shuffled_low"] <= 1, NOT),
                                 (after["excess"] <= 1.1, EXPLAINED, "the degrees"), (True, HOLDS)),
                      null("untrained", of_row(before, "over_shuffled")) | reference("shuffled entries", 1)

@@ -1,6 +1,7 @@
 """The ledger as a page of Markdown, and the lines that the page and the figures have in common."""
 from collections import Counter
 
+from gradnets import plots
 from ledger.rows import brief
 from ledger.verdicts import EXPLAINED, KINDS, MARKS, NOT_MEASURED, WHERE, count_in_words, kind_of
 
@@ -33,11 +34,15 @@ def reason_of(verdict):
     return {EXPLAINED: f"explained by{words}", WHERE: f"where{words}", NOT_MEASURED: NOT_MEASURED}.get(kind, "")
 
 
-def finding(rows, claims="claims"):
+def finding(rows):
     """Return how many claims have which verdict: a sentence without its full stop."""
-    counts = Counter(kind_of(row["verdict"]) for row in rows)
-    words = [count_in_words(counts[kind], kind) for kind in KINDS if counts[kind]]
-    return f"Of {len(rows)} {claims}, {', '.join(words)}"
+    return f"Of {plots.counted(len(rows), 'claim')}, {counts(rows)}"
+
+
+def counts(rows):
+    """Return in words how many claims have which verdict, such as "8 hold, 3 fail"."""
+    numbers = Counter(kind_of(row["verdict"]) for row in rows)
+    return ", ".join(count_in_words(numbers[kind], kind) for kind in KINDS if numbers[kind])
 
 
 def explanation(data):

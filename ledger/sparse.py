@@ -60,7 +60,7 @@ def stay_large(parts):
                      f"after {most:,} samples.",
                      first_true((tenth["overlap_low"] > 0.8, HOLDS),
                                 (tenth["overlap_low"] < 2 * untrained["overlap_high"], NOT),
-                                (most < end, WHERE, f"{most / end:.0%} of training or more is over")),
+                                (most < end, WHERE, f"{percent(most / end)} of training or more is over")),
                      null("before training", of_row(untrained, "overlap")) | predicted(low=0.8))
 
 

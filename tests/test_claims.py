@@ -29,8 +29,23 @@ def test_the_committed_ledger_follows_from_its_rows(result):
 
 
 def test_every_kind_of_quantity_has_a_panel():
-    axes = [axis for panel in (*claims.NUMBERS, *claims.WORDS) for axis in panel.factors]
+    axes = [axis for panel in claims.PANELS for axis in panel.factors]
     assert sorted(axes) == sorted({claim.axis for rows in sections.SECTIONS.values() for claim in rows})
+
+
+def test_every_section_has_a_figure():
+    assert [name for names in claims.FIGURES.values() for name in names] == list(sections.SECTIONS)
+
+
+def test_titles_count_the_claims_of_their_figure(result):
+    for end, names in claims.FIGURES.items():
+        rows = [row for row in result.rows if row["section"] in names]
+        figure = {"": result.figure, **result.figures}[end]
+        holding = [row for row in rows if row["verdict"] == "holds"]
+        assert f": {len(holding)} of {len(rows)} claims hold" in figure.get_suptitle()
+        caption = figure.texts[1].get_text().replace("\n", " ")
+        assert f"Here {page.counts(rows)}." in caption
+        assert f"All 29 claims, in 3 figures: {page.counts(result.rows)}." in caption
 
 
 def test_figures_have_room(result):
@@ -45,7 +60,10 @@ def test_figures_have_every_claim_and_verdict(result):
     axes = [axes for figure in (result.figure, *result.figures.values()) for axes in figure.axes]
     words = [text.get_text() for panel in axes for text in panel.texts]
     lines = page.lines(result.rows)
+    words = [" ".join(text.split()) for text in words]
     assert all(line["statement"] in words for line in lines)
+    nulls = [line["null_name"] for line in lines if "null" in line]
+    assert len([word for word in words if word.split(";")[0] in nulls]) == len(nulls)  # each bar has its name
     drawn = sorted(float(mark.get_xdata()[0]) for panel in axes for mark in panel.lines if mark.get_marker() == "D")
     assert drawn == sorted(line["source_value"] for line in lines if "source_value" in line)
 
@@ -55,7 +73,7 @@ def test_a_panel_shows_the_numbers_of_its_lines():
     line = {"claim": "a", "statement": "a is large", "axis": "share", "verdict": "holds", "value": 0.5,
             "value_low": 0.25, "value_high": 0.75, "null_name": "chance", "null": 0.1, "null_low": 0.0,
             "null_high": 0.2, "source_value": 0.6, "reference_name": "half", "reference": 0.55, "predicted_low": 0.4}
-    claims.draw_panel(axes["one"], claims.Panel("percent", {"share": 100}), [line])
+    claims.draw_panel(axes["one"], claims.Panel("percent", {"share": 100}), [claims.scale(line, 100)])
     data = [np.asarray(drawn.get_xdata(), dtype=float).tolist() for drawn in axes["one"].lines]
     for expected in ([25, 75], [50], [0, 20], [10], [60], [55, 55]):
         assert any(values == pytest.approx(expected) for values in data if len(values) == len(expected))
@@ -68,9 +86,25 @@ def test_claims_that_are_not_measured_are_counted_and_drawn():
     assert {row["verdict"] for row in rows} == {NOT_MEASURED}
     assert page.finding(rows).endswith(f", {len(rows)} open")
     assert page.page(rows, "").count(" open |") == len(rows)
-    figure = claims.picture(rows, claims.NUMBERS, "title", "caption")
-    assert sum(text.get_text() == NOT_MEASURED for axes in figure.axes for text in axes.texts) == sum(
-        row["axis"] in panel.factors for row in rows for panel in claims.NUMBERS)
+    figure = claims.picture(rows, "title", "caption")
+    assert sum(text.get_text() == NOT_MEASURED for axes in figure.axes for text in axes.texts) == len(rows)
+
+
+def test_the_unit_of_a_quantity_is_that_of_its_panel():
+    assert claims.scale({"quantity": "share of motifs that move", "value": 0.25}, 100) == {
+        "quantity": "motifs that move", "value": 25.0}
+    assert claims.scale({"quantity": "steps saved, %", "value": 7}, 1) == {"quantity": "steps saved", "value": 7.0}
+    assert claims.scale({"quantity": "share of tails", "n": "5 nets"}, 1)["quantity"] == "share of tails"
+
+
+def test_a_reference_value_behind_a_null_model_is_named_with_it():
+    _, axes = plots.figure([["one"]], 6, 3, "title", "caption")
+    axes["one"].set_xlim(0, 1)
+    line = {"null_name": "chance", "null": 0.2, "null_low": 0.1, "null_high": 0.4, "reference_name": "half",
+            "reference": 0.3}
+    claims.name_marks(axes["one"], 0, line, ["null", "reference"])
+    claims.name_marks(axes["one"], 0, line | {"reference": 0.8}, ["null", "reference"])
+    assert [text.get_text() for text in axes["one"].texts] == ["chance; dashed: half", "chance", "half"]
 
 
 def test_a_finding_of_any_counts_fits_a_title():

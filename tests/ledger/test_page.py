@@ -48,7 +48,7 @@ def test_a_claim_without_numbers_has_its_place():
            "quantity": "", "n": "", "beside": "too few", "verdict": NOT_MEASURED}
     text = page.page([row], "How to read this.")
     assert text.count("\n| It is lost |") == 1
-    assert page.finding([row]) == "Of 1 claims, 1 open"
+    assert page.finding([row]) == "Of 1 claim, 1 open"
 
 
 def test_tables_have_a_line_for_each_claim_and_its_second_number():
