@@ -10,8 +10,7 @@ Run as a script it trains one net, prints its accuracy, and saves the weights an
 
 Figure: loss and accuracy on training and test images against steps. Takes 2 s for 20,000 steps.
 """
-from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 
 import numpy as np
@@ -360,14 +359,8 @@ def learning_curve(network, training, test, steps, records, **options):
         items) and test_accuracy.
     """
     checks.labelled_data(training)
-    first = replace(training, inputs=training.inputs[:len(test.labels)], labels=training.labels[:len(test.labels)])
-
-    def measured(losses):
-        return {"loss": np.mean(losses), "training_accuracy": accuracy(network, first),
-                "test_accuracy": accuracy(network, test)}
-
-    rows, _ = learning.curve(train(network, training, steps, **options), steps, records, lambda step: step.loss,
-                             measured)
+    rows, _ = learning.classifier_curve(train(network, training, steps, **options), partial(accuracy, network),
+                                        (training, test), steps, records)
     return rows
 
 
@@ -384,7 +377,7 @@ def main(settings):
                           nesterov=settings.nesterov)
 
     right = rows[-1]["test_accuracy"]
-    finding = f"The net classifies {right:.1%} of test items correctly after {settings.steps:,} steps"
+    finding = f"The net classifies {100 * right:.1f} % of test items correctly after {settings.steps:,} steps"
     if not np.isfinite(rows[-1]["loss"]):
         finding = "Training diverged: the loss is not finite, lower the learning rate"
     caption = (f"{training.name}, {len(training.labels):,} training items; {'-'.join(map(str, sizes))} "

@@ -260,7 +260,7 @@ def finding(rows, spreads, runs):
 
 def caption_of(settings):
     """Return what the figures are measured on: n, the nets, and the null model."""
-    return (f"n = {plots.counted(settings.runs, 'seed')}; perceptrons with two hidden layers of "
+    return (f"n = {plots.counted(settings.runs, 'seed')}; nets with two hidden layers of "
             f"{settings.hidden_units} units, {settings.epochs} epochs; motifs of {SIZE} nodes; Z over {settings.nulls} "
             "random graphs that keep the layers.")
 
@@ -312,7 +312,7 @@ def draw_motifs(axes, lines):
             axes.text(-0.6, place + 0.2, f"data set {data}", va="center", fontweight="bold")
         else:
             motifs.draw_motif(axes, motifs.adjacency_of(motif), 0.0, place, styles, 0.9, 0.5)
-    axes.set(title="motif", xlim=(-0.6, 0.6), ylim=(len(lines) - 0.4, -0.6), xticks=[], yticks=[])
+    axes.set(title="motifs that rise most", xlim=(-0.6, 0.6), ylim=(len(lines) - 0.4, -0.6), xticks=[], yticks=[])
     axes.spines[["left", "bottom"]].set_visible(False)
     for color, name in motifs.WEIGHT_COLORS.items():
         axes.plot([], [], **styles[color], label=f"{name} weight")
@@ -417,10 +417,23 @@ def epochs_picture(rows, caption):
                 axes.plot(epochs, z, color=plots.GREY, lw=1)
         axes.set(title=f"{net[0]}, from {net[1]}", xlabel="epoch" if net in nets[-columns:] else "")
     for net in nets:  # when the shared axes have their limits
-        plots.label_lines(panels[" ".join(net)], labels[net])
+        plots.label_lines(panels[" ".join(net)], labels[net], gap=0.15)
+        draw_shapes(panels[" ".join(net)])
     for line in mosaic:
         panels[line[0]].set_ylabel("Z, median over the seeds")
     return figure
+
+
+def draw_shapes(axes):
+    """Draw each topology whose name stands beside a panel under its name."""
+    numbers = {name: number for number, name in TOPOLOGIES.items()}
+    for label in axes.texts:
+        x, y = label.xy
+        shape = axes.inset_axes((x + 0.015, y - 0.115, 0.19, 0.08))
+        adjacency = np.array(list(f"{numbers[label.get_text()]:0{SIZE**2}b}"), int).reshape(SIZE, SIZE)
+        motifs.draw_motif(shape, adjacency, 0.0, 0.0, {1: {"color": label.get_color(), "linewidth": 1}}, 0.9, 0.8)
+        shape.set(xlim=(-0.55, 0.55), ylim=(0.55, -0.55))
+        shape.set_axis_off()
 
 
 def main(settings):

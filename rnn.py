@@ -14,7 +14,7 @@ clipped.
 Takes 5 s.
 """
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -320,18 +320,14 @@ def learning_curve(network, training, test, steps, records, **options):
     norms : float64 (steps,)
     """
     _check_data(network, training)
-    first = replace(training, inputs=training.inputs[:len(test.labels)], labels=training.labels[:len(test.labels)])
     clip = np.inf if options["clip"] is None else options["clip"]
 
-    def measured(recent):
-        losses, norms = zip(*recent, strict=True)
-        return {"loss": np.mean(losses), "training_accuracy": accuracy(network, first),
-                "test_accuracy": accuracy(network, test), "median_norm": np.median(norms),
-                "share_clipped": np.mean(np.array(norms) > clip)}
+    def of_norms(norms):
+        return {"median_norm": np.median(norms), "share_clipped": np.mean(np.array(norms) > clip)}
 
-    rows, kept = learning.curve(train(network, training, steps, **options), steps, records,
-                                lambda step: (step.loss, step.norm), measured)
-    return rows, np.array([norm for _, norm in kept])
+    rows, norms = learning.classifier_curve(train(network, training, steps, **options), partial(accuracy, network),
+                                            (training, test), steps, records, lambda step: step.norm, of_norms)
+    return rows, np.array(norms)
 
 
 def picture(rows, norms, shares, clip, title, caption):
@@ -356,7 +352,7 @@ def _draw_fading(axes, shares):
         low, median, high = summaries.quantiles(share, axis=0)[:, ::-1]
         axes.fill_between(range(len(median)), low, high, color=color, alpha=0.15, lw=0)
         axes.plot(range(len(median)), median, ls=dash, color=color, lw=2)
-        lines.append((range(len(median)), median, name, color))
+        lines.append((range(len(median)), median, f"{name}: {median[-1]:.2g}", color))
     axes.axhline(1, color=plots.GREY, lw=0.7, zorder=0)
     axes.set(title="deltas on their way back to the first row", xlabel="rows before the last one", yscale="log",
              ylabel="norm / norm at the last row", xlim=(0, max(len(lines[0][1]) - 1, 1)))
@@ -376,7 +372,7 @@ def _draw_norms(axes, rows, norms, clip):
     plots.name_steps(axes)
     if clip is not None:
         axes.axhline(clip, color=plots.RED, lw=1.5)
-        axes.set_title(f"norm of each step's gradient; {np.mean(norms > clip):.0%} are clipped")
+        axes.set_title(f"norm of each step's gradient; {100 * np.mean(norms > clip):.0f} % are clipped")
         plots.label_lines(axes, [([1.01 * len(norms)], [clip], "clipped\nabove", plots.RED)])
 
 
@@ -403,8 +399,8 @@ def main(settings):
     caption = (f"{training.name}, {len(training.labels):,} training items read as {times} rows of {settings.row}; "
                f"{settings.hidden_units} tanh units, batch {settings.batch_size}, learning rate "
                f"{settings.learning_rate:g}, gradients {clipping}.\nn = 1 run, seed {settings.seed}; accuracy on "
-               f"{len(test.labels):,} items of each set; deltas, derivatives by pre-activations: median and middle "
-               f"90 % of {len(items.labels)} test items.")
+               f"{len(test.labels):,} items of each set; deltas: of the cross-entropy loss, median and middle 90 % "
+               f"of {len(items.labels)} test items.")
     figure = plots.styled(picture)(rows, norms, shares, clip, finding, caption)
     arrays = {name: getattr(network, name) for name in
               ("input_weights", "recurrent_weights", "output_weights", "hidden_bias", "output_bias")}
@@ -421,7 +417,7 @@ def described(rows, shares):
         return "Training diverged: the loss is not finite, lower the learning rate"
     before, after = (f"{np.median(share[:, 0]):.2g}" for share in shares.values())
     verb = "lifts" if float(after) > float(before) else "lowers" if float(after) < float(before) else "keeps"
-    return f"Training {verb} the deltas that reach the first row from {before} to {after} of the last row's"
+    return f"Training {verb} the first row's deltas from {before} to {after} times the last row's"
 
 
 if __name__ == "__main__":

@@ -248,7 +248,7 @@ def test_script_returns_the_run():
     result = mlp.main(settings)
     arrays = result.files[".npz"]
     assert [row["step"] for row in result.rows] == list(range(0, 41, 2))
-    assert f"{result.rows[-1]['test_accuracy']:.1%} of test items" in result.finding
+    assert f"{100 * result.rows[-1]['test_accuracy']:.1f} % of test items" in result.finding
     assert_fits_the_page(result)
     network = mlp.MLP((31, 6, 5, 4), "tanh", "cross-entropy")
     network.weights[:] = [arrays[f"weights_{layer}"] for layer in range(3)]
