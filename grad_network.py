@@ -33,7 +33,7 @@ from gradnets.progress import progress
 GRADIENT = ""               # file with a gradient of your own: .npy, .npz or .safetensors
 LAYER = "*"                 # name of the matrix in the file, or a pattern that matches this matrix only
 KERNELS = "oihw"            # axes of convolution kernels in the file: oihw (PyTorch) or hwio (JAX, Keras)
-LIST = False                # only show what the file holds
+LIST = False                # list the tensors of the file, and do nothing else
 MODEL = "mlp"               # mlp (perceptron) or rbm (restricted Boltzmann machine, contrastive divergence CD-1)
 DATASET = "glyphs"          # data set: glyphs, noise, noise-constant, mnist, cifar10, cifar100, tree or clusters
 IMAGES = 10_000             # largest number of training images, from the first on; the essay used 50_000

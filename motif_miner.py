@@ -37,10 +37,10 @@ from gradnets.progress import progress
 
 GRAPH = ""                  # file with a graph, one edge per line: source target colour
 WEIGHTS = ""                # file with the layers of a net instead: .npy, .npz, .safetensors or a safetensors index
-LAYER = "*"                 # which matrices of WEIGHTS, by name or pattern; each layer follows on the one before
+LAYER = "*"                 # matrices of WEIGHTS, by name or pattern; each layer follows on the one before
 ROWS = "auto"               # rows of the matrices of WEIGHTS: inputs, outputs (PyTorch), or auto: what makes layers fit
 KERNELS = "oihw"            # axes of convolution kernels in WEIGHTS: oihw (PyTorch) or hwio (JAX, Keras)
-LIST = False                # show what is in WEIGHTS, and stop
+LIST = False                # list the tensors of the file, and do nothing else
 SIZE = 4                    # number of nodes of a motif: 3, 4 or 5
 COLORED = True              # whether edges of two colours differ
 NULLS = 100                 # number of random graphs

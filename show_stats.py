@@ -49,7 +49,7 @@ INIT = "normal(0.01)"       # law of the weights: uniform(scale), normal(scale),
 LEARNING_RATE = 0.01        # step length of gradient descent
 STEPS = 30_000              # number of single-sample training steps between before and after
 GRADIENTS = 5               # number of single-sample gradients that are pooled
-RUNS = 3                    # number of training runs for each data set, with seeds from SEED on
+RUNS = 3                    # number of training runs for each data set, with seeds starting at SEED
 REPLICATES = 100            # number of bootstrap replicates behind p
 SEED = 0                    # seed of data, weights, samples and bootstrap
 
@@ -240,6 +240,8 @@ def draw_exponents(axes, rows, names):
                  for extreme, end, default in ((min, "_low", 0.5), (max, "_high", 2.0)))
     axes.set(title="exponent: the lower, the heavier the tail", ylabel="exponent", yscale="log", xlim=(0, len(names)),
              ylim=(low / 1.3, high * 1.4))
+    ticks = [tick for tick in (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if low / 1.3 < tick < high * 1.4]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_xticks(np.arange(len(names)) + 0.5, names)
     axes.tick_params(axis="x", length=0)
     axes.annotate("lighter tails", (len(names), 1 / limit), xytext=(-4, 3), textcoords="offset points", ha="right",
