@@ -156,7 +156,8 @@ def picture(shares, losses, spectra, rows, title, caption):
                  xlabel="loss at the critical point, with l2", ylabel="negative curvatures, percent")
         axes.margins(0.08)
         if (shares == 0).any():
-            axes.annotate("minima", (losses[shares == 0].max(), 0), xytext=(9, -1), textcoords="offset points",
+            words = plots.counted(np.count_nonzero(shares == 0), "minimum", "minima")
+            axes.annotate(words, (losses[shares == 0].max(), 0), xytext=(9, -1), textcoords="offset points",
                           va="center")
     if spectra:
         for when, words in (("untrained", "classifier before training"), ("trained", "after training")):

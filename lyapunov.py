@@ -253,8 +253,8 @@ def picture(rows, title, caption):
     set_symlog(panels[FULL_BATCH], -NEAR_ZERO / 4, 4 * max(highest, NEAR_ZERO))
     panels[FULL_BATCH].text(-0.02, 0.98, "positive:", fontsize=8, ha="right", va="top",
                             transform=panels[FULL_BATCH].transAxes)
-    looks = {"exponent after the transient, positive in most runs": (plots.RED, "o", plots.RED),
-             "the same, positive in fewer runs": (plots.BLUE, "s", plots.BLUE),
+    looks = {"exponent, positive in most runs": (plots.RED, "o", plots.RED),
+             "exponent, positive in fewer runs": (plots.BLUE, "s", plots.BLUE),
              "highest exponent of any window of training": (plots.GREY, "^", "white")}
     figure.legend(handles=[Line2D([], [], ls="none", marker=marker, color=color, mfc=face, label=label)
                            for label, (color, marker, face) in looks.items()],
