@@ -20,11 +20,12 @@ sys.path.append(str(ROOT))  # the project is cloned, not installed
 from gradnets import datasets, experiment, files, timing
 from gradnets.experiment.tables import table
 
-missing = []  # peers and data that are not installed on this machine
 
+def peer(name, missing):
+    """Import a library to compare with, or return None.
 
-def peer(name):
-    """Import a library to compare with; if it is not installed, say so on standard error and return None."""
+    If the library is not installed, standard error says so, and the list `missing` gets its name.
+    """
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -49,8 +50,11 @@ def medians(contestants, rounds):
                           {name: repetitions for name, (_, repetitions) in contestants.items()})
 
 
-def real(name, limit):
-    """Load a real data set; if it is missing, say so on standard error and load the built-in digits."""
+def real(name, limit, missing):
+    """Load a real data set, or else the built-in digits.
+
+    If the data set is not on this machine, standard error says so, and the list `missing` gets its name.
+    """
     try:
         return datasets.load(name, limit=limit)
     except datasets.DataError as error:
@@ -59,19 +63,27 @@ def real(name, limit):
         return datasets.load("glyphs", limit=limit)
 
 
-def ratio(what, seconds, ours, theirs, goal):
+def ratio(comparison, seconds, ours, theirs, goal):
     """Return a row whose value is the peer's time over ours."""
-    return {"what": what, "value": seconds[theirs] / seconds[ours], "goal": goal, "higher_is_better": True,
+    return {"what": comparison, "value": seconds[theirs] / seconds[ours], "goal": goal, "higher_is_better": True,
             "ours_ms": 1e3 * seconds[ours], "peer_ms": 1e3 * seconds[theirs]}
 
 
-def figure(what, value, goal, **behind):
+def figure(quantity, value, goal, **behind):
     """Return a row whose value, such as seconds or gigabytes, should stay below its goal."""
-    return {"what": what, "value": value, "goal": goal, "higher_is_better": False, **behind}
+    return {"what": quantity, "value": value, "goal": goal, "higher_is_better": False, **behind}
 
 
-def report(subject, rows, packages):
-    """Print the table and write benchmarks/<subject>.json, unless a peer or data set is missing."""
+def report(subject, rows, packages, missing):
+    """Print the table and write benchmarks/<subject>.json, unless a peer or data set is missing.
+
+    Parameters
+    ----------
+    subject : str
+    rows : list of dict, as `ratio` and `figure` return them
+    packages : tuple of str, the packages whose versions are written
+    missing : list of str, the peers and data sets that are not on this machine
+    """
     shown = []
     for row in rows:
         met = row["value"] >= row["goal"] if row["higher_is_better"] else row["value"] <= row["goal"]

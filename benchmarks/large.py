@@ -118,10 +118,10 @@ def cost_at(cost, k):
     return cost["seconds"][k], cost["gigabytes"][k], cost["longest"][k]
 
 
-def pair(what, cost, **behind):
+def pair(quantity, cost, **behind):
     """Return two rows, of seconds and of gigabytes, each with its goal."""
-    return [harness.figure(f"{what}, seconds", cost[0], SECONDS, longest=cost[2], **behind),
-            harness.figure(f"{what}, GB", cost[1], GIGABYTES)]
+    return [harness.figure(f"{quantity}, seconds", cost[0], SECONDS, longest=cost[2], **behind),
+            harness.figure(f"{quantity}, GB", cost[1], GIGABYTES)]
 
 
 @plots.styled
@@ -181,7 +181,7 @@ def main():
     for layers, shape in (("bipartite", LAYER), ("merged", SQUARE), ("merged", LARGEST["merged"])):
         rows += pair(f"{DRAWS} networks and as many of each null, every metric, {layers}, {size(shape)}",
                      measure(f"{layers} nulls", shape, rounds=1))
-    harness.report("large", rows, ("numpy", "numba", "scipy"))
+    harness.report("large", rows, ("numpy", "numba", "scipy"), missing=[])
     with files.atomic(harness.ROOT / "benchmarks" / "large.png") as temporary:
         picture(costs).savefig(temporary, format="png")
 

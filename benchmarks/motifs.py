@@ -56,9 +56,9 @@ LARGEST, LARGEST_EDGES, FALL = (784, 190, 30, 10), 1860, 0.8  # the stand-in; ch
 WIDE, WIDE_EDGES = (784, 1024, 1024, 10), 372_326  # a fifth
 
 
-def at_least(what, value, goal, **behind):
+def at_least(quantity, value, goal, **behind):
     """A row of a number that should reach its goal."""
-    return {"what": what, "value": value, "goal": goal, "higher_is_better": True, **behind}
+    return {"what": quantity, "value": value, "goal": goal, "higher_is_better": True, **behind}
 
 
 def random_layers(sizes, edges, colors, seed, fall=0.0):
@@ -90,32 +90,35 @@ def classes(matrices, colors):
 
 def named(census, colors):
     """{class: count} of a census; ArithmeticError if two of its motifs are of one class."""
-    found = dict(zip(classes(census.adjacency, colors).tolist(), census.counts.tolist(), strict=True))
-    if len(found) != len(census.counts) or sum(found.values()) != census.total:
-        raise ArithmeticError(f"{len(census.counts)} motifs of {len(found)} classes, counts that add up to "
-                              f"{sum(found.values())}, and a total of {census.total}")
-    return found
+    counts = dict(zip(classes(census.adjacency, colors).tolist(), census.counts.tolist(), strict=True))
+    if len(counts) != len(census.counts) or sum(counts.values()) != census.total:
+        raise ArithmeticError(f"{len(census.counts)} motifs of {len(counts)} classes, counts that add up to "
+                              f"{sum(counts.values())}, and a total of {census.total}")
+    return counts
 
 
-def check(what, found, expected):
+def check(comparison, counts, expected):
     """ArithmeticError unless two {class: count} are the same."""
-    wrong = {key for key in found | expected if found.get(key, 0) != expected.get(key, 0)}
+    wrong = {key for key in counts | expected if counts.get(key, 0) != expected.get(key, 0)}
     if wrong:
-        one = min(wrong)
-        raise ArithmeticError(f"{what}: {len(wrong)} of {len(found | expected)} classes are counted otherwise, "
-                              f"one {found.get(one, 0)} times and {expected.get(one, 0)} by its peer")
+        example = min(wrong)
+        raise ArithmeticError(f"{comparison}: {len(wrong)} of {len(counts | expected)} classes have other counts, "
+                              f"such as {counts.get(example, 0)} instead of {expected.get(example, 0)} by the peer")
 
 
 # ---- published tables -------------------------------------------------------------------------------------
 
-def published():
-    """(name, graph, table) of each published table; said on standard error, and empty, where there are none."""
+def published(missing):
+    """(name, graph, table) of each published table.
+
+    Where there are none, standard error says so, and the list `missing` gets the name of the variable.
+    """
     folder = os.environ.get("FANMOD_TABLES", "")
     paths = sorted(Path(folder).glob("*_size?_fanmod.csv")) if folder else []
     if not paths:
         print(f"FANMOD_TABLES is {folder!r}: no NAME_sizeK_fanmod.csv there, their comparisons are left out",
               file=sys.stderr)
-        harness.missing.append("FANMOD_TABLES")
+        missing.append("FANMOD_TABLES")
     for path in paths:
         name, size = path.name.removesuffix("_fanmod.csv").rsplit("_size", 1)
         yield f"{name}, size {size}", fanmod.read_graph(path.with_name(f"{name}.txt")), fanmod.read_table(path)
@@ -123,39 +126,39 @@ def published():
 
 def exactness(tables):
     """Rows of what differs between the census and the tables: motifs, and frequencies as they are printed."""
-    missing = extra = differ = compared = 0
+    lacking = extra = differ = compared = 0  # numbers of motifs
     for _, graph, table in tables:
         census = motifs.census(graph, table.size, table.colors is not None)
-        ours = named(census, table.colors or 1)
-        theirs = dict(zip(classes(table.adjacency, table.colors or 1).tolist(), table.frequency, strict=True))
-        missing, extra = missing + len(theirs.keys() - ours.keys()), extra + len(ours.keys() - theirs.keys())
-        both = ours.keys() & theirs.keys()
+        counts = named(census, table.colors or 1)
+        printed = dict(zip(classes(table.adjacency, table.colors or 1).tolist(), table.frequency, strict=True))
+        lacking, extra = lacking + len(printed.keys() - counts.keys()), extra + len(counts.keys() - printed.keys())
+        both = counts.keys() & printed.keys()
         compared += len(both)
-        differ += sum(f"{100 * ours[key] / census.total:.5g}" != f"{100 * theirs[key]:.5g}" for key in both)
-    return [harness.figure("published tables, motifs missing or extra", missing + extra, 0, tables=len(tables),
-                           missing=missing, extra=extra),
+        differ += sum(f"{100 * counts[key] / census.total:.5g}" != f"{100 * printed[key]:.5g}" for key in both)
+    return [harness.figure("published tables, motifs missing or extra", lacking + extra, 0, tables=len(tables),
+                           missing=lacking, extra=extra),
             harness.figure("published tables, printed frequencies that differ", differ, 0, compared=compared)]
 
 
 def agreement(name, graph, table):
     """Rows of correlation and slope of our Z with a table's."""
     places = np.argsort(classes(table.adjacency, table.colors or 1))
-    drawn = []
+    z_of_seeds = []
     for seed in range(Z_SEEDS):
-        found = motifs.significance(graph, table.size, NULLS, "fanmod", seed, table.colors is not None)
-        drawn.append(found.z[np.argsort(classes(found.census.adjacency, table.colors or 1))])
-    theirs, ours = table.z[places], np.array(drawn)
+        significance = motifs.significance(graph, table.size, NULLS, "fanmod", seed, table.colors is not None)
+        z_of_seeds.append(significance.z[np.argsort(classes(significance.census.adjacency, table.colors or 1))])
+    theirs, ours = table.z[places], np.array(z_of_seeds)
     often = table.mean_frequency[places] * table.null_total / table.nulls >= EXPECTED
     kept = often & np.isfinite(theirs) & np.isfinite(ours).all(axis=0)
     theirs, ours = theirs[kept], ours[:, kept]
     correlations = [float(np.corrcoef(theirs, z)[0, 1]) for z in ours]
     slopes = [float(np.polyfit(theirs, z, 1)[0]) for z in ours]
-    own = [float(np.corrcoef(one, other)[0, 1]) for one, other in itertools.combinations(ours, 2)]
+    between_seeds = [float(np.corrcoef(*pair)[0, 1]) for pair in itertools.combinations(ours, 2)]
     behind = {"motifs": int(kept.sum()), "expected_often": int(often.sum()), "seeds": Z_SEEDS}
-    what, slope = f"Z against FANMOD's, {name}, median of {Z_SEEDS} seeds,", statistics.median(slopes)
-    return [at_least(f"{what} correlation", statistics.median(correlations), 0.98, lowest=min(correlations),
-                     of_our_own_seeds=statistics.median(own), **behind),
-            harness.figure(f"{what} distance of the slope from 1", abs(slope - 1), 0.1, slope=slope,
+    comparison, slope = f"Z against FANMOD's, {name}, median of {Z_SEEDS} seeds,", statistics.median(slopes)
+    return [at_least(f"{comparison} correlation", statistics.median(correlations), 0.98, lowest=min(correlations),
+                     of_our_own_seeds=statistics.median(between_seeds), **behind),
+            harness.figure(f"{comparison} distance of the slope from 1", abs(slope - 1), 0.1, slope=slope,
                            lowest=min(slopes), highest=max(slopes), **behind)]
 
 
@@ -163,22 +166,22 @@ def agreement(name, graph, table):
 
 def igraph_counts(igraph, counts):
     """{class: count} of motifs_randesu, which has NaN for what is not connected."""
-    found = {}
+    counts_of_classes = {}
     for number, count in enumerate(counts):
         if count > 0:
             motif = igraph.Graph.Isoclass(n=4, cls=number, directed=True)
-            found[classes([motif.get_adjacency().data], 1).item()] = int(count)
-    return found
+            counts_of_classes[classes([motif.get_adjacency().data], 1).item()] = int(count)
+    return counts_of_classes
 
 
 def networkx_counts(counts):
     """{class: count} of triadic_census, connected triads alone."""
-    found = {}
+    counts_of_classes = {}
     for name, count in counts.items():
         triad = nx.triad_graph(name)
         if count and nx.is_weakly_connected(triad):
-            found[classes([nx.to_numpy_array(triad)], 1).item()] = count
-    return found
+            counts_of_classes[classes([nx.to_numpy_array(triad)], 1).item()] = count
+    return counts_of_classes
 
 
 def against(peer, sizes, size, count, read):
@@ -196,9 +199,9 @@ def against(peer, sizes, size, count, read):
     seconds = harness.medians({"enumerate": (lambda: motifs.census(graph, size, method="enumerate"), repetitions),
                                "auto": (lambda: motifs.census(graph, size), repetitions),
                                peer: (function, 1)}, ROUNDS)
-    what = f"census of size {size} against {peer}, {'-'.join(map(str, sizes))} with {NETS[sizes]:,} edges"
-    return [harness.ratio(what, seconds, "auto", peer, 10) | {"subgraphs": sum(expected.values())},
-            harness.ratio(what + ", by enumeration", seconds, "enumerate", peer, 10)]
+    comparison = f"census of size {size} against {peer}, {'-'.join(map(str, sizes))} with {NETS[sizes]:,} edges"
+    return [harness.ratio(comparison, seconds, "auto", peer, 10) | {"subgraphs": sum(expected.values())},
+            harness.ratio(comparison + ", by enumeration", seconds, "enumerate", peer, 10)]
 
 
 def of_igraph(igraph):
@@ -228,8 +231,8 @@ def largest_published():
     hub = int(np.bincount(np.concatenate([graph.sources, graph.targets])).max())
     seconds = harness.medians({"four": (lambda: motifs.significance(graph, 4, NULLS, "fanmod"), 1),
                                "five": (lambda: motifs.census(graph, 5, method="enumerate"), 1)}, ROUNDS)
-    what = f"stand-in for the largest published graph, {graph.nodes:,} nodes, {len(graph.sources):,} edges,"
-    return [harness.figure(f"{what} size {size} {nets}, seconds", seconds[key], 5, largest_degree=hub,
+    stand_in = f"stand-in for the largest published graph, {graph.nodes:,} nodes, {len(graph.sources):,} edges,"
+    return [harness.figure(f"{stand_in} size {size} {nets}, seconds", seconds[key], 5, largest_degree=hub,
                            subgraphs=motifs.census(graph, size).total)
             for size, nets, key in ((4, f"with {NULLS + 1} nets", "four"), (5, "one net", "five"))]
 
@@ -250,8 +253,8 @@ def of_layered_z():
     """Call it first: on Linux a new process's peak begins at that of the one which started it."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         seconds, gigabytes = pool.submit(layered_z).result()
-    what = f"784-128-10 with a fifth of its edges, layered Z at size 4 over {NULLS} nets, seconds"
-    return harness.figure(what, seconds, 5, stretch_goal=3, peak_gigabytes=gigabytes)
+    quantity = f"784-128-10 with a fifth of its edges, layered Z at size 4 over {NULLS} nets, seconds"
+    return harness.figure(quantity, seconds, 5, stretch_goal=3, peak_gigabytes=gigabytes)
 
 
 def products(matrices):
@@ -265,9 +268,9 @@ def products(matrices):
     def pairs(ways):
         return (ways * (ways - 1) / 2).sum()
     shared = sum((pairs(matrix @ matrix.T) - pairs(matrix.sum(axis=1))) / 2 for matrix in edges)
-    diamonds = sum(pairs(one @ other) for one, other in itertools.pairwise(edges))
-    chains = sum((one.sum(axis=0) @ two @ three.sum(axis=1))
-                 for one, two, three in zip(edges, edges[1:], edges[2:], strict=False))
+    diamonds = sum(pairs(first @ second) for first, second in itertools.pairwise(edges))
+    chains = sum((first.sum(axis=0) @ second @ third.sum(axis=1))
+                 for first, second, third in zip(edges, edges[1:], edges[2:], strict=False))
     return {204: int(shared), 2182: int(diamonds), 536: int(chains)}
 
 
@@ -278,14 +281,14 @@ def wide():
     graph, plain = motifs.from_layers(matrices), motifs.from_layers(uncolored)
     census, expected = motifs.census(graph, 4), products(uncolored)
     name = "-".join(map(str, WIDE))
-    for what, one in (("coloured", census), ("uncoloured", motifs.census(plain, 4))):
-        ids = fanmod.topology_id(one.adjacency)
-        check(f"{name}, {what}, against matrix products",
-              {number: int(one.counts[ids == number].sum()) for number in expected}, expected)
+    for colors, counted in (("coloured", census), ("uncoloured", motifs.census(plain, 4))):
+        ids = fanmod.topology_id(counted.adjacency)
+        check(f"{name}, {colors}, against matrix products",
+              {number: int(counted.counts[ids == number].sum()) for number in expected}, expected)
     seconds = harness.medians({"coloured": (lambda: motifs.census(graph, 4), 1),
                                "uncoloured": (lambda: motifs.census(plain, 4), 1)}, ROUNDS)
-    what = f"{name} with a fifth of its edges, exact size 4 census, seconds"
-    return harness.figure(what, seconds["coloured"], 5, subgraphs=census.total, classes=len(census.codes),
+    quantity = f"{name} with a fifth of its edges, exact size 4 census, seconds"
+    return harness.figure(quantity, seconds["coloured"], 5, subgraphs=census.total, classes=len(census.codes),
                           uncoloured_seconds=seconds["uncoloured"])
 
 
@@ -299,9 +302,9 @@ def untrained(init):
         cuts = motifs.weight_cuts(np.concatenate([matrix.ravel() for matrix in weights]))
         graph = motifs.from_layers([motifs.weight_colors(matrix, cuts) for matrix in weights])
         for model, rows in beyond.items():
-            found = motifs.significance(graph, 4, NULLS, model, seed, sizes=LAYERS)
-            rows.append(np.abs(found.z[found.differs]) > 2)  # without the trees that the null conserves
-    percent = {model: 100 * float(np.concatenate(found).mean()) for model, found in beyond.items()}
+            significance = motifs.significance(graph, 4, NULLS, model, seed, sizes=LAYERS)
+            rows.append(np.abs(significance.z[significance.differs]) > 2)  # without the trees that the null conserves
+    percent = {model: 100 * float(np.concatenate(rows).mean()) for model, rows in beyond.items()}
     return harness.figure(f"{RUNS} untrained nets {'-'.join(map(str, LAYERS))}, {init}, motifs beyond 2 under the "
                           "layered null, %", percent["layered"], 8, fanmod_percent=percent["fanmod"],
                           motifs=sum(map(len, beyond["layered"])), fanmod_motifs=sum(map(len, beyond["fanmod"])))
@@ -337,8 +340,8 @@ def brute_force(edges, size, colors):
     inside = matrix[subsets[:, :, None], subsets[:, None, :]]
     ways = (inside + inside.swapaxes(1, 2) > 0) + np.eye(size, dtype=np.int64)
     connected = (np.linalg.matrix_power(ways, size - 1) > 0).all(axis=(1, 2))
-    found, counts = np.unique(classes(inside[connected], colors), return_counts=True)
-    return dict(zip(found.tolist(), counts.tolist(), strict=True))
+    names, counts = np.unique(classes(inside[connected], colors), return_counts=True)
+    return dict(zip(names.tolist(), counts.tolist(), strict=True))
 
 
 def exact_graphs():
@@ -357,19 +360,20 @@ def exact_graphs():
             for size, colored in itertools.product(motifs.SIZES, (True, False)):
                 most = colors if colored else 1
                 expected = brute_force(edges if colored else dict.fromkeys(edges, 1), size, most)
-                found = named(motifs.census(graph, size, colored), most)
-                same, subgraphs = same and found == expected, subgraphs + sum(expected.values())
+                counts = named(motifs.census(graph, size, colored), most)
+                same, subgraphs = same and counts == expected, subgraphs + sum(expected.values())
             exact += same
             ends = [tuple(line.split()[:2]) for line in lines]
             seen["with_mutual_edges"] += any((target, source) in edges for source, target in edges)
             seen["with_loops"] += any(source == target for source, target in ends)
             seen["with_repeated_edges"] += len(set(ends)) < len(ends)
-    what = f"random graphs up to {MOST_NODES} nodes against brute force, sizes 3 to 5, exact"
-    return at_least(what, exact, GRAPHS, subgraphs=subgraphs, **seen)
+    quantity = f"random graphs up to {MOST_NODES} nodes against brute force, sizes 3 to 5, exact"
+    return at_least(quantity, exact, GRAPHS, subgraphs=subgraphs, **seen)
 
 
 def main():
-    of_z, igraph, tables = of_layered_z(), harness.peer("igraph"), list(published())
+    of_z, missing = of_layered_z(), []
+    igraph, tables = harness.peer("igraph", missing), list(published(missing))
     rows = exactness(tables) if tables else []
     for table in tables:
         rows += agreement(*table)
@@ -378,7 +382,7 @@ def main():
     rows += [*of_networkx(), *largest_published(), of_z, wide()]
     rows += [untrained(init) for init in motif_stats.INITS]
     rows.append(exact_graphs())
-    harness.report("motifs", rows, ("numpy", "numba", "networkx", "igraph"))
+    harness.report("motifs", rows, ("numpy", "numba", "networkx", "igraph"), missing)
 
 
 if __name__ == "__main__":

@@ -112,10 +112,10 @@ def peak_memory(name):
 
 
 def main():
-    igraph = harness.peer("igraph")
-    rows = []
+    rows, missing = [], []
+    igraph = harness.peer("igraph", missing)
     for name, steps in STEPS.items():
-        dataset = harness.real(name, 10_000)
+        dataset = harness.real(name, 10_000, missing)
         inputs = dataset.inputs.shape[1]
         gradient, _ = essay.gradient(dataset, inputs, steps, 0.1, 1, seed=1)
         probabilities = essay.sampling_probabilities(gradient, inputs)
@@ -128,7 +128,7 @@ def main():
         else:
             rows.append(harness.figure(f"peak memory of grad_network.py, {label}, {inputs}-{inputs}-10, GB",
                                        peak_memory(dataset.name), 2))
-    harness.report("networks", rows, ("numpy", "numba", "networkx", "igraph"))
+    harness.report("networks", rows, ("numpy", "numba", "networkx", "igraph"), missing)
 
 
 if __name__ == "__main__":

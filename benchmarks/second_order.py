@@ -140,13 +140,13 @@ def torch_hessian(torch, network, inputs, labels):
     return lambda: hessian(vector).numpy()
 
 
-def structured_hessian(digits):
-    """Return the rows of a whole Hessian against its peers."""
+def structured_hessian(digits, missing):
+    """Return the rows of a whole Hessian against its peers; the list `missing` gets the name of an absent peer."""
     net = mlp.MLP((49, 20, 10), "tanh", "cross-entropy", "glorot", 0)
     small = digits.inputs.reshape(-1, 7, 4, 7, 4).mean(axis=(2, 4)).reshape(-1, 49)
     size = curvature.parameters(net).size
     rows = []
-    torch = harness.peer("torch")
+    torch = harness.peer("torch", missing)
     if torch:
         torch.set_num_threads(1)
     for count in (100, 200):
@@ -241,7 +241,7 @@ def lanczos_step():
 
     Returns dict of numbers: products, seconds, gigabytes, parameters, distance, loss, loss_after.
     """
-    digits = harness.real("mnist", 1000)
+    digits = harness.real("mnist", 1000, missing=[])  # the process that started this one reports what is missing
     net = mlp.MLP((784, 128, 10), "tanh", "cross-entropy", "glorot", 0)
     batch = net, digits.inputs, digits.labels
     product, calls = curvature.products(*batch), []
@@ -279,15 +279,15 @@ def lanczos():
 
 
 def main():
-    lanczos_rows = lanczos()
-    digits, images = harness.real("mnist", 1000), harness.real("cifar10", 2500)
-    rows = slow_network(images) + structured_hessian(digits)
+    lanczos_rows, missing = lanczos(), []
+    digits, images = harness.real("mnist", 1000, missing), harness.real("cifar10", 2500, missing)
+    rows = slow_network(images) + structured_hessian(digits, missing)
     if images.name == "cifar10":  # the stand-in has fewer inputs than the batch has images
         rows += fast_network(images)
     for n in (3, 10, 30):
         rows += two_layer_inverse(n)
     rows += index_against_loss() + chebyshev_iterations()
-    harness.report("second_order", rows + lanczos_rows, ("numpy", "scipy", "torch"))
+    harness.report("second_order", rows + lanczos_rows, ("numpy", "scipy", "torch"), missing)
 
 
 if __name__ == "__main__":

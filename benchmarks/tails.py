@@ -22,8 +22,8 @@ def fit_and_compare(data):
 
 
 def main():
-    rows = []
-    powerlaw = harness.peer("powerlaw")
+    rows, missing = [], []
+    powerlaw = harness.peer("powerlaw", missing)
     if powerlaw:
         few = values(20_000)
 
@@ -38,7 +38,7 @@ def main():
                                "bootstrap": (lambda: tails.bootstrap_p(some, 1000), 1)}, 3)
     rows += [harness.figure("600,000 values, fit and every comparison, seconds", seconds["everything"], 5),
              harness.figure("1,000 bootstrap replicates of 5,000 values, seconds", seconds["bootstrap"], 30)]
-    harness.report("tails", rows, ("numpy", "numba", "scipy", "powerlaw"))
+    harness.report("tails", rows, ("numpy", "numba", "scipy", "powerlaw"), missing)
 
 
 if __name__ == "__main__":

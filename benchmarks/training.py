@@ -56,9 +56,9 @@ def pytorch(torch, sizes, dataset, steps, by_hand):
 
 
 def main():
-    torch = harness.peer("torch")
-    dataset = harness.real("mnist", 10_000)
-    rows = []
+    rows, missing = [], []
+    torch = harness.peer("torch", missing)
+    dataset = harness.real("mnist", 10_000, missing)
     if torch:
         torch.set_num_threads(1)
     for sizes, steps in NETS.items() if torch else ():
@@ -69,13 +69,13 @@ def main():
             "PyTorch eager by hand": (pytorch(torch, sizes, dataset, steps, True), 1)}, ROUNDS)
         per_step = {name: value / steps for name, value in seconds.items()}
         net = "-".join(map(str, sizes))
-        for name, what in (("step", "recorded step"), ("gradients formed", "recorded step, gradients formed")):
-            rows += [harness.ratio(f"{what}, single sample, {net}, {dataset.name}, against {peer}", per_step, name,
+        for name, recording in (("step", "recorded step"), ("gradients formed", "recorded step, gradients formed")):
+            rows += [harness.ratio(f"{recording}, single sample, {net}, {dataset.name}, against {peer}", per_step, name,
                                    peer, goal=2) for peer in ("PyTorch eager", "PyTorch eager by hand")]
     if dataset.name == "mnist":
         seconds = harness.medians({"load": (lambda: datasets.load("mnist"), 1)}, 5)["load"]
         rows.append(harness.figure("loading the 60,000 MNIST images from disk, seconds", seconds, 1))
-    harness.report("training", rows, ("numpy", "torch"))
+    harness.report("training", rows, ("numpy", "torch"), missing)
 
 
 if __name__ == "__main__":
