@@ -138,9 +138,10 @@ def title_of(rows):
 
 def caption_of(rows, all_rows, data):
     """Return the caption of the figure of some rows: the verdicts of its claims and of all, and what was measured."""
-    sizes = [int(row["n"].split()[0]) for row in rows if row["n"]] or [0]
+    sizes = {int(row["n"].split()[0]) for row in rows if row["n"]} or {0}
+    n = plots.counted(max(sizes), "run") if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)} runs"
     return (f"Here {page.counts(rows)}. All {plots.counted(len(all_rows), 'claim')}, in {len(FIGURES)} figures: "
-            f"{page.counts(all_rows)}.\nMedians and the middle 90 % over n = {min(sizes)} to {max(sizes)} runs. Data: "
+            f"{page.counts(all_rows)}.\nMedians and the middle 90 % over n = {n}. Data: "
             f"{', '.join(dict.fromkeys(entry['name'] for entry in data))}.")
 
 
