@@ -90,13 +90,14 @@ def _write(path, content):
 
 
 def _write_png(path, figure):
-    """Write a figure as Figure.savefig does, pixel by pixel, which draws it twice where once is enough."""
+    """Write a figure as Figure.savefig does, but draw it once, and leave out transparency, which no figure has."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.image import imsave
+    from PIL import Image
 
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # solves the layout, too
-    imsave(path, canvas.buffer_rgba(), format="png", dpi=figure.dpi)
+    picture = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba()).convert("RGB")
+    picture.save(path, "png", dpi=(figure.dpi, figure.dpi), compress_level=3)  # half the time of level 6, no larger
 
 
 def plain(value):

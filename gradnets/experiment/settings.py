@@ -26,9 +26,7 @@ def constants(path):
     capitals, with a comment behind it, above the line `# ---- not flags` or the first function or class.
     """
     source = Path(path).read_text(encoding="utf-8")
-    comments = {token.start[0]: token.string for token in tokenize.generate_tokens(io.StringIO(source).readline)
-                if token.type == tokenize.COMMENT}
-    last = min((line for line, text in comments.items() if text.startswith(LINE)), default=len(source))
+    comments, last = _comments(source)
     settings = {}
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) or node.lineno > last:
@@ -44,6 +42,20 @@ def constants(path):
             if isinstance(value, bool | int | float | str | tuple):
                 settings[name] = value, comments[node.end_lineno].lstrip("# ")
     return settings
+
+
+def _comments(source):
+    """Return the comments of a script by their lines, up to the line `# ---- not flags`, and the number of that line.
+
+    Without that line, return all comments, and the number of all lines.
+    """
+    comments = {}
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            if token.string.startswith(LINE):
+                return comments, token.start[0]
+            comments[token.start[0]] = token.string
+    return comments, token.end[0]
 
 
 def quick_settings(path):

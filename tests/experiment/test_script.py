@@ -1,16 +1,19 @@
 """A script from the shell: constants become flags, a mistake is one line, files are complete or absent."""
+import gc
 import importlib.util
 import json
 import os
 import subprocess
 import sys
 
+import matplotlib.image
 import networkx as nx
 import numpy as np
 import pytest
 
 from gradnets import experiment, files
-from gradnets.experiment import tables
+from gradnets.errors import UserError
+from gradnets.experiment import sweep, tables
 from gradnets.progress import progress
 
 SCRIPT = '''"""Does a small script work?
@@ -121,6 +124,32 @@ def test_what_is_kept(small, tmp_path):
         assert arrays["sizes"].tolist() == [4, 5]
     assert nx.read_graphml(tmp_path / "out" / "small.graphml").number_of_edges() == 3
     assert os.stat(tmp_path / "out" / "small.png").st_mode & 0o777 == 0o666 & ~files.umask()
+
+
+def test_a_picture_has_the_pixels_that_matplotlib_saves(small, tmp_path):
+    run(small, "--out", str(tmp_path))
+    small.main(experiment.settings(small)).figure.savefig(tmp_path / "oracle.png")
+    saved, oracle = (matplotlib.image.imread(tmp_path / name) for name in ("small.png", "oracle.png"))
+    np.testing.assert_array_equal(saved, oracle[:, :, :3])
+    assert (oracle[:, :, 3] == 1).all()
+
+
+def test_garbage_is_searched_less_often_in_one_run_and_as_usual_in_many(small, tmp_path, monkeypatch):
+    usual, inside = gc.get_threshold(), []
+
+    def main(*_, **__):
+        inside.append(gc.get_threshold())
+        raise UserError("the thresholds are seen")
+
+    main.__module__ = "small"
+    monkeypatch.setattr(small, "main", main)
+    monkeypatch.setattr(sweep, "run", main)
+    for flags in ([], ["--seeds", "2"]):
+        with pytest.raises(SystemExit):
+            run(small, *flags, "--out", str(tmp_path))
+        assert gc.get_threshold() == usual
+    assert inside[0][0] > usual[0]
+    assert inside[1] == usual
 
 
 @pytest.mark.parametrize(("flags", "words"), [
