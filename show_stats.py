@@ -121,8 +121,8 @@ def describe_training(settings):
     caption = (f"{net} with {' and '.join(map(str, settings.hidden_units))} hidden units, init {settings.init}, "
                f"{settings.steps:,} samples at learning rate {settings.learning_rate:g}; n = "
                f"{plots.counted(settings.runs, 'run')}. Curves: first run; bars: middle 90 %.\n"
-               f"All weights, and the entries of {pooled}, without zeros. Exponent: of a "
-               "stretched exponential over the largest 90 %; heavy: below "
+               f"All weights, and entries of {pooled}, without zeros. Exponent: of a "
+               "stretched exponential over the top 90 %; heavy: below "
                f"{checkpoints.diagnosis.HEAVY_BETA:g}.")
     first = [row for row in rows if row["layer"] == 1]
     sentence = finding(first)
@@ -242,6 +242,7 @@ def draw_exponents(axes, rows, names):
              ylim=(low / 1.3, high * 1.4))
     ticks = [tick for tick in (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if low / 1.3 < tick < high * 1.4]
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_yticks([], minor=True)
     axes.set_xticks(np.arange(len(names)) + 0.5, names)
     axes.tick_params(axis="x", length=0)
     axes.annotate("lighter tails", (len(names), 1 / limit), xytext=(-4, 3), textcoords="offset points", ha="right",
