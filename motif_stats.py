@@ -460,7 +460,7 @@ def main(settings):
     if any(row["part"] == "topology" for row in rows):
         figures["_epochs"] = epochs_picture(rows, f"{caption_of(settings)}\nBands: middle 90 % of the seeds. Grey "
                                             "lines: motifs that end in the shaded range, with Z within 2 of 0.")
-    caption = (f"{caption_of(settings)}\nGreen: learning changes the motif (paired t-test over the seeds, q < 0.05). "
+    caption = (f"{caption_of(settings)}\nThick green: learning changes the motif (paired t-test, q < 0.05). "
                "Learning creates a motif that it raises to Z above 2.")
     return experiment.Result(
         rows, names=("part", "data", "init", "labels", "epoch", "motif", "null"),
