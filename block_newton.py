@@ -8,7 +8,7 @@ steps of the layers' blocks, and the step of the whole Hessian, with a damping o
 are equal, and "saddle-free" changes nothing. Learning rates are chosen on validation data.
 
 Figure: (1) the sorted eigenvalues of the layers' blocks and of the whole Hessian, after training by SGD; (2) test
-accuracy against steps.
+accuracy against steps. The title compares the last accuracies with and without the part between layers.
 
 Source: Howon Lee, notes of 2017 and 2018 on second order.
 
@@ -80,14 +80,14 @@ def last_rows(rows):
 
 
 def finding_of(ends):
-    """Compare the accuracies with and without the Hessian between layers, and that of SGD with the best Newton step.
+    """Compare the last accuracies of Newton's steps without and with the Hessian between layers, in one sentence.
 
     Two accuracies count as equal if the intervals of their runs overlap.
     """
-    does = {1: "helps", 0: "changes little", -1: "harms"}[clearly(ends["whole Hessian"], ends["layers' blocks"])]
-    best = max((row for name, row in ends.items() if name != "SGD"), key=lambda row: row["accuracy"])
-    accurate = {1: "more accurate than", 0: "as accurate as", -1: "less accurate than"}[clearly(ends["SGD"], best)]
-    return f"The Hessian between layers {does}; SGD ends {accurate} Newton's best step"
+    blocks, whole = ends["layers' blocks"], ends["whole Hessian"]
+    accurate = {1: "more accurate", 0: "as accurate", -1: "less accurate"}[clearly(blocks, whole)]
+    return (f"Without the Hessian between layers, Newton is {accurate} ({blocks['accuracy']:.3f}, whole "
+            f"{whole['accuracy']:.3f})")
 
 
 def clearly(row, reference):
@@ -132,8 +132,9 @@ def main(settings):
             rows.append({"what": f"spectrum of {matrix}, {when}"} | curvature.spectrum_summary(values))
     finding = finding_of(ends)
     caption = (f"{training.name}, {len(training.labels):,} training images projected to {settings.units} numbers; "
-               f"n = {plots.counted(runs, 'seed')}, lines are medians, bands the middle 90 %. Accuracies count as "
-               "equal if their bands overlap. The eigenvalues are those of one batch after training.")
+               f"n = {plots.counted(runs, 'seed')}, medians and the middle 90 %, equal if these overlap. Eigenvalues λ "
+               f"of one batch after training. A step divides by |λ| + {settings.damping:g} along each eigenvector; by "
+               f"the source's damping, by |λ + {settings.damping:g}|.")
     printed = [*ends.values(), *(row for row in rows if "step" not in row)]
     return experiment.Result(rows, names=("what", "step"), finding=finding, printed=printed, headings=HEADINGS,
                              columns=("chosen", "accuracy", "milliseconds", "parameters", "negative"),

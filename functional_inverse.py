@@ -216,8 +216,8 @@ def picture(rows, title, caption):
     axes.text(DIFFERENCES[0], exact["error"] / 2, "complex step", color=plots.BLUE, va="top")
     bent = [row["r"] for row in rows if row.get("crossed", 0) > 0]
     if bent:
-        axes.text(min(bent) / 3, 4, f"from r = {min(bent):g} on, outputs cross 0,\nwhere leaky units bend", ha="right",
-                  va="top")
+        axes.text(min(bent) / 3, 4, f"from r = {min(bent):g} on, outputs cross 0\nin most runs: leaky units bend there",
+                  ha="right", va="top")
     axes.set(title="error by differences of size r", xlabel="r")
     axes = panels["batch"]
     draw_errors(axes, rows, "batch over inputs", "share")

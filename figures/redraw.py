@@ -22,7 +22,7 @@ GALLERY = (  # the command behind each figure, and the folder of figures/ that i
     ("sparse_rnn.py --dataset mnist", ""),
     ("second_order.py --dataset mnist", ""),
     ("block_newton.py", ""),
-    ("functional_inverse.py", ""),
+    ("functional_inverse.py --runs 5", ""),
     ("critical_points.py --dataset mnist", ""),
     ("third_order.py --dataset mnist", ""),
     ("lyapunov.py --dataset mnist", ""),

@@ -37,17 +37,14 @@ def test_blocks_are_positive_and_the_whole_hessian_is_not():
     assert [(entry["name"], entry["split"]) for entry in result.data] == [("glyphs", "train"), ("glyphs", "test")]
 
 
-@pytest.mark.parametrize(("whole", "sgd", "words"), [
-    ((0.25, 0.35), (0.2, 0.26), ("changes little", "SGD ends as accurate as Newton's best step")),
-    ((0.3, 0.35), (0.2, 0.29), ("changes little", "SGD ends less accurate than Newton's best")),
-    ((0.31, 0.4), (0.2, 0.29), ("between layers helps", "SGD ends less accurate than Newton's best")),
-    ((0.1, 0.19), (0.2, 0.29), ("between layers harms", "SGD ends as accurate as Newton's best")),
-    ((0.1, 0.19), (0.31, 0.4), ("between layers harms", "SGD ends more accurate than Newton's best"))])
-def test_the_finding_compares_intervals(whole, sgd, words):
+@pytest.mark.parametrize(("whole", "words"), [
+    ((0.28, 0.34), "Newton is as accurate (0.250, whole 0.310)"), ((0.3, 0.35), "Newton is as accurate"),
+    ((0.31, 0.41), "Newton is less accurate (0.250, whole 0.360)"), ((0.1, 0.19), "Newton is more accurate (0.250,")])
+def test_the_finding_compares_intervals(whole, words):
     sentence = block_newton.finding_of({
         name: {"accuracy": (low + high) / 2, "accuracy_low": low, "accuracy_high": high}
-        for name, (low, high) in (("layers' blocks", (0.2, 0.3)), ("whole Hessian", whole), ("SGD", sgd))})
-    assert all(word in sentence for word in words)
+        for name, (low, high) in (("layers' blocks", (0.2, 0.3)), ("whole Hessian", whole))})
+    assert words in sentence
     assert len(sentence) <= plots.LONGEST_TITLE
 
 
