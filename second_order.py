@@ -237,10 +237,23 @@ def picture(rows, courses, title, caption):
                     if np.isfinite(high):
                         axes.plot([low, high], [target - 1] * 2, color=color, lw=4, alpha=0.3)
                     axes.plot(middle, target - 1, marker, color=color, ms=7, mec="white", mew=0.7)
-            label_curves(axes, curves, label_ratios(axes, rows, net) if unit == "seconds" else ())
+            label_curves(axes, curves, label_ratios(axes, rows, net) if unit == "seconds" else (),
+                         mark_end(axes, *curves["Newton"]))
     for net in NETS:
         panels[f"{net} iterations"].set_ylabel("loss, in units of the lowest of any method")
     return drawing
+
+
+def mark_end(axes, times, excess):
+    """Mark the last point of Newton's curve, which reaches no lower loss, and return its words: {"Newton": words}.
+
+    times, excess : float64 (k,), the curve from its lowest loss to its highest; k is 0 where there is no curve
+    """
+    if not len(times) or excess[0] < axes.get_ylim()[0]:
+        return {}
+    color, marker = STYLES["Newton"]
+    axes.plot(times[0], excess[0], marker, color=color, ms=7, mew=1.5)
+    return {"Newton": "Newton, no\nlower than ×"}
 
 
 def label_ratios(axes, rows, net):
@@ -268,11 +281,11 @@ def label_ratios(axes, rows, net):
     return boxes
 
 
-def label_curves(axes, curves, boxes):
+def label_curves(axes, curves, boxes, words):
     """Write the name of each falling curve beside it, at the place that is farthest from other curves and names.
 
     axes : with logarithmic scales and final limits; curves : {method: (x, y)}, each float64 (k,); boxes : opposite
-    corners of the texts that are there already, in units of the panel
+    corners of the texts that are there already, in units of the panel; words : {method: what stands for its name}
     """
     lows, highs = np.log([axes.get_xlim(), axes.get_ylim()]).T
     lines = {}
@@ -285,8 +298,10 @@ def label_curves(axes, curves, boxes):
     grid = np.indices((12, 5)).reshape(2, -1).T / (11, 4)
     names = np.concatenate([np.empty((0, 2)), *(low + (np.array(high) - low) * grid for low, high in boxes)])  # covered
     for method, line in sorted(lines.items(), key=lambda item: -len(item[0])):
-        size = np.array([0.018 * len(method) + 0.015, 0.04])  # of the name, roughly
-        others = np.concatenate([names, *(lines[name] for name in lines if name != method)])
+        name = words.get(method, method)
+        rows = name.split("\n")
+        size = np.array([0.018 * max(map(len, rows)) + 0.015, 0.04 * len(rows)])  # of the name, roughly
+        others = np.concatenate([names, *(line for key, line in lines.items() if key != method)])
         best = (-1, None, None)
         for point in line[::12]:
             for sign in (1, -1):  # above at the right or below at the left: there the falling curve itself is not
@@ -300,7 +315,7 @@ def label_curves(axes, curves, boxes):
             continue
         corner = np.array(point) + sign * 0.012
         names = np.concatenate([names, corner + sign * size * grid])
-        axes.text(*corner, method, transform=axes.transAxes, fontsize=9, ha="left" if sign > 0 else "right",
+        axes.text(*corner, name, transform=axes.transAxes, fontsize=9, ha="left" if sign > 0 else "right",
                   va="bottom" if sign > 0 else "top", fontweight="bold", color=plots.text_color(STYLES[method][0]))
 
 
@@ -311,9 +326,9 @@ def main(settings):
     dataset = optimizers.gray_images(settings.dataset, settings.images, seed)
     rows, courses = race(dataset, settings.iterations, settings.steps, runs, seed)
     finding = finding_of(rows)
-    caption = (f"{dataset.name}, {len(dataset.labels):,} images; n = {runs}, curves are medians. Marks: 2, 1.2 and "
-               "1.05 times the lowest loss; bars: the middle 90 %, if all runs arrive. Saddle-free and shifted are "
-               "variants of Newton's step. Newton's own curve is missing where it stays above the start.")
+    caption = (f"{dataset.name}, {len(dataset.labels):,} images; n = {plots.counted(runs, 'seed')}, curves are "
+               "medians. Marks: 2, 1.2 and 1.05 times the lowest loss; bars: the middle 90 %, if all runs arrive. "
+               "Saddle-free and shifted vary Newton's step, whose own curve is missing where it stays above the start.")
     arrays = {f"{net}_{method}": course for (net, method), course in courses.items()}
     return experiment.Result(rows, names=("what",), finding=finding,
                              columns=("loss", "negative", "iterations_to_2", "seconds_to_2", "milliseconds"),

@@ -129,6 +129,16 @@ def test_ratios_stand_beside_the_marked_losses():
     assert not any("×" in text for text in words["digits: loss against iterations"])
 
 
+@pytest.mark.parametrize(("times", "excess", "words"), [
+    ([20.0, 5.0], [2.5, 9.0], {"Newton": "Newton, no\nlower than ×"}), ([20.0, 5.0], [0.01, 9.0], {}), ([], [], {})])
+def test_the_end_of_newtons_curve_is_marked_where_the_panel_shows_it(times, excess, words):
+    _, panels = plots.figure([["one"]], 4, 3, "title", "caption")
+    panels["one"].set(ylim=(0.035, 100))
+    assert second_order.mark_end(panels["one"], times, excess) == words
+    assert [(line.get_xdata().item(), line.get_ydata().item()) for line in panels["one"].lines] == (
+        [(20.0, 2.5)] if words else [])
+
+
 @pytest.mark.parametrize(("changes", "message"), [
     ({"iterations": 0}, "iterations is 0: expected a positive integer"),
     ({"dataset": "tree"}, "tree has 31 features: expected square images")])
