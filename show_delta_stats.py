@@ -6,9 +6,9 @@ scale, and a mixture of scales has a heavier tail than any of its parts; so hidd
 within single samples. (Ten outputs are too few for a skew: it is bounded by 8 / 3.)
 
 Figure: the skew of the pooled deltas of the first hidden layer against the training step, beside the skew within single
-samples and the 2 of an exponential law; the share of training steps whose deltas vanish: all zero, because the outputs
-saturate, or not finite; below, the tails of the deltas, pooled and each sample over its own root mean square. Further
-hidden layers have figures of their own.
+samples and the 2 of an exponential law, with full marks where the tail is heavy; the share of training steps whose
+deltas vanish: all zero, because the outputs saturate, or not finite; below, the tails of the deltas, pooled and each
+sample over its own root mean square. Further hidden layers have figures of their own.
 
 With --gradient FILE the script reads deltas of your own instead of training a net. gradnets.checkpoints.Recorder or
 your training loop wrote them as .npy, .npz or .safetensors: one matrix (samples, units) for each layer and step, whose
@@ -51,7 +51,8 @@ DRAWN = 4    # largest number of layers with a figure, the first ones
 CURVES = 5   # largest number of steps whose tails are drawn, evenly spaced in their order
 MOST_PRINTED = 15  # rows of the printed table
 DASHES = [dash for dash in plots.DASHES if dash not in (":", (0, (1, 1)))]  # dots are for the exponential law
-HEAVY = 2.0  # skew of an exponential law, above which a tail is heavy
+HEAVY = {"skew": 2.0, "kurtosis": 6.0}  # of an exponential law; a heavy tail has more of both
+HEAVY_IN_WORDS = "above an exponential law's skew of 2 and kurtosis of 6"
 TABLE = {"columns": ("vanished", "skew", "skew_within", "kurtosis", "verdict"),  # printed; the record has all
          "headings": {"vanished": "idle share", "skew_within": "within samples", "verdict": "law of the tail"}}
 
@@ -109,8 +110,8 @@ def describe_training(settings):
     sizes = (training.inputs.shape[1], *settings.hidden_units, training.classes)
     net = (f"{training.name}, {'-'.join(map(str, sizes))} tanh net, init {settings.init}, single-sample steps at "
            f"learning rate {settings.learning_rate:g}. |Deltas| of {settings.samples} test samples")
-    bars = (f"Dots: medians of n = {plots.counted(settings.runs, 'run')}; bands: middle 90 %; heavy: the whole band "
-            f"lies above {HEAVY:.0f}. Tails: the first run.")
+    bars = (f"Medians and middle 90 % of n = {plots.counted(settings.runs, 'run')}; tails: the first. Full marks: "
+            f"heavy, the band lies {HEAVY_IN_WORDS}.")
     by_layer = {layer: [row for row in rows if row["layer"] == layer] for layer in range(1, hidden_layers + 1)}
     figures = [picture(of_layer, {step: arrays[f"step_{step}_layer_{layer}"][0] for step in steps}, "steps",
                        f"{net} in hidden layer {layer}, without zeros.\n{bars}")
@@ -180,8 +181,7 @@ def describe_file(settings):
     most = f"{settings.samples} of {max(counts):,}" if max(counts) > settings.samples else f"{max(counts)}"
     figures = [picture([row for row in rows if row["layer"] == layer], magnitudes[layer], "samples", (
         f"{Path(path).name}: |deltas| of {most} samples in {layer}, without zeros.\n"
-        f"One number for each step; heavy: above {HEAVY:.0f}. Skew within single samples of layers of at least "
-        f"{FEWEST} units."))
+        f"Full marks: heavy, {HEAVY_IN_WORDS}. Skew within single samples of layers of at least {FEWEST} units."))
         for layer in layers[:DRAWN]]
     sentence = finding([row for row in rows if row["layer"] == layers[0]])
     return experiment.Result(rows, names=("layer", "step"), finding=sentence, **TABLE, printed=shortened(rows),
@@ -222,24 +222,39 @@ def layer_and_step(name):
 # ---- finding and figure -----------------------------------------------------------------------------------
 
 def finding(rows):
-    """Say at how many steps the deltas of one layer have a heavy tail, pooled and within single samples.
+    """Say at which steps the deltas of one layer have a heavy tail, pooled and within single samples.
 
-    A tail is heavy if its skew is above that of an exponential law over the middle 90 % of the runs.
+    A tail is heavy if its skew and its kurtosis are above those of an exponential law over the middle 90 % of the runs.
+    Within single samples only the skew is known.
     """
     if not any("skew" in row for row in rows):
         return "All deltas are zero or not finite, so they have no tail"
-    heavy = [row for row in rows if is_heavy(row, "skew")]
-    within = sum(is_heavy(row, "skew_within") for row in heavy)
-    steps = f"all {len(rows)}" if 1 < len(heavy) == len(rows) else f"{len(heavy)} of {len(rows)}"
-    sentence = f"Deltas have heavy tails at {steps} {'steps' if len(rows) > 1 else 'step'}"
+    heavy = [row for row in rows if is_heavy(row)]
+    within = sum(is_heavy_within(row) for row in heavy)
+    sentence = f"Deltas have heavy tails {steps_in_words(rows, heavy)}"
     if not any("skew_within" in row for row in heavy):
         return sentence
-    return f"{sentence}, within single samples at {within}" if within else f"{sentence} because samples differ in scale"
+    return (f"{sentence}, within single samples at {plots.counted(within, 'step')}" if within else
+            f"{sentence} because samples differ in scale")
 
 
-def is_heavy(row, key):
-    """Return whether a row has this skew, and its interval lies above the skew of an exponential law."""
-    return key in row and row.get(key + "_low", row[key]) > HEAVY
+def steps_in_words(rows, heavy):
+    """Return at which of the steps the tails are heavy, such as "from step 10 on". heavy : those of the rows."""
+    if 1 < len(heavy) == len(rows):
+        return f"at all {len(rows)} steps"
+    if len(heavy) > 1 and heavy == rows[-len(heavy):]:
+        return f"from step {heavy[0]['step']:,} on"
+    return f"at {len(heavy)} of {plots.counted(len(rows), 'step')}"
+
+
+def is_heavy(row):
+    """Return whether skew and kurtosis of a row, with their intervals, lie above those of an exponential law."""
+    return all(row.get(key + "_low", row.get(key, 0.0)) > limit for key, limit in HEAVY.items())
+
+
+def is_heavy_within(row):
+    """Return whether the skew within single samples, with its interval, lies above the skew of an exponential law."""
+    return row.get("skew_within_low", row.get("skew_within", 0.0)) > HEAVY["skew"]
 
 
 @plots.styled
@@ -278,18 +293,22 @@ def over_samples(magnitudes):
 
 
 def draw_skew(axes, rows):
-    """Draw the skew of all deltas, and of those of single samples, against the step."""
+    """Draw the skew of all deltas, and of those of single samples, against the step: full marks for heavy tails."""
     labels = []
-    for key, color, line, label in (("skew", plots.RED, {}, "pooled"),
-                                    ("skew_within", plots.BLUE, {"ls": "--", "marker": "s"}, "within one sample")):
+    for key, color, line, label, heavy in (
+            ("skew", plots.RED, {"marker": "o"}, "pooled", is_heavy),
+            ("skew_within", plots.BLUE, {"ls": "--", "marker": "s"}, "within one sample", is_heavy_within)):
         drawn = [row for row in rows if key in row]
         if drawn:
             steps = [row["step"] for row in drawn]
             plots.draw_band(axes, steps, drawn, key, color, **line)
+            light = [(row["step"], row[key]) for row in drawn if not heavy(row)]
+            axes.plot(*zip(*light, strict=True) if light else ([], []), line["marker"], color=color, mfc="white", ms=5,
+                      mew=1.3)
             labels.append((steps[-1:], [drawn[-1][key]], f"{label}: {drawn[-1][key]:.1f}", color))
     if labels:
-        axes.hlines(HEAVY, rows[0]["step"], rows[-1]["step"], color=plots.INK, ls=":", lw=1.5)
-        labels.append((labels[0][0], [HEAVY], f"exponential law: {HEAVY:.0f}", plots.INK))
+        axes.hlines(HEAVY["skew"], rows[0]["step"], rows[-1]["step"], color=plots.INK, ls=":", lw=1.5)
+        labels.append((labels[0][0], [HEAVY["skew"]], f"exponential law: {HEAVY['skew']:.0f}", plots.INK))
     axes.set(title="skew of the deltas over training", ylabel="skew", ylim=(min(axes.get_ylim()[0], 0), None))
     scale_steps(axes, rows)
     plots.label_lines(axes, labels)

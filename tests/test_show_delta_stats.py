@@ -102,20 +102,32 @@ def test_each_hidden_layer_has_a_figure():
     assert_readable(result)
 
 
-@pytest.mark.parametrize(("low", "within", "finding"), [
-    (2.5, 1.9, "Deltas have heavy tails at 2 of 3 steps because samples differ in scale"),
-    (2.5, 2.1, "Deltas have heavy tails at 2 of 3 steps, within single samples at 1"),
-    (1.9, 2.1, "Deltas have heavy tails at 1 of 3 steps"),
+@pytest.mark.parametrize(("low", "kurtosis", "within", "finding"), [
+    (2.5, 6.1, 1.9, "Deltas have heavy tails at 2 of 3 steps because samples differ in scale"),
+    (2.5, 6.1, 2.1, "Deltas have heavy tails at 2 of 3 steps, within single samples at 1 step"),
+    (1.9, 6.1, 2.1, "Deltas have heavy tails at 1 of 3 steps"),
+    (2.5, 5.9, 2.1, "Deltas have heavy tails at 1 of 3 steps"),
 ])
-def test_the_finding_counts_steps_whose_intervals_lie_above_an_exponential_law(low, within, finding):
-    rows = [{"step": 1, "skew": 9.0}, {"step": 10, "vanished": 1.0},
-            {"step": 20, "skew": 5.9, "skew_low": low, "skew_within": 2.4, "skew_within_low": within}]
+def test_the_finding_counts_steps_whose_intervals_lie_above_an_exponential_law(low, kurtosis, within, finding):
+    rows = [{"step": 1, "skew": 9.0, "kurtosis": 99.0}, {"step": 10, "vanished": 1.0},
+            {"step": 20, "skew": 5.9, "skew_low": low, "kurtosis": 50.0, "kurtosis_low": kurtosis, "skew_within": 2.4,
+             "skew_within_low": within}]
     assert show_delta_stats.finding(rows) == finding
 
 
-def test_the_finding_says_so_if_all_steps_are_heavy():
-    rows = [{"step": step, "skew": 3.0, "skew_within": 1.5} for step in (1, 10)]
-    assert show_delta_stats.finding(rows) == "Deltas have heavy tails at all 2 steps because samples differ in scale"
+@pytest.mark.parametrize(("first", "words"), [(3.0, "at all 3 steps"), (1.9, "from step 1,000 on")])
+def test_the_finding_says_so_if_all_steps_or_all_later_ones_are_heavy(first, words):
+    rows = [{"step": step, "skew": skew, "kurtosis": 20.0, "skew_within": 1.5}
+            for step, skew in ((1, first), (1000, 3.0), (9000, 3.0))]
+    assert show_delta_stats.finding(rows) == f"Deltas have heavy tails {words} because samples differ in scale"
+
+
+def test_full_dots_are_the_heavy_steps():
+    rows = [{"step": step, "skew": skew, "kurtosis": 20.0, "skew_within": within, "vanished": 0.0}
+            for step, skew, within in ((1, 1.9, 1.0), (10, 2.1, 1.1), (100, 9.0, 2.1))]
+    axes = show_delta_stats.picture(rows, {1: np.ones((2, 3))}, "steps", "caption").axes[0]
+    open_dots = [line.get_xydata().tolist() for line in axes.lines if line.get_markerfacecolor() == "white"]
+    assert open_dots == [[[1, 1.9]], [[1, 1.0], [10, 1.1]]]
 
 
 def test_samples_are_divided_by_their_root_mean_squares():
@@ -159,9 +171,9 @@ def test_a_recording_has_a_row_for_each_layer_and_step(recorded):
     assert last["skew_within"] == pytest.approx(first["skew_within"], rel=0.2)
     assert last["skew"] > 2 * last["skew_within"]
     assert "skew_within" not in result.rows[3]  # eight units are too few
-    heavy = sum(row["skew"] > 2 > row["skew_within"] for row in result.rows[:3])
-    steps = "all 3" if heavy == 3 else f"{heavy} of 3"
-    assert result.finding == f"Deltas have heavy tails at {steps} steps because samples differ in scale"
+    stored = [np.abs(load_file(recorded)[f"delta/fc1/{step:06}"]) for step in (0, 9, 1000)]
+    assert [stats.kurtosis(values[values > 0]) > 6 for values in stored] == [False, True, True]
+    assert result.finding == "Deltas have heavy tails from step 9 on because samples differ in scale"
     assert_readable(result)
     assert result.data == checkpoints.provenance(recorded)
 
