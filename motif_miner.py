@@ -142,9 +142,9 @@ def graph_of_weights(matrices):
     cuts = motifs.weight_cuts(np.concatenate([matrix.ravel() for matrix in matrices]))
     sizes = (*(len(matrix) for matrix in matrices), matrices[-1].shape[1])
     strongly_negative, low, high, strongly_positive = (f"{cut:.2g}".replace("-", "\N{MINUS SIGN}") for cut in cuts)
-    notes = {1: f"below {strongly_negative}", 2: f"weights from {low} to {high} are no edges",
-             3: f"above {strongly_positive}"}
-    edges = {color: f"{name} weight; {notes[color]}" for color, name in motifs.WEIGHT_COLORS.items()}
+    notes = {1: f"below {strongly_negative}", 3: f"above {strongly_positive}",
+             2: f"{strongly_negative} to {low} or {high} to {strongly_positive}; from {low} to {high} there is no edge"}
+    edges = {color: f"{name} weight: {notes[color]}" for color, name in motifs.WEIGHT_COLORS.items()}
     return motifs.from_layers([motifs.weight_colors(matrix, cuts) for matrix in matrices]), sizes, edges
 
 
@@ -174,8 +174,9 @@ def mine(source, settings):
     layering = ("These random graphs ignore the layers, so layering itself stands out. "
                 if model == "fanmod" and source.sizes else "")
     smallest = f"No p is below {1 / (nulls + 1):.2g}. " if not (comparison.q < LEVEL).any() else ""
-    conserved = (f" {len(rows) - tested} motifs that the random graphs conserve do not count." if tested < len(rows)
-                 else "")
+    untested = len(rows) - tested
+    conserved = (f" {plots.counted(untested, 'more motif')} {'is' if untested == 1 else 'are'} not tested: all random "
+                 f"graphs conserve {'its count' if untested == 1 else 'their counts'}." if untested else "")
     caption = (f"{facts(source)}, {census.total:,} connected subgraphs; {nulls:,} random graphs {graphs}.\n"
                f"{source.note}{layering}More frequent: q < {LEVEL:g}. {smallest}Drawn: largest |Z|.{conserved}")
     figure = picture(farthest, [significance_note(row) for row in farthest], "z", "Z",
