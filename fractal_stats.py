@@ -94,7 +94,7 @@ def main(settings):
         if name == settings.datasets[0]:
             gradients[name] = first
     finding = finding_of(rows)
-    figure = picture(rows, rows_of_powers, fractals, gradients, logs, settings, finding, caption(rows, logs, settings))
+    figure = picture(rows, rows_of_powers, fractals, gradients, logs, settings, finding, caption(rows, settings))
     fits = [row for row in rows if "a" in row]
     figures = {"_fit": picture_of_fits(fits, caption_of_fits(fits, settings))} if fits else {}
     return experiment.Result(rows + rows_of_powers, names=("matrix",), columns=COLUMNS, headings=HEADINGS,
@@ -256,33 +256,38 @@ def finding_of(rows):
     closer, runs = (sum(row[key] for row in rows) for key in ("normal_is_closer", "runs"))
     low, high = scipy.stats.binomtest(closer, runs).proportion_ci(0.9)
     if low > 0.5:
-        return "Gradients' histograms are nearer to a normal law than to the fractal"
+        return "Gradients' histograms are nearer to a normal law than to the large fractal"
     if high < 0.5:
-        return "Gradients' histograms are nearer to the fractal than to a normal law"
-    return "Gradients' histograms are no nearer to the fractal than to a normal law"
+        return "Gradients' histograms are nearer to the large fractal than to a normal law"
+    return "Gradients' histograms are no nearer to the large fractal than to a normal law"
 
 
 # ---- the figure -------------------------------------------------------------------------------------------
 
-def caption(rows, logs, settings):
-    lost = sum(row["degenerate_runs"] for row in rows)
-    of_lost = f" ({lost} without a gradient)" if lost else ""
-    return (f"{about_nets(settings)} on each of {', '.join(logs)}{of_lost}.\n"
-            f"Fractal: powers of {' '.join(map(str, settings.seed_matrix))}, {size_in_words(settings.order)} rows; the "
-            f"large one has {size_in_words(settings.large_order)}. Rescaled: logarithms of mean 0 and deviation 1. "
-            "No zeros. Medians and the middle 90 %.")
+def caption(rows, settings):
+    a, b, c, d = settings.seed_matrix
+    return (f"{about_nets(rows, settings)}\nFractal: Kronecker powers of ({a:g} {b:g}; {c:g} {d:g}), "
+            f"{size_in_words(settings.order)} rows; large: {size_in_words(settings.large_order)} rows. "
+            "Rescaled: logarithms of mean 0, deviation 1. No zeros. Medians, middle 90 %.")
 
 
 def caption_of_fits(rows, settings):
-    bounds = ", ".join(f"{data_of(row)} {row['at_bound']} of {row['runs']}" for row in rows
-                       if row["at_bound"] != "none")
-    return (f"{about_nets(settings)}.\nDots are medians, bars the middle 90 %."
-            + (f" Fitted seeds a b; b c end at a bound: {bounds}." if bounds else ""))
+    bounds = [f"{bound} in {count_of(int(count), row['runs'])} fits on {data_of(row)}" for row in rows
+              for bound, count in (entry.split(" in ") for entry in row["at_bound"].split(", ") if entry != "none")]
+    return (f"{about_nets(rows, settings)}\nMedians and the middle 90 %. Fitted: a 2 x 2 matrix (a b; b c)"
+            + (f"; at a bound: {', '.join(bounds)}." if bounds else "."))
 
 
-def about_nets(settings):
-    return (f"Square tanh nets, init {settings.init}, |gradients| of single-sample step {settings.steps:,} at learning "
-            f"rate {settings.learning_rate:g}; n = {plots.counted(settings.runs, 'run')}")
+def count_of(count, total):
+    """Return a share of runs in words: all 20, or 19 of 20."""
+    return f"all {total}" if count == total > 1 else f"{count} of {total}"
+
+
+def about_nets(rows, settings):
+    lost = sum(row["degenerate_runs"] for row in rows)
+    return (f"Square tanh nets, init {settings.init}, |gradients| of single-sample step {settings.steps:,}, learning "
+            f"rate {settings.learning_rate:g}; n = {plots.counted(settings.runs, 'run')} each on "
+            f"{', '.join(map(data_of, rows))}{f' ({lost} without a gradient)' if lost else ''}.")
 
 
 def data_of(row):
@@ -378,7 +383,7 @@ def draw_distances(axes, rows, colors):
         low, median, high = ([row[key + end] for key in DISTANCES] for end in ("_low", "", "_high"))
         axes.hlines(heights, low, high, color=color, lw=4, alpha=0.3, capstyle="round")
         axes.plot(median, heights, marker, color=color, ms=6, label=f"gradients on {name}")
-        axes.annotate(f"nearer than the large one in {row['normal_is_closer']} of {row['runs']}",
+        axes.annotate(f"nearer than the large fractal: {row['normal_is_closer']} of {row['runs']}",
                       (high[-1], heights[-1]), xytext=(8, 0), textcoords="offset points", va="center", fontsize=8,
                       color=plots.text_color(color))
     axes.set(title="distance of log histograms", xlabel="Kolmogorov-Smirnov distance", xlim=(0, None),
@@ -392,8 +397,9 @@ def picture_of_fits(rows, caption):
     """Draw expected over observed counts of the Kronecker graphs that were fitted to the gradients' networks."""
     worst, count, data = max(((row[f"{count}_ratio"], COUNTS[count].split("\n")[0], data_of(row)) for row in rows
                               for count in COUNTS), key=lambda fit: abs(np.log(fit[0])))
-    title = f"Kronecker graphs fitted to {data} gradients have {worst:.2f} times their {count}"
-    figure, panels = plots.figure([["fit"]], 10, 4.6, title, caption)
+    ratio = "half" if 0.45 <= worst <= 0.55 else f"{worst:.2f} times"
+    title = f"Kronecker fits have {ratio} as many {count} as gradient networks on {data}"
+    figure, panels = plots.figure([["fit"]], 11, 4.6, title, caption)
     axes = panels["fit"]
     for k, (row, color, marker) in enumerate(zip(rows, itertools.cycle(plots.COLORS), itertools.cycle(plots.MARKERS),
                                                  strict=False)):
@@ -401,12 +407,13 @@ def picture_of_fits(rows, caption):
         low, median, high = ([row[f"{count}_ratio{end}"] for count in COUNTS] for end in ("_low", "", "_high"))
         axes.vlines(places, low, high, color=color, lw=4, alpha=0.3, capstyle="round")
         a, b, c = (f"{row[name]:.2f}" for name in "abc")
-        axes.plot(places, median, marker, color=color, ms=6, label=f"{data_of(row)}, fitted seed {a} {b}; {b} {c}")
+        axes.plot(places, median, marker, color=color, ms=6, label=f"{data_of(row)}: ({a} {b}; {b} {c})")
     axes.axhline(1, color=plots.GREY, lw=0.8)
     axes.set(title="counts of the fitted graphs", ylabel="expected count / count in the network",
              xticks=range(len(COUNTS)), xticklabels=COUNTS.values(), xlim=(-0.5, len(COUNTS) - 0.5))
     axes.set_ylim(0, 1.3 * axes.get_ylim()[1])
-    axes.legend(loc="upper right", fontsize=8)
+    axes.legend(loc="upper right", fontsize=8, title="fitted matrix (medians)", title_fontsize=8,
+                alignment="left")
     return figure
 
 

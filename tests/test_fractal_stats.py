@@ -112,8 +112,8 @@ def test_runs_closer_to_a_normal_distribution_are_counted():
 
 
 @pytest.mark.parametrize(("closer", "runs", "words"), [
-    (21, 39, "no nearer to the fractal than to a normal law"), (2, 2, "no nearer to the fractal than to a normal law"),
-    (30, 39, "are nearer to a normal law"), (9, 39, "are nearer to the fractal"),
+    (21, 39, "no nearer to the large fractal than to a normal law"), (2, 2, "no nearer to the large fractal"),
+    (30, 39, "are nearer to a normal law"), (9, 39, "are nearer to the large fractal"),
 ])
 def test_the_finding_calls_neither_nearer_unless_the_runs_decide_it(closer, runs, words):
     finding = fractal_stats.finding_of([{"runs": runs - 1, "normal_is_closer": closer - 1},
@@ -164,6 +164,16 @@ def test_the_same_seed_gives_the_same_rows_and_run_k_is_seed_plus_k(monkeypatch)
 def test_a_seed_matrix_may_hold_zeros_and_entries_above_1():
     _, rows = run(seed_matrix=(0, 3, 2, 1), datasets=("tree",), runs=1)
     assert rows["fractal, order 5"]["zeros"] == pytest.approx(1 - 0.75**6)
+
+
+@pytest.mark.parametrize(("at_bound", "words"), [
+    ("a = 1 in 19, c = 0 in 3", "at a bound: a = 1 in all 19 fits on mnist, c = 0 in 3 of 19 fits on mnist."),
+    ("none", "Fitted: a 2 x 2 matrix (a b; b c).")])
+def test_bounds_that_fits_reach_are_counted_in_words(at_bound, words):
+    row = {"matrix": "mnist gradient", "runs": 19, "degenerate_runs": 1, "at_bound": at_bound}
+    caption = fractal_stats.caption_of_fits([row], experiment.settings(fractal_stats, runs=20))
+    assert caption.endswith(words)
+    assert "n = 20 runs each on mnist (1 without a gradient)." in caption
 
 
 # ---- runs without a gradient, and mistakes ----------------------------------------------------------------
