@@ -108,7 +108,7 @@ def result_of_file(settings):
     caption = (f"{Path(settings.weights).name}, {matrices}; n = {networks_and_nulls(settings.draws)} per line, "
                f"bars the middle 90 %, seed {settings.seed}.{about_layers(rows)}\nOn the right: {shown.weights.net}."
                + (f" Left out, all zero: {', '.join(zero)}." if zero else ""))
-    return result(rows, "stored", shown, 0, caption, checkpoints.provenance(settings.weights, settings.layer))
+    return result(rows, "stored", shown, caption, checkpoints.provenance(settings.weights, settings.layer))
 
 
 def result_of_training(settings):
@@ -126,7 +126,7 @@ def result_of_training(settings):
                f"{networks_and_nulls(settings.draws)} per line, bars the middle 90 %.\n"
                f"On the right: {shown.weights.net}, init {shown.weights.init}, whose networks cluster most."
                f"{about_layers(rows)}")
-    return result(rows, "trained", shown, min(settings.hidden_units), caption, [dataset.provenance])
+    return result(rows, "trained", shown, caption, [dataset.provenance])
 
 
 def networks_and_nulls(draws):
@@ -146,11 +146,11 @@ def about_layers(rows):
     return " Where the layers differ in size they stay apart, and four-cycles are counted instead of triangles."
 
 
-def result(rows, when, shown, shared, caption, data):
+def result(rows, when, shown, caption, data):
     """Return the Result: all rows, and of one net its weights and degrees. shown : Comparison, of that net."""
     trained = [row for row in rows if row["when"] == when]
     finding = finding_of(trained, when)
-    figure = picture(rows, shown, when, shared, finding, caption)
+    figure = picture(rows, shown, when, finding, caption)
     printed = [row | {"method": METHODS[row["method"]]} for row in trained]
     return experiment.Result(rows, names=NAMES, columns=COLUMNS, headings=HEADINGS, printed=printed, finding=finding,
                              figure=figure, data=data, suggestion=SUGGESTION)
@@ -249,12 +249,11 @@ def finding_of(rows, when):
 
 
 @plots.styled
-def picture(rows, shown, when, shared, title, caption):
+def picture(rows, shown, when, title, caption):
     """Draw all rows at the left, and one net at the right.
 
     shown : the Comparison of that net
     when : which of its matrices the panels of a single matrix show.
-    shared : number of inputs that would share nodes with hidden units, which is shaded; 0 for none.
     """
     figure, panels = plots.figure([["ratios", "matrix", "degrees"], ["ratios", "strengths", "shared"]], 13,
                                   max(7, 2 + 0.3 * len(rows)), title, caption, width_ratios=(1.35, 1, 1))
@@ -276,18 +275,24 @@ def picture(rows, shown, when, shared, title, caption):
     panels["degrees"].set(title=f"degrees, {METHODS[method]}", xlabel="degree (shaded: shuffled entries)",
                           ylabel="share of units with at least this degree")
     draw_shared_degrees(panels["shared"], shown.degrees, when, row_units)
-    draw_strengths(panels["strengths"], shown.weights, shared, row_units)
+    draw_strengths(panels["strengths"], shown.weights)
     return figure
 
 
-def draw_strengths(axes, weights, shared, units):
-    """Draw the largest weights of the first units; those that would share nodes with hidden units are shaded."""
+def draw_strengths(axes, weights):
+    """Draw the largest weights of the first units; inputs that merging would pair with hidden units are shaded."""
+    (units, _), matrices = weights.sides, list(weights.matrices.values())
     strengths = {name: np.abs(matrix[:200]).max(axis=1) for name, matrix in weights.matrices.items()}
     for (name, values), (color, width) in zip(strengths.items(), ((plots.GREY, 3), (plots.RED, 1)), strict=False):
         axes.plot(values, color=color, lw=width, label=name, alpha=0.5 if width > 1 else 1)
-    axes.axvspan(0, shared, color=plots.PALE, zorder=0)
-    axes.set(title=f"largest |weight| of the first {units}", ylabel="|weight|",
-             xlabel=units + (" (shaded: also hidden units, if merged)" if shared else ""),
+    inputs, hidden = matrices[0].shape
+    xlabel = units
+    if weights.rows_are_inputs and hidden < inputs:
+        axes.axvspan(-0.5, min(hidden, 200) - 0.5, color=plots.PALE, zorder=0)
+        same = all((matrix[:hidden] == matrices[0][:hidden]).all() for matrix in matrices)
+        xlabel += f"; merging would pair the {plots.counted(hidden, 'hidden unit')} with the\nshaded ones" + (
+            ", which are always dark and stay untrained" if same else "")
+    axes.set(title=f"largest |weight| of the first {units}", ylabel="|weight|", xlabel=xlabel,
              ylim=(0, 1.3 * max(map(np.max, strengths.values()))))
     axes.legend(fontsize=8, loc="upper right", ncols=2)
 

@@ -2,6 +2,7 @@
 import networkx as nx
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import mlp
 import weight_network
@@ -77,6 +78,20 @@ def test_there_is_a_row_for_each_network():
     assert len(result.figure.axes) <= plots.MOST_PANELS
     assert len(result.names + result.columns) <= 7
     assert len(result.printed) == len(trained)
+
+
+@pytest.mark.parametrize(("shape", "trained", "words"), [
+    ((9, 4), 5, "inputs; merging would pair the 4 hidden units with the\nshaded ones, which are always dark and stay "
+                "untrained"),
+    ((9, 4), 3, "inputs; merging would pair the 4 hidden units with the\nshaded ones"), ((9, 9), 0, "inputs")])
+def test_inputs_that_merging_would_pair_with_hidden_units_are_shaded(shape, trained, words):
+    before = np.random.default_rng(0).random(shape)
+    after = before + (np.arange(shape[0])[:, None] >= trained)  # inputs before `trained` are dark
+    weights = weight_network.Weights("net", "init", {"untrained": before, "trained": after}, True)
+    axes = Figure().subplots()
+    weight_network.draw_strengths(axes, weights)
+    assert axes.get_xlabel() == words
+    assert [patch.get_x() + patch.get_width() for patch in axes.patches] == ([3.5] if shape == (9, 4) else [])
 
 
 def row(shuffled, low, high):
