@@ -35,7 +35,7 @@ from gradnets import (
     summaries,
     tails,
 )
-from gradnets.networks import comparison, histograms, kronecker
+from gradnets.networks import comparison, histograms, kronecker, rank_one_law
 
 # ---- good arrays ------------------------------------------------------------------------------------------
 
@@ -208,6 +208,10 @@ CALLS = {
     "networks.merge_layers": (networks.merge_layers, {"adjacency": LINKS}),
     "networks.pack": (networks.pack, {"adjacency": NETWORK}),
     "networks.probabilities": (networks.probabilities, {"matrix": GRADIENT}),
+    "networks.rank_one_law.deviation": (lambda inputs: rank_one_law.deviation(inputs, 0.25), {"inputs": FACTOR}),
+    "networks.rank_one_law.draw_deltas": (
+        lambda output_deltas: rank_one_law.draw_deltas(output_deltas, 0.25, 1.0, 20, 0), {"output_deltas": FACTOR}),
+    "networks.rank_one_law.predict": (rank_one_law.predict, {"row": FACTOR, "magnitudes": VALUES[0]}),
     "networks.rank_one": (networks.rank_one, {"probabilities": np.outer(FACTOR, FACTOR)}),
     "networks.sample": (lambda probabilities: networks.sample(probabilities, 0), {"probabilities": PROBABILITIES}),
     "networks.shuffled_entries": (lambda adjacency: networks.shuffled_entries(adjacency, 0), {"adjacency": LINKS}),
@@ -260,6 +264,10 @@ CALLS = {
     "sparse.train_epoch": (lambda order: sparse.train_epoch(packed(), samples(), order, 0.1), {"order": np.arange(12)}),
 
     "summaries.moments": (summaries.moments, {"values": LABELS}),
+    "summaries.shapley_values": (
+        lambda first, second: summaries.shapley_values(lambda first, second: float(first.max() / 2 + second.max() / 2),
+                                                       {"first": first, "second": second}),
+        {"first": FACTOR, "second": VALUES}),
 
     "tails.bootstrap_p": (lambda values: tails.bootstrap_p(values, 3), {"values": VALUES}),
     "tails.compare": (lambda values: tails.compare(values, 1.0), {"values": VALUES}),
@@ -280,7 +288,7 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
         motifs.edge_styles motifs.fanmod.read_graph motifs.fanmod.read_table motifs.most_colors plots.drawable
         plots.figure plots.name_steps plots.plain_ticks plots.shades plots.text_color sparse.by_output sparse.schedule
         streams.generator streams.initial_bias streams.initial_weights streams.name_and_number
-        streams.plain_generator""",
+        streams.plain_generator networks.rank_one_law.draw_output_deltas""",
     "functions": "experiment.ensemble.run experiment.run learning.curve plots.styled progress.progress "
                  "sparse.train_at_best_rate timing.medians",
     "frozen settings": "mlp.main rbm.main rnn.main",
@@ -384,6 +392,7 @@ ACCEPTED = {  # kinds of REFUSED that a function accepts, as its docstring says
     "sparse.recurrent.train_epoch": {"empty"},
     "sparse.train_epoch": {"empty"},
     "summaries.moments": {"no axis", "another axis"},
+    "summaries.shapley_values": {"no axis", "another axis"},
     "tails.bootstrap_p": {"another axis"},
     "tails.compare": {"another axis"},
     "tails.describe": set(REFUSED),  # its row says why there is no tail

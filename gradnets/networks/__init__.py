@@ -3,7 +3,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules={"comparison", "drawing", "histograms", "kronecker"},
+    submodules={"comparison", "drawing", "histograms", "kronecker", "rank_one_law"},
     submod_attrs={
         "graphs": ["LAYERS", "DegenerateMatrix", "merge_layers", "probabilities", "sample", "threshold", "to_networkx"],
         "metrics": ["BipartiteStats", "NetworkStats", "Packed", "average_clustering", "distances", "measure",

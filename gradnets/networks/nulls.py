@@ -315,5 +315,7 @@ def _at_least_two(row, column):
                 no_link = (1.0 - row[i] * column[j]) * (1.0 - row[j] * column[i])
                 one = one * no_link + none * (1.0 - no_link)
                 none *= no_link
+                if none + one < 1e-17:  # they only fall, and no longer change the result
+                    break
         result[i] = 1.0 - none - one
     return result
