@@ -31,6 +31,8 @@ def median_intervals(**samples):
 def moments(values):
     """Return the skew and the excess kurtosis of finite real numbers, by population moments; NaN if all are equal."""
     values = checks.real_array("values", values)
+    if values.max() == values.min():  # their mean may be rounded, and the differences from it would have a skew
+        return float("nan"), float("nan")
     _, exponent = np.frexp(max(float(values.max()), -float(values.min())))  # a power of two rounds nothing, and
     away = np.ldexp(values.astype(np.float64, copy=False), -exponent)       # sums of the largest floats stay finite
     away -= away.mean()
