@@ -61,6 +61,9 @@ PARTS = {  # the longest first
                 {"runs": 3, "steps": (0, 100)}),
     "deltas": Part("show_delta_stats", {"dataset": "mnist", "runs": 10},
                    {"steps": (1, 10, 100, 1000), "replicates": 10, "runs": 2}),
+    "origins": Part("delta_origins", {"datasets": ("mnist", "noise", "cifar10"), "scales": (0.25,),
+                                      "activations": ("tanh",), "runs": 20},
+                    {"datasets": ("glyphs", "noise"), "learning_rates": (0.1,), "steps": 100, "runs": 2}),
     "fractal": Part("fractal_stats", {"datasets": ("mnist", "noise"), "runs": 20},
                     {"datasets": ("glyphs", "noise"), "runs": 5}),
 }
