@@ -119,6 +119,17 @@ def test_small_worlds_need_both_comparisons(random, null, words):
     assert words in finding
 
 
+def test_groups_of_networks(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADNETS_DATA", str(tmp_path))
+    (tmp_path / "networks").mkdir()
+    (tmp_path / "networks/facebook.txt").write_text("0 1\n")
+    repository = real_networks.names_of_networks(("repository",))
+    assert len(repository) == 16
+    assert set(real_networks.names_of_networks(("all",))) == {*repository, "facebook"}
+    assert real_networks.names_of_networks(("dolphins", "karate", "dolphins")) == ["dolphins", "karate"]
+    assert real_networks.names_of_networks(("facebook", "repository")) == [*repository, "facebook"]
+
+
 def test_settings_of_gradients():
     settings = experiment.settings(real_networks, dataset="noise", learning_rates=(0.1, 1.0), controls=("noise", "tree"))
     assert real_networks.cases_of_gradients(settings) == [
@@ -150,11 +161,6 @@ def test_the_plane_names_the_networks_that_are_compared(result):
     compared = {entry["network"] for entry in result.rows if entry["compared"] or entry["kind"] == "gradient"}
     assert compared <= texts
     assert "Florentine families" not in texts
-
-
-def test_the_same_seed_gives_the_same_rows(result):
-    again = run(networks=(*FEW, "florentine", "davis-women"))
-    assert repr(again.rows) == repr(result.rows)
 
 
 def test_a_network_of_ones_own_stands_beside_the_others(tmp_path):

@@ -158,8 +158,12 @@ def load_network(name):
 
 def network_available(name):
     """Return whether `load_network(name)` finds its file; raise UserError unless there is a network of that name."""
-    facts = NETWORKS[checks.choice("network", name, NETWORKS)]
-    return name in OF_NETWORKX or _path_of(name, facts).is_file()
+    return network_of_repository(name) or _path_of(name, NETWORKS[name]).is_file()
+
+
+def network_of_repository(name):
+    """Return whether a network needs no folder of data; raise UserError unless there is a network of that name."""
+    return name in OF_NETWORKX or bool(NETWORKS[checks.choice("network", name, NETWORKS)].sha256)
 
 
 def read_network(path):

@@ -12,7 +12,7 @@ from gradnets import datasets
 from gradnets.datasets import real_files, real_networks
 from gradnets.errors import UserError
 
-HERE = [name for name, facts in datasets.NETWORKS.items() if facts.sha256 or name in real_networks.OF_NETWORKX]
+HERE = [name for name in datasets.NETWORKS if datasets.network_of_repository(name)]
 SIZES = {  # nodes and links, as the publications and collectors give them
     "karate": (34, 78), "lesmis": (77, 254), "florentine": (15, 20), "davis-women": (18, 139), "dolphins": (62, 159),
     "jazz": (198, 2742), "netscience": (1461, 2742), "celegans": (297, 2345), "power": (4941, 6594),
@@ -80,6 +80,8 @@ def test_committed_files_are_all_known_and_unchanged(monkeypatch, tmp_path):
 
 def test_larger_networks_are_read_where_they_are(folder):
     assert not datasets.network_available("facebook")
+    assert not datasets.network_of_repository("facebook")
+    assert len(HERE) == 16
     with pytest.raises(datasets.DataError, match=r"facebook\.txt is missing: put its links there"):
         datasets.load_network("facebook")
     (folder / "networks").mkdir()
