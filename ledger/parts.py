@@ -64,6 +64,9 @@ PARTS = {  # the longest first
     "origins": Part("delta_origins", {"datasets": ("mnist", "noise", "cifar10"), "scales": (0.25,),
                                       "activations": ("tanh",), "runs": 20},
                     {"datasets": ("glyphs", "noise"), "learning_rates": (0.1,), "steps": 100, "runs": 2}),
+    "real networks": Part("real_networks", {"dataset": "mnist", "networks": ("repository",)},
+                          {"networks": ("karate", "jazz", "polbooks", "adjnoun", "celegans"), "controls": (),
+                           "learning_rates": (0.1,), "runs": 4, "nulls": 1}),
     "fractal": Part("fractal_stats", {"datasets": ("mnist", "noise"), "runs": 20},
                     {"datasets": ("glyphs", "noise"), "runs": 5}),
 }

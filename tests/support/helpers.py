@@ -17,6 +17,7 @@ FEWER_STEPS = {
     "show_stats": {"steps": 1000}, "show_delta_stats": {"steps": (1, 10, 100)}, "weight_network": {"steps": 500},
     "delta_origins": {"steps": 20, "samples": 2, "scales": (0.05, 1.0), "learning_rates": (0.1,),
                       "activations": ("tanh", "leaky")},
+    "real_networks": {"steps": 20, "nulls": 1, "networks": ("karate", "jazz", "polbooks", "adjnoun", "celegans")},
     "sparse_train": {"steps": 2000, "learning_rates": (0.08,)},
     "sparse_rnn": {"steps": 2000, "burn_in": 500, "learning_rates": (0.1,)},
     "mlp": {"steps": 2000}, "rbm": {"steps": 300}, "rnn": {"steps": 300},
