@@ -182,7 +182,8 @@ def label_points(axes, points, avoid=(), size=8):
     places, free = (axes.transData.transform(np.reshape([point[:2] for point in group], (-1, 2))) * unit
                     for group in (points, avoid))
     left, bottom, right, top = axes.get_window_extent().extents * unit
-    taken = np.concatenate([np.c_[places - 4, places + 4], np.c_[free - 1, free + 1]])  # boxes: left, bottom, right, top
+    # Boxes have a left, a bottom, a right and a top.
+    taken = np.concatenate([np.c_[places - 4, places + 4], np.c_[free - 1, free + 1]])
     for (x, y), (*point, text, color) in zip(places, points, strict=True):
         half = np.array([0.275 * len(text), 0.6]) * size
         candidates = []

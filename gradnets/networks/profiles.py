@@ -14,7 +14,9 @@ from gradnets.networks.comparison import ratio
 
 BINS = 8    # quantile bins of degree for the information that is compared
 TRIES = 3   # runs of the Louvain method, of which the best counts
-LARGEST_RATIO = 1000  # that tells networks apart
+LARGEST_RATIO = 1000      # that tells networks apart
+LARGEST_DIFFERENCE = 1e6  # of any two networks' measures
+SMALLEST_SPREAD = 1e-9    # of a measure that tells networks apart
 
 
 class Measure(NamedTuple):
@@ -131,7 +133,7 @@ def profile_distances(values, reference):
     Parameters
     ----------
     values : float array (n, 8)
-        What `Measure.compare` returns, a column for each of MEASURES.
+        What `Measure.compare` returns, a column for each of MEASURES. Ratios may be infinite.
     reference : float array (m, 8)
         The same of the networks that distances are taken to. Their spread is the unit.
 
@@ -145,7 +147,8 @@ def profile_distances(values, reference):
     Raises
     ------
     UserError
-        If a number is NaN, a shape is another one, or the middle half of the reference networks agrees on all measures.
+        If a number is NaN or a difference huge, a shape is another one, or the middle half of the reference networks
+        agrees on all measures.
 
     Notes
     -----
@@ -154,10 +157,11 @@ def profile_distances(values, reference):
     """
     values, reference = (_on_one_scale(name, array) for name, array in (("values", values), ("reference", reference)))
     spread = np.subtract(*np.quantile(reference, [0.75, 0.25], axis=0))
-    if not spread.any():
+    apart = spread > SMALLEST_SPREAD
+    if not apart.any():
         raise UserError(f"the middle half of {len(reference)} reference networks agrees on all measures: expected "
                         "networks that differ")
-    differences = (values[:, None] - reference)[:, :, spread > 0] / spread[spread > 0]
+    differences = (values[:, None] - reference)[:, :, apart] / spread[apart]
     return np.sqrt((differences**2).mean(axis=2))
 
 
@@ -168,8 +172,10 @@ def _on_one_scale(name, array):
         raise UserError(f"{name}: got {array.dtype} of shape {array.shape}, expected real numbers with a column for "
                         f"each of {len(MEASURES)} measures")
     array = array.astype(float)
-    if np.isnan(array).any():
-        raise UserError(f"{name}: {np.count_nonzero(np.isnan(array))} of {array.size} numbers are NaN")
     ratios = [measure.is_ratio for measure in MEASURES]
     array[:, ratios] = np.log(np.clip(array[:, ratios], 1 / LARGEST_RATIO, LARGEST_RATIO))
+    wrong = np.count_nonzero(~(np.abs(array) < LARGEST_DIFFERENCE))
+    if wrong:
+        raise UserError(f"{name}: {wrong} of {array.size} numbers are NaN, or differences of {LARGEST_DIFFERENCE:g} or "
+                        "more: expected what Measure.compare returns")
     return array

@@ -93,7 +93,8 @@ def test_networks_without_a_profile_are_named(network, message):
 
 
 @pytest.mark.parametrize(("values", "message"), [
-    (np.ones((2, 7)), "for each of 8 measures"), (np.full((2, 8), np.nan), "16 of 16 numbers are NaN"),
+    (np.ones((2, 7)), "for each of 8 measures"), (np.full((2, 8), np.nan), "16 of 16 numbers are NaN, or"),
+    (np.where(np.arange(8) == 1, np.inf, np.ones((3, 8))), "3 of 24 numbers are NaN, or differences of 1e.06"),
     (np.ones((0, 8)), "expected real numbers"), (np.ones((5, 8)), "agrees on all measures")])
 def test_wrong_measures_are_named(values, message):
     with pytest.raises(UserError, match=message):
