@@ -271,7 +271,8 @@ def draw_ccdf(axes, samples, color, label, band=False):
 def tail_curve(magnitudes):
     """Return x and the share of positive magnitudes that are at least x times their root mean square: two arrays.
 
-    Both have some hundred entries, or none without a positive magnitude. Raises UserError if magnitudes are not finite.
+    Both have some hundred entries, or none without a positive magnitude. Magnitudes may have any number of axes. Raises
+    UserError if they are not finite.
     """
     values = checks.real_array("magnitudes", magnitudes).ravel()
     values = np.sort(values[values > 0]).astype(float)

@@ -401,6 +401,7 @@ ACCEPTED = {  # kinds of REFUSED that a function accepts, as its docstring says
     "motifs.weight_cuts": {"no axis", "another axis"},
     "networks.comparison.multiplicity": {"empty", "no axis", "another axis"},
     "networks.profile_distances": {"infinity", "-infinity"},  # of ratios
+    "plots.tail_curve": {"no axis", "another axis"},
     "rbm.tile": NOT_FINITE,
     "rnn.sequences": NOT_FINITE | {"empty"},
     "sparse.check_order": {"empty"},
