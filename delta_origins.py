@@ -45,6 +45,7 @@ SEED = 0                    # seed of data, weights, samples and draws
 ESSAY_SCALE = 0.25
 ESSAY_CLUSTERING = {0.01: 0.259, 0.1: 0.279, 1.0: 0.08}  # by learning rate, on MNIST
 TOLERANCE = 0.015      # distance of medians at which the law counts as right
+FEWEST = 40            # gradients for each scale that a verdict on the law needs
 LAW_DRAWS = 20_000     # from the law of deltas, behind each integral
 PERMUTATIONS = 5       # of the gates of one gradient
 TINY = np.finfo(float).tiny
@@ -294,6 +295,8 @@ def finding_of(rows):
     share = f"{names[most]} {100 * first[f'share_{most}']:.0f} %"
     if not gaps:
         return f"On {first['data']}, {share} of the clustering beyond density"
+    if min(row["gradients"] for row in scale_rows(rows)) < FEWEST:
+        return f"Too few gradients to judge the law, off by {max(gaps):.3f}; {share}"
     hit = "gives the clustering to" if max(gaps) <= TOLERANCE else "misses the clustering by"
     return f"A law of deltas {hit} {max(gaps):.3f}; {share} of it"
 

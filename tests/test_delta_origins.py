@@ -166,12 +166,15 @@ def test_gradients_of_nets_that_diverge_are_counted_and_the_rest_is_drawn():
 
 
 def test_findings_follow_the_numbers():
-    rows = [{"net": "a", "data": "mnist", "activation": "tanh", "rate": 0.0, "scale": 0.25, "clustering": 0.2,
-             "law": 0.21, "law_of_pixels": 0.199, "share_pixels": 0.2, "share_back": 0.3, "share_gate": 0.5}]
+    rows = [{"net": "a", "gradients": 40, "data": "mnist", "activation": "tanh", "rate": 0.0, "scale": 0.25,
+             "clustering": 0.2, "law": 0.21, "law_of_pixels": 0.199, "share_pixels": 0.2, "share_back": 0.3, "share_gate": 0.5}]
     sentence = "A law of deltas gives the clustering to 0.010; the gate carries 50 % of it"
     assert delta_origins.finding_of(rows) == sentence
     rows[0] |= {"law_of_pixels": 0.1, "share_pixels": 0.9}
     assert delta_origins.finding_of(rows) == "A law of deltas misses the clustering by 0.100; pixels carry 90 % of it"
+    rows[0] |= {"gradients": 39, "share_back": 1.0}
+    sentence = "Too few gradients to judge the law, off by 0.100; back-projection carries 100 %"
+    assert delta_origins.finding_of(rows) == sentence
 
 
 def test_data_without_a_gradient_are_named(monkeypatch):
