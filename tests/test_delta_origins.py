@@ -167,7 +167,8 @@ def test_gradients_of_nets_that_diverge_are_counted_and_the_rest_is_drawn():
 
 def test_findings_follow_the_numbers():
     rows = [{"net": "a", "gradients": 40, "data": "mnist", "activation": "tanh", "rate": 0.0, "scale": 0.25,
-             "clustering": 0.2, "law": 0.21, "law_of_pixels": 0.199, "share_pixels": 0.2, "share_back": 0.3, "share_gate": 0.5}]
+             "clustering": 0.2, "law": 0.21, "law_of_pixels": 0.199, "share_pixels": 0.2, "share_back": 0.3,
+             "share_gate": 0.5}]
     sentence = "A law of deltas gives the clustering to 0.010; the gate carries 50 % of it"
     assert delta_origins.finding_of(rows) == sentence
     rows[0] |= {"law_of_pixels": 0.1, "share_pixels": 0.9}
