@@ -118,7 +118,8 @@ def communities(probabilities, name):
     seconds = harness.medians({
         "ours": (lambda: [networks.communities(packed, seed) for seed in range(3)], 3),
         "networkx": (lambda: [nx.community.louvain_communities(graph, seed=seed) for seed in range(3)], 1)}, ROUNDS)
-    return harness.ratio(f"communities by the Louvain method, {name}, against networkx", seconds, "ours", "networkx", 10)
+    what = f"communities by the Louvain method, {name}, against networkx"
+    return harness.ratio(what, seconds, "ours", "networkx", 10)
 
 
 def seconds_of_real_networks():
