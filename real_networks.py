@@ -31,7 +31,7 @@ from gradnets.errors import UserError
 from gradnets.progress import progress
 
 GRAPH = ""                  # file with a network of your own, a link a line: source target
-NETWORKS = ("all",)         # real networks, by name; repository: those that come with it; all: larger ones too
+NETWORKS = ("all",)         # real networks, by name; repository: those of this repository; all: larger ones too
 DATASET = "glyphs"          # data set of the nets at all learning rates and untrained, such as glyphs or mnist
 CONTROLS = ("noise",)       # further data sets, at the learning rate 0.1 alone
 LEARNING_RATES = (0.01, 0.1, 1.0)  # step lengths of SGD; the essay used 0.01, 0.1 and 1.0
