@@ -45,6 +45,7 @@ IMAGES = 10_000             # largest number of training images
 CONTROL_RATE = 0.1          # learning rate of the nets on CONTROLS
 FEWEST_LINKS, DENSEST = 75, 0.5  # of a network that is compared: links, and share of all pairs that are linked
 FEWEST_NETWORKS = 4         # that distances need
+LEAST, MOST = 0.1, 1000     # where ratios of 0 and infinity are drawn
 LONG_AXIS = 3               # ratio of the ends of an axis that is logarithmic
 GRADIENT, YOURS = "gradient", "yours"
 NULL, DIRECTED, RANDOM = "null", "directed", "random"  # null models: same degrees, same in- and out-degrees, no degrees
@@ -296,13 +297,20 @@ def caption_of(rows, settings):
     note = f"; {left_out} too small or too dense are not drawn" * (left_out > 0)
     gradients = [row for row in rows if row["kind"] == GRADIENT]
     lost, runs = (sum(row[key] for row in gradients) for key in ("degenerate", "runs"))
+    moved = f" Ratios of 0 are drawn at {LEAST:g}." if drawn(rows) != drawn(on_axes(rows)) else ""
     return (f"{len(real) - left_out} real networks, each beside {settings.runs} null networks of the same degrees"
             f"{note}. Gradients: medians and middle 90 % of n = {settings.runs} runs a setting,\n{settings.nulls} null "
             f"networks of each kind per run; {lost} of {runs} runs have no gradient. Open squares: beside the same in- "
-            "and out-degrees.")
+            f"and out-degrees.{moved}")
 
 
 # ---- figures ----------------------------------------------------------------------------------------------
+
+def on_axes(rows):
+    """Return rows whose ratios have a place on a logarithmic axis: 0 is drawn at LEAST, infinity at MOST."""
+    return [{key: min(max(value, LEAST), MOST) if ("_over_" in key or key.startswith("sigma")) and value in (0, np.inf)
+             else value for key, value in row.items()} for row in rows]
+
 
 def drawn(rows):
     """Return the rows of real networks that figures show: those that are compared, and the user's."""
@@ -312,7 +320,7 @@ def drawn(rows):
 @plots.styled
 def picture(rows, title, caption):
     """Draw the two marks of social networks in a plane, and five further measures below."""
-    shown = networks.MEASURES[2:6] + networks.MEASURES[7:]
+    rows, shown = on_axes(rows), networks.MEASURES[2:6] + networks.MEASURES[7:]
     figure, panels = plots.figure([["plane"] * len(shown), [measure.key for measure in shown]], 12, 11, title, caption,
                                   height_ratios=(1.3, 1))
     draw_strips([panels[measure.key] for measure in shown], rows,
@@ -324,7 +332,7 @@ def picture(rows, title, caption):
 @plots.styled
 def further_picture(rows, title, caption):
     """Draw sigma beside both null models, the information between exact degrees, the core and the reciprocity."""
-    core = networks.MEASURES[6]
+    rows, core = on_axes(rows), networks.MEASURES[6]
     strips = [("sigma_random", None, "sigma, random links", True),
               ("sigma_null", "sigma_directed", "sigma, same degrees", True),
               ("information_over_null", "information_over_directed", "exact information / null", True),

@@ -175,6 +175,16 @@ def test_a_network_of_ones_own_stands_beside_the_others(tmp_path):
     assert not yours["compared"]
 
 
+def test_a_network_without_triangles_has_a_place_on_the_axes(tmp_path):
+    path = tmp_path / "tree.txt"
+    nx.write_edgelist(nx.random_labeled_tree(120, seed=0), path, data=False)
+    result = run(graph=str(path), steps=2, runs=1)
+    (yours,) = [entry for entry in result.rows if entry["kind"] == "yours"]
+    assert yours["clustering_over_null"] == 0
+    assert "not both marks" in result.finding
+    assert [line.get_xdata()[0] for line in result.figure.axes[0].lines if line.get_marker() == "*"] == [0.1]
+
+
 def test_runs_without_a_gradient_are_counted():
     rows = run(learning_rates=(1e9,), steps=5).rows
     lost, untrained = (entry for entry in rows if entry["kind"] == "gradient")
