@@ -111,6 +111,27 @@ def peak_memory(name):
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
 
 
+def communities(probabilities, name):
+    """Return the row of the search for communities, three times over, as profiles do it."""
+    adjacency = networks.merge_layers(networks.sample(probabilities, np.random.default_rng(0)))
+    packed, graph = networks.pack(adjacency), nx.from_numpy_array(adjacency)
+    seconds = harness.medians({
+        "ours": (lambda: [networks.communities(packed, seed) for seed in range(3)], 3),
+        "networkx": (lambda: [nx.community.louvain_communities(graph, seed=seed) for seed in range(3)], 1)}, ROUNDS)
+    what = f"communities by the Louvain method, {name}, against networkx"
+    return harness.ratio(what, seconds, "ours", "networkx", 10)
+
+
+def seconds_of_real_networks():
+    """Return the processor time of real_networks.py on built-in data, all of it, in a process of its own."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with tempfile.TemporaryDirectory() as out:
+        subprocess.run([sys.executable, harness.ROOT / "real_networks.py", "--networks", "repository", "--out", out],
+                       check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def main():
     rows, missing = [], []
     igraph = harness.peer("igraph", missing)
@@ -122,12 +143,15 @@ def main():
         label = {"mnist": "MNIST", "cifar10": "CIFAR-10"}.get(dataset.name, dataset.name)
         rows += compare(label, probabilities, igraph)
         if inputs == 784:
+            rows.append(communities(probabilities, label))
             seconds = harness.medians({"all": (lambda p=probabilities: sample_and_measure(p), 1)}, 3)["all"]
             rows.append(harness.figure(f"{NETWORKS} networks sampled from one {label} gradient, every metric, seconds",
                                        seconds, 6))
         else:
             rows.append(harness.figure(f"peak memory of grad_network.py, {label}, {inputs}-{inputs}-10, GB",
                                        peak_memory(dataset.name), 2))
+    rows.append(harness.figure("real_networks.py, 12 seeds and 16 real networks, seconds on one core",
+                               seconds_of_real_networks(), 60))
     harness.report("networks", rows, ("numpy", "numba", "networkx", "igraph"), missing)
 
 

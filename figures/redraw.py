@@ -13,7 +13,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 GALLERY = (  # the command behind each figure, and the folder of figures/ that it is written to
     ("grad_network.py --dataset mnist --learning-rate 0.1 --seed 1", ""),
+    ("real_networks.py --dataset mnist --controls noise cifar10", ""),
     ("minibatch_network.py --dataset mnist", ""),
+    ("delta_origins.py --datasets mnist noise cifar10", ""),
     ("weight_network.py --dataset mnist", ""),
     ("show_stats.py --datasets mnist cifar10 noise noise-constant", ""),
     ("show_delta_stats.py --dataset mnist --runs 10", ""),

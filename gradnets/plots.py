@@ -20,6 +20,7 @@ COLORS = (RED, BLUE, GREEN, INK, ORANGE, PURPLE, SKY)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
 TAIL = 12, 1e-4  # largest magnitude, in root mean squares, and smallest share of a panel of `draw_tails`
+NEAR = 11  # points from a name to what it names, without a line between them
 LONGEST_TITLE, MOST_PANELS = 90, 6  # characters, and panels of a figure
 STYLE = {
     "font.size": 9,
@@ -169,6 +170,51 @@ def label_lines(axes, lines, gap=0.06):
                       annotation_clip=False)
 
 
+def label_points(axes, points, avoid=(), size=8):
+    """Write the name of each point beside it, where it overlaps no other name or point, if there is such a place.
+
+    Call this when all else is drawn and the axes have their limits and scales. A name that finds room only at a
+    distance gets a line to its point.
+
+    Parameters
+    ----------
+    points : list of (x, y, text, color)
+        The first ones choose first.
+    avoid : list of (x, y)
+        Further places that names leave free, such as those along a line.
+    size : float
+        Of the letters, in points; names are taken to be 0.55 of it wide per letter.
+    """
+    axes.figure.draw_without_rendering()  # which lays out the panels
+    unit = 72 / axes.figure.dpi
+    places, free = (axes.transData.transform(np.reshape([point[:2] for point in group], (-1, 2))) * unit
+                    for group in (points, avoid))
+    left, bottom, right, top = axes.get_window_extent().extents * unit
+    # Boxes have a left, a bottom, a right and a top.
+    taken = np.concatenate([np.c_[places - 4, places + 4], np.c_[free - 1, free + 1]])
+    for (x, y), (*point, text, color) in zip(places, points, strict=True):
+        half = np.array([0.275 * len(text), 0.6]) * size
+        candidates = []
+        for distance in (7, 11, 16, 22, 30, 40):
+            for angle in (0, 180, 90, 270, 45, 135, 225, 315, 20, 160, 200, 340):
+                direction = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
+                middle = direction * (distance + half) * np.where(abs(direction) > 0.3, 1, 0.3) + (x, y)
+                boxes = np.r_[middle - half, middle + half][None]
+                if distance > NEAR:  # the line to the name
+                    steps = (x, y) + np.linspace(0.3, 0.9, 7)[:, None] * (middle - (x, y))
+                    boxes = np.vstack([boxes, np.c_[steps - 1, steps + 1]])
+                overlap = (np.minimum(boxes[:, None, 2:], taken[:, 2:])
+                           - np.maximum(boxes[:, None, :2], taken[:, :2])).clip(0).prod(axis=2).sum()
+                inside = (boxes[0, :2] >= (left, bottom)).all() and (boxes[0, 2:] <= (right, top)).all()
+                candidates.append((overlap + (not inside) * 1e6, distance, len(candidates), middle, boxes))
+        _, distance, _, middle, boxes = min(candidates, key=lambda candidate: candidate[:3])
+        taken = np.vstack([taken, boxes])
+        line = {"arrowstyle": "-", "color": GREY, "lw": 0.5, "shrinkA": 0, "shrinkB": 3}
+        axes.annotate(text, point, xytext=middle - (x, y), textcoords="offset points", ha="center",
+                      va="center", fontsize=size, color=text_color(color), in_layout=False,
+                      arrowprops=line if distance > NEAR else None)
+
+
 def draw_source(axes, x, y, **options):
     """Draw a number of a source as an open diamond."""
     return axes.plot(x, y, **{"marker": "D", "ms": 7, "mfc": "white", "mec": INK, "mew": 1.3, "ls": "none",
@@ -233,7 +279,8 @@ def draw_ccdf(axes, samples, color, label, band=False):
 def tail_curve(magnitudes):
     """Return x and the share of positive magnitudes that are at least x times their root mean square: two arrays.
 
-    Both have some hundred entries, or none without a positive magnitude. Raises UserError if magnitudes are not finite.
+    Both have some hundred entries, or none without a positive magnitude. Magnitudes may have any number of axes. Raises
+    UserError if they are not finite.
     """
     values = checks.real_array("magnitudes", magnitudes).ravel()
     values = np.sort(values[values > 0]).astype(float)

@@ -1,4 +1,7 @@
-"""Medians and intervals, by the one definition that tables, figures and tests share."""
+"""Medians, intervals, moments and shares, by the one definition that tables, figures and tests share."""
+import itertools
+import math
+
 import numpy as np
 
 from gradnets import checks
@@ -28,6 +31,8 @@ def median_intervals(**samples):
 def moments(values):
     """Return the skew and the excess kurtosis of finite real numbers, by population moments; NaN if all are equal."""
     values = checks.real_array("values", values)
+    if values.max() == values.min():  # their mean may be rounded, and the differences from it would have a skew
+        return float("nan"), float("nan")
     _, exponent = np.frexp(max(float(values.max()), -float(values.min())))  # a power of two rounds nothing, and
     away = np.ldexp(values.astype(np.float64, copy=False), -exponent)       # sums of the largest floats stay finite
     away -= away.mean()
@@ -39,3 +44,36 @@ def moments(values):
     away *= square
     square *= square
     return float(away.mean() / variance**1.5), float(square.mean() / variance**2 - 3)
+
+
+def shapley_values(function, factors):
+    """Share the value of a function of several arrays among these arrays, by Shapley's rule.
+
+    Parameters
+    ----------
+    function : callable
+        Called as function(**factors), returns a float.
+    factors : dict of str to float array
+        An array that is left out is replaced by its mean at every place.
+
+    Returns
+    -------
+    dict of str to float
+        For each array the change of the function when the array comes in, averaged over all orders in which the arrays
+        can come in. The sum is the function of all arrays, less the function of all means.
+
+    Notes
+    -----
+    The function is called 2^n times for n arrays. Lloyd Shapley 1953, "A value for n-person games".
+    """
+    factors = {name: checks.real_array(name, values).astype(float) for name, values in factors.items()}
+    means = {name: np.full_like(values, np.sum(values / values.size)) for name, values in factors.items()}
+    sets = [frozenset(names) for size in range(len(factors) + 1) for names in itertools.combinations(factors, size)]
+    values = {present: function(**{name: (factors if name in present else means)[name] for name in factors})
+              for present in sets}
+    shares = {}
+    for name in factors:
+        without = [present for present in sets if name not in present]
+        shares[name] = sum((values[present | {name}] - values[present])
+                           / (len(factors) * math.comb(len(factors) - 1, len(present))) for present in without)
+    return shares

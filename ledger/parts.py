@@ -61,6 +61,12 @@ PARTS = {  # the longest first
                 {"runs": 3, "steps": (0, 100)}),
     "deltas": Part("show_delta_stats", {"dataset": "mnist", "runs": 10},
                    {"steps": (1, 10, 100, 1000), "replicates": 10, "runs": 2}),
+    "origins": Part("delta_origins", {"datasets": ("mnist", "noise", "cifar10"), "scales": (0.25,),
+                                      "activations": ("tanh",), "runs": 20},
+                    {"datasets": ("glyphs", "noise"), "learning_rates": (0.1,), "steps": 100, "runs": 2}),
+    "real networks": Part("real_networks", {"dataset": "mnist", "networks": ("repository",)},
+                          {"networks": ("karate", "jazz", "polbooks", "adjnoun", "celegans"), "controls": (),
+                           "learning_rates": (0.1,), "runs": 4, "nulls": 1}),
     "fractal": Part("fractal_stats", {"datasets": ("mnist", "noise"), "runs": 20},
                     {"datasets": ("glyphs", "noise"), "runs": 5}),
 }

@@ -35,7 +35,7 @@ from gradnets import (
     summaries,
     tails,
 )
-from gradnets.networks import comparison, histograms, kronecker
+from gradnets.networks import comparison, histograms, kronecker, rank_one_law
 
 # ---- good arrays ------------------------------------------------------------------------------------------
 
@@ -45,6 +45,8 @@ PROBABILITIES = np.abs(GRADIENT) / np.abs(GRADIENT).max()
 FACTOR = rng.random(6)
 LINKS = PROBABILITIES > 0.3
 NETWORK = networks.merge_layers(LINKS)
+UNEQUAL = np.abs(np.subtract.outer(np.arange(6), np.arange(6))) == 1  # a path, whose nodes have one link or two
+MEASURED = np.random.default_rng(0).uniform(0.5, 2, (5, 8))
 VALUES = rng.pareto(1.5, (8, 10)) + 1
 SEED = np.array([[0.9, 0.5], [0.5, 0.2]])
 WEIGHTS, SMALLER = rng.normal(size=(9, 20)), rng.normal(size=(20, 3))
@@ -179,12 +181,16 @@ CALLS = {
                              {"weights": GRADIENT}),
     "motifs.weight_cuts": (motifs.weight_cuts, {"weights": GRADIENT}),
 
+    "networks.assortativity": (networks.assortativity, {"adjacency": NETWORK}),
     "networks.average_clustering": (networks.average_clustering, {"adjacency": NETWORK}),
+    "networks.communities": (lambda adjacency: networks.communities(adjacency, 0), {"adjacency": NETWORK}),
     "networks.comparison.draw": (lambda probabilities: comparison.draw(probabilities, "merged", 2, 0),
                                  {"probabilities": PROBABILITIES}),
     "networks.comparison.multiplicity": (comparison.multiplicity, {"degrees": LABELS}),
     "networks.comparison.threshold_probabilities": (comparison.threshold_probabilities,
                                                     {"probabilities": PROBABILITIES}),
+    "networks.core": (networks.core, {"adjacency": NETWORK}),
+    "networks.degree_information": (networks.degree_information, {"adjacency": NETWORK}),
     "networks.directed_configuration": (lambda adjacency: networks.directed_configuration(adjacency, 0),
                                         {"adjacency": LINKS}),
     "networks.erdos_renyi": (lambda adjacency: networks.erdos_renyi(adjacency, 0), {"adjacency": NETWORK}),
@@ -206,11 +212,21 @@ CALLS = {
     "networks.measure": (networks.measure, {"adjacency": NETWORK}),
     "networks.measure_bipartite": (networks.measure_bipartite, {"adjacency": LINKS}),
     "networks.merge_layers": (networks.merge_layers, {"adjacency": LINKS}),
+    "networks.modularity": (networks.modularity, {"adjacency": NETWORK, "communities": np.arange(6) % 2}),
     "networks.pack": (networks.pack, {"adjacency": NETWORK}),
     "networks.probabilities": (networks.probabilities, {"matrix": GRADIENT}),
+    "networks.rank_one_law.deviation": (lambda inputs: rank_one_law.deviation(inputs, 0.25), {"inputs": FACTOR}),
+    "networks.rank_one_law.draw_deltas": (
+        lambda output_deltas: rank_one_law.draw_deltas(output_deltas, 0.25, 1.0, 20, 0), {"output_deltas": FACTOR}),
+    "networks.rank_one_law.predict": (rank_one_law.predict, {"row": FACTOR, "magnitudes": VALUES[0]}),
+    "networks.profile": (lambda adjacency: networks.profile(adjacency, 0), {"adjacency": UNEQUAL}),
+    "networks.profile_distances": (networks.profile_distances, {"values": MEASURED[:2], "reference": MEASURED}),
     "networks.rank_one": (networks.rank_one, {"probabilities": np.outer(FACTOR, FACTOR)}),
+    "networks.reciprocity": (networks.reciprocity, {"links": LINKS}),
+    "networks.rich_club": (networks.rich_club, {"adjacency": NETWORK}),
     "networks.sample": (lambda probabilities: networks.sample(probabilities, 0), {"probabilities": PROBABILITIES}),
     "networks.shuffled_entries": (lambda adjacency: networks.shuffled_entries(adjacency, 0), {"adjacency": LINKS}),
+    "networks.spectral_gap": (networks.spectral_gap, {"adjacency": NETWORK}),
     "networks.summarize_distances": (networks.summarize_distances, {"counts": np.array([6, 12, 10])}),
     "networks.threshold": (lambda matrix: networks.threshold(matrix, edges=5), {"matrix": GRADIENT}),
     "networks.to_networkx": (networks.to_networkx, {"adjacency": LINKS}),
@@ -260,6 +276,10 @@ CALLS = {
     "sparse.train_epoch": (lambda order: sparse.train_epoch(packed(), samples(), order, 0.1), {"order": np.arange(12)}),
 
     "summaries.moments": (summaries.moments, {"values": LABELS}),
+    "summaries.shapley_values": (
+        lambda first, second: summaries.shapley_values(lambda first, second: float(first.max() / 2 + second.max() / 2),
+                                                       {"first": first, "second": second}),
+        {"first": FACTOR, "second": VALUES}),
 
     "tails.bootstrap_p": (lambda values: tails.bootstrap_p(values, 3), {"values": VALUES}),
     "tails.compare": (lambda values: tails.compare(values, 1.0), {"values": VALUES}),
@@ -275,12 +295,13 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
         checkpoints.check_flags checkpoints.listing checkpoints.matrices checkpoints.provenance
         checkpoints.table_of_contents checks.choice checks.distinct checks.is_integer checks.nonempty_tuples
         checks.positive_integers checks.seed checks.training_schedule datasets.available datasets.load
+        datasets.load_network datasets.network_available datasets.network_of_repository datasets.read_network
         dynamics.double_well essay.named_init experiment.constants experiment.result_of experiment.settings
         files.atomic files.atomic_group files.make_writable_folder files.naming motifs.adjacency_of motifs.check_size
         motifs.edge_styles motifs.fanmod.read_graph motifs.fanmod.read_table motifs.most_colors plots.counted
         plots.drawable plots.figure plots.name_steps plots.plain_ticks plots.shades plots.text_color sparse.by_output
         sparse.schedule streams.generator streams.initial_bias streams.initial_weights streams.name_and_number
-        streams.plain_generator""",
+        streams.plain_generator networks.rank_one_law.draw_output_deltas""",
     "functions": "experiment.ensemble.run experiment.run learning.classifier_curve learning.curve plots.styled "
                  "progress.progress sparse.train_at_best_rate timing.medians",
     "frozen settings": "mlp.main rbm.main rnn.main",
@@ -290,9 +311,10 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
         summaries.quantiles""",
     "rows, or what another function returns": """
         checkpoints.diagnosis.badness dynamics.separation_numbers essay.first_layer_gradient networks.comparison.summary
-        networks.comparison.verdict plots.draw_band plots.draw_intervals plots.draw_source plots.draw_tails
-        plots.draw_training plots.label_line plots.label_lines plots.learning_curve rbm.described rbm.picture
-        rnn.described rnn.picture tails.best tails.over_runs tails.verdict""",
+        networks.comparison.verdict networks.mean_profile networks.small_world plots.draw_band plots.draw_intervals
+        plots.draw_source plots.draw_tails plots.draw_training plots.label_line plots.label_lines plots.label_points
+        plots.learning_curve rbm.described rbm.picture rnn.described rnn.picture tails.best tails.over_runs
+        tails.verdict""",
     "finite entries, sorted if order counts, as checkpoints.diagnosis makes them": """
         checkpoints.distribution.ccdf checkpoints.distribution.fingerprint checkpoints.distribution.moments
         checkpoints.distribution.nearest_law checkpoints.distribution.sums""",
@@ -378,12 +400,15 @@ ACCEPTED = {  # kinds of REFUSED that a function accepts, as its docstring says
     "motifs.weight_colors": {"no axis", "another axis"},
     "motifs.weight_cuts": {"no axis", "another axis"},
     "networks.comparison.multiplicity": {"empty", "no axis", "another axis"},
+    "networks.profile_distances": {"infinity", "-infinity"},  # of ratios
+    "plots.tail_curve": {"no axis", "another axis"},
     "rbm.tile": NOT_FINITE,
     "rnn.sequences": NOT_FINITE | {"empty"},
     "sparse.check_order": {"empty"},
     "sparse.recurrent.train_epoch": {"empty"},
     "sparse.train_epoch": {"empty"},
     "summaries.moments": {"no axis", "another axis"},
+    "summaries.shapley_values": {"no axis", "another axis"},
     "tails.bootstrap_p": {"another axis"},
     "tails.compare": {"another axis"},
     "tails.describe": set(REFUSED),  # its row says why there is no tail
@@ -393,7 +418,8 @@ ACCEPTED = {  # kinds of REFUSED that a function accepts, as its docstring says
 }
 MAY_NOT_BE_FINITE = {  # functions whose value may hold NaN or infinity, as the docstring says, or holds what was given
     "checks.as_floats", "curvature.at", "curvature.split", "networks.comparison.draw", "networks.kronecker.moments",
-    "networks.measure", "networks.measure_bipartite", "rbm.tile", "rnn.sequences", "summaries.moments"}
+    "networks.assortativity", "networks.measure", "networks.measure_bipartite", "networks.reciprocity", "rbm.tile",
+    "rnn.sequences", "summaries.moments"}
 CHANGED_IN_PLACE = {"sparse.regrow": {"weights"}}
 
 

@@ -117,3 +117,35 @@ def test_drawing_leaves_the_users_own_style_alone():
     figure = plots.learning_curve(rows, "title", "caption")
     assert figure.get_suptitle() == "title"
     assert {key: matplotlib.rcParams[key] for key in plots.STYLE} == before != plots.STYLE
+
+
+def test_names_of_points_overlap_nothing_where_there_is_room():
+    """Boxes are those of the renderer, which knows the letters."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    drawing, panels = plots.figure([["one"]], 9, 6, "title", "caption")
+    axes, rng = panels["one"], np.random.default_rng(0)
+    points = [(x, y, f"name {k}", plots.BLUE) for k, (x, y) in enumerate(rng.random((25, 2)))]
+    axes.plot([x for x, *_ in points], [y for _, y, *_ in points], "o")
+    line = [(x, 0.5) for x in np.linspace(0, 1, 80)]
+    axes.margins(0.15)
+    plots.label_points(axes, points, line)
+    renderer = FigureCanvasAgg(drawing).get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in axes.texts]
+    assert [text.get_text() for text in axes.texts] == [name for *_, name, _ in points]
+    assert not any(box.overlaps(other) for k, box in enumerate(boxes) for other in boxes[:k])
+    for x, y in [point[:2] for point in points] + line:
+        assert not any(box.contains(*axes.transData.transform((x, y))) for box in boxes)
+    far = [np.linalg.norm(text.xyann) > 80 for text in axes.texts]
+    assert not any(far)
+
+
+def test_names_without_room_stay_inside_the_panel():
+    axes = panel()
+    points = [(0.5, 0.5, f"a long name {k}", plots.RED) for k in range(40)]
+    plots.label_points(axes, points)
+    places = [np.array(text.xyann) for text in axes.texts]
+    assert len(places) == 40
+    middle, panel_size = axes.transData.transform((0.5, 0.5)), axes.get_window_extent()
+    for place in places:
+        assert panel_size.contains(*(middle + place * axes.figure.dpi / 72))
+    plots.label_points(axes, [])

@@ -308,12 +308,15 @@ def _at_least_two(row, column):
     """Return P(k_i >= 2) for each node, from the probabilities of no link and of one link, added node by node."""
     n = len(row)
     result = np.empty(n)
+    every, senders = np.arange(n), np.flatnonzero(row)  # a dark pixel's unit has links from bright pixels alone
     for i in range(n):
         none, one = 1.0, 0.0
-        for j in range(n):
+        for j in every if row[i] > 0 else senders:
             if j != i:
                 no_link = (1.0 - row[i] * column[j]) * (1.0 - row[j] * column[i])
                 one = one * no_link + none * (1.0 - no_link)
                 none *= no_link
+                if none + one < 1e-17:  # they only fall, and no longer change the result
+                    break
         result[i] = 1.0 - none - one
     return result

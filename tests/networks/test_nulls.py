@@ -153,6 +153,16 @@ def test_closed_forms_equal_their_definitions(seed):
     assert nulls.expected_clustering(row, column) == pytest.approx(clustering, rel=1e-10)
 
 
+@pytest.mark.parametrize("largest", [0.05, 0.2, 0.4, 0.6, 1.0])
+def test_chances_of_two_links_are_exact_in_sparse_and_in_dense_networks(largest):
+    row, column = rng(1).random(200) * largest, rng(2).random(200)
+    u = 1 - (1 - np.outer(row, column)) * (1 - np.outer(column, row))
+    np.fill_diagonal(u, 0)
+    none = np.prod(1 - u, axis=1)
+    np.testing.assert_allclose(nulls._at_least_two(row, column), 1 - none - none * (u / (1 - u)).sum(axis=1),
+                               rtol=1e-13)
+
+
 @pytest.mark.parametrize(("data", "tolerance", "draws"), [("mnist", 0.05, 60), ("cifar10", 0.01, 4)])
 def test_closed_form_predicts_sampled_networks(data, tolerance, draws, request, many):
     if data not in many(("mnist",), ("mnist", "cifar10")):

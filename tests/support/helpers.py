@@ -15,6 +15,9 @@ FEWER = {"runs": 1, "draws": 2, "replicates": 5, "criteria": ("magnitude",), "wi
          "inits": ("normal(0.01)",), "units": 8, "starts": 4, "iterations": 3, "nulls": 5, "items": 100, "epochs": 2}
 FEWER_STEPS = {
     "show_stats": {"steps": 1000}, "show_delta_stats": {"steps": (1, 10, 100)}, "weight_network": {"steps": 500},
+    "delta_origins": {"steps": 20, "samples": 2, "scales": (0.05, 1.0), "learning_rates": (0.1,),
+                      "activations": ("tanh", "leaky")},
+    "real_networks": {"steps": 20, "nulls": 1, "networks": ("karate", "jazz", "polbooks", "adjnoun", "celegans")},
     "sparse_train": {"steps": 2000, "learning_rates": (0.08,)},
     "sparse_rnn": {"steps": 2000, "burn_in": 500, "learning_rates": (0.1,)},
     "mlp": {"steps": 2000}, "rbm": {"steps": 300}, "rnn": {"steps": 300},
