@@ -7,7 +7,7 @@ are in the folder ledger, one file per section. With --store FILE finished runs 
 interrupted run continues where it stopped.
 
 Figures: a line for each claim, with the source's number, our median with its middle 90 %, the null model's, and the
-verdict. Claims on one kind of quantity share a panel. A claim in words shades the side that it predicts. claims.png has
+verdict. Claims on one kind of quantity share a panel. Shaded is where a claim in words counts as true. claims.png has
 the claims on gradient networks, claims_tails_sparse.png those on tails and sparse training, and
 claims_second_order_motifs.png those on second order and motifs. The ledger as a page is claims.md, and
 claims_parts.json has the rows of all scripts that it rests on.
@@ -62,35 +62,39 @@ class Panel(NamedTuple):
     Attributes
     ----------
     title : str
-    factors : dict
-        The kinds of quantity that the panel shows, and what their numbers are multiplied with.
+    kinds : tuple of str
+        The kinds of quantity that the panel shows.
     ticks : tuple of float
         Of a logarithmic axis; without them the axis is linear.
     names_references : bool
         Whether the names of reference values stand beside their lines; else the title has them.
+    names_start : bool
+        Whether the title says at which tick the axis begins.
     """
 
     title: str
-    factors: dict
+    kinds: tuple
     ticks: tuple = ()
     names_references: bool = True
+    names_start: bool = False
 
 
 PANELS = (  # of all figures
-    Panel("Average clustering", {"clustering": 1}),
-    Panel("Diameter, in links", {"diameter": 1}),
-    Panel("Skew: an exponential law has 2, a heavy tail has more", {"skew": 1}, (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50),
+    Panel("Average clustering", ("clustering",)),
+    Panel("Diameter, in links", ("diameter",)),
+    Panel("Skew: an exponential law has 2, a heavy tail has more", ("skew",), (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50),
           names_references=False),
-    Panel("Exponent of a stretched exponential: an exponential law has 1", {"exponent": 1}, names_references=False),
-    Panel("Test accuracy", {"accuracy": 1}),
-    Panel("Ratio: 1 means no difference", {"ratio": 1}, (0.5, 1, 2, 5, 10, 20, 50, 100), names_references=False),
-    Panel("Correlation, share or distance, from 0 to 1", {"share": 1}),
-    Panel("Relative difference from Newton's step", {"difference": 1}, tuple(10.0**k for k in range(-16, 3, 2))),
-    Panel("Training loss", {"loss": 1}, (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)),
-    Panel("Decades of curvature", {"decades": 1}),
-    Panel("Largest Lyapunov exponent for each step", {"Lyapunov exponent": 1}),
-    Panel("Percent of iterations", {"percent of iterations": 1}),
-    Panel("Percent of motifs", {"share of motifs": 100, "percent of motifs": 1}),
+    Panel("Exponent of a stretched exponential: an exponential law has 1", ("exponent",), names_references=False),
+    Panel("Test accuracy", ("accuracy",)),
+    Panel("Ratio: 1 means no difference", ("ratio",), (0.5, 1, 2, 5, 10, 20, 50, 100), names_references=False),
+    Panel("Correlation", ("correlation",), names_start=True),
+    Panel("Share or distance, from 0 to 1", ("share",)),
+    Panel("Relative difference from Newton's step", ("difference",), tuple(10.0**k for k in range(-16, 3, 2))),
+    Panel("Training loss", ("loss",), (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)),
+    Panel("Decades of curvature", ("decades",)),
+    Panel("Largest Lyapunov exponent, per step", ("Lyapunov exponent",)),
+    Panel("Iterations saved, percent", ("percent of iterations",)),
+    Panel("Percent of motifs", ("percent of motifs",)),
 )
 
 
@@ -148,13 +152,13 @@ def caption_of(rows, all_rows, data):
 @plots.styled
 def picture(rows, title, caption):
     """Draw a line for each claim, in the panel of its kind of quantity, with the verdict at the right."""
-    lines = {panel.title: [scale(line, panel.factors[line["axis"]]) for line in page.lines(rows)
-                           if line["axis"] in panel.factors] for panel in PANELS}
+    lines = {panel.title: [plain(line) for line in page.lines(rows) if line["axis"] in panel.kinds]
+             for panel in PANELS}
     panels = [panel for panel in PANELS if lines[panel.title]]
     heights = [len(lines[panel.title]) * max(line_height(line, panel.title) for line in lines[panel.title])
                for panel in panels]
     figure, axes = plots.figure([[panel.title] for panel in panels], WIDTH, 1.6 + 0.62 * len(panels) + sum(heights),
-                                title, f"{caption}\n\n", height_ratios=heights)
+                                title, f"{caption}\n\n\n", height_ratios=heights)
     for panel in panels:
         draw_panel(axes[panel.title], panel, lines[panel.title])
     draw_key(figure)
@@ -172,7 +176,9 @@ def draw_panel(axes, panel, lines):
     """Draw lines on a common axis, with their labels at the left and verdicts at the right."""
     set_limits(axes, [value for line in lines for key, value in line.items() if key not in NOT_DRAWN
                       and isinstance(value, float) and np.isfinite(value)], panel.ticks)
-    axes.set(yticks=[], ylim=(len(lines) - 0.5, -0.5), title=panel.title)
+    start = [tick for tick in axes.get_xticks() if tick >= axes.get_xlim()[0]][:1]
+    axes.set(yticks=[], ylim=(len(lines) - 0.5, -0.5),
+             title=panel.title + "".join(f" (axis from {tick:g})" for tick in start if panel.names_start))
     axes.spines["left"].set_visible(False)
     for place, line in enumerate(lines):
         above = lines[place - 1] if place else {}
@@ -185,11 +191,10 @@ def draw_panel(axes, panel, lines):
         draw_verdict(axes, place, line)
 
 
-def scale(line, factor):
-    """Return the line with its numbers as floats, multiplied by a factor, and its quantity without the unit."""
-    scaled = {key: float(value) * factor if isinstance(value, int | float) else value for key, value in line.items()}
-    quantity = line.get("quantity", "").removesuffix(", %")
-    return scaled | {"quantity": quantity.removeprefix("share of ") if factor == 100 else quantity}
+def plain(line):
+    """Return the line with its numbers as floats, and its quantity without the unit, which the panel's title has."""
+    floats = {key: float(value) if isinstance(value, int | float) else value for key, value in line.items()}
+    return floats | {"quantity": line.get("quantity", "").removesuffix(", %")}
 
 
 def set_limits(axes, numbers, ticks):
@@ -304,10 +309,11 @@ def draw_key(figure):
              "our median and middle 90 %": Line2D([], [], marker="o", ms=6, color=plots.GREEN, lw=4, alpha=0.6),
              "null model or control": Line2D([], [], marker="|", ms=8, mew=2, color=plots.GREY, lw=4, alpha=0.6),
              "reference value": Line2D([], [], ls="--", color=plots.INK, lw=1),
-             "side that the claim predicts": Patch(color=plots.SKY, alpha=0.3, lw=0)}
+             "shaded: where the claim counts as true (our rule)": Patch(color=plots.SKY, alpha=0.3, lw=0),
+             "colour: verdict; black: no verdict": Line2D([], [], marker="o", ms=6, color=plots.INK, lw=4, alpha=0.6)}
     top = figure.get_layout_engine().get()["rect"][3]
-    figure.legend(marks.values(), marks.keys(), loc="lower left", ncols=len(marks), fontsize=SMALL,
-                  bbox_to_anchor=(0, top), borderaxespad=0, columnspacing=1.6, handletextpad=0.6)
+    figure.legend(marks.values(), marks.keys(), loc="lower left", ncols=len(marks) // 2, fontsize=SMALL,
+                  bbox_to_anchor=(0.006, top), borderaxespad=0, columnspacing=1.6, handletextpad=0.6)
 
 
 if __name__ == "__main__":

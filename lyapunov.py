@@ -10,21 +10,23 @@ one sample per step is a random map, with its own exponent: that of products of 
 Controls of known result: the double well x - η (x³ - x), whose exponent is the mean of log |1 - η (3x² - 1)|, and
 log 3 at η = 2, where the map is a Chebyshev polynomial; and a quadratic, whose exponents are log |1 - ηλ|.
 
-At last, two copies of the essay's net differ in one weight. Where the tangent vector, the direction of that weight
-times the product of the Jacobians, grows as the copies separate, this instability separates them.
+At last, two copies of a net on whole images differ in one weight; with 784 hidden units, the net is the essay's. Where
+the tangent vector, the direction of that weight times the product of the Jacobians, grows as the copies separate, this
+instability separates them.
 
 Figures: lyapunov.png, largest exponents against the learning rate for the small net over the full batch and on single
-samples, and for the essay's net, with the number of runs whose exponent is positive; lyapunov_training.png, the edge of
-stability and the exponents of windows along training, and whole spectra; lyapunov_copies.png, how two copies of the
-essay's net separate; lyapunov_controls.png, the two controls beside their closed forms.
+samples, and for nets on whole images, with the number of runs whose exponent is positive; lyapunov_training.png, the
+edge of stability and the exponents of windows along training, and whole spectra; lyapunov_copies.png, how two copies of
+a net separate; lyapunov_controls.png, the two controls beside their closed forms. Chaos at a setting means that the
+exponent is above 0.02 in more than half of the runs.
 
 A net that still trains has no asymptotic exponent. What is called long time here is the mean over the steps after
-TRANSIENT. Its sign within NEAR_ZERO of zero says nothing, because a slow drift of the weights gives the same. Above
-NEAR_ZERO chaos may still be transient, and a transient longer than STEPS looks like lasting chaos: try --steps 20000
---transient 10000. At large learning rates this net does not leave for infinity. Its outputs saturate one after
-another, and gradient, curvature and exponents vanish with them; runs that end above their first loss are counted, and
-stay in the medians. A new direction has a component of about 1 / √p along the one that grows most, so that a window
-misses about log(p) / 2 of that growth.
+TRANSIENT. Its sign within 0.02 of zero says nothing, because a slow drift of the weights gives the same. Above 0.02
+chaos may still be transient, and a transient longer than STEPS looks like lasting chaos: try --steps 20000 --transient
+10000. At large learning rates this net does not leave for infinity. Its outputs saturate one after another, and
+gradient, curvature and exponents vanish with them. Runs that end above their first loss are called saturated; they stay
+in the medians, and count as chaotic if their exponent is above 0.02. A new direction has a component of about 1 / √p
+along the one that grows most, so that a window misses about log(p) / 2 of that growth.
 
 Source: Jeremy Cohen and others, *Gradient descent on neural networks typically occurs at the edge of stability*, 2021;
 the rest goes beyond the sources.
@@ -37,6 +39,7 @@ import numpy as np
 
 import mlp
 from gradnets import checks, curvature, datasets, dynamics, experiment, plots, summaries
+from gradnets.dynamics import NEAR_ZERO, mostly_positive, positive_and_saturated
 from gradnets.errors import UserError
 from gradnets.progress import progress
 
@@ -54,9 +57,9 @@ SPECTRUM_RATES = (0.16, 0.8, 2.4)  # learning rates of the whole spectra, each o
 SPECTRUM_STEPS = 80         # number of updates that a whole spectrum averages, after TRANSIENT
 WELL_RATES = (0.25, 0.75, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2.0)  # learning rates of the well, at most 2
 WELL_STEPS = 3000           # steps that each control averages, after an equal number that are discarded
-ESSAY_UNITS = (30, 784)     # hidden units of the essay's net on whole images, one net per number
-ESSAY_RATES = (0.01, 0.1)   # learning rates of the essay's net
-ESSAY_STEPS = 300           # number of single-sample updates of the essay's net
+ESSAY_UNITS = (30, 784)     # hidden units of the nets on whole images, one net per number; the essay's net has 784
+ESSAY_RATES = (0.01, 0.1)   # learning rates of the nets on whole images; the essay used both
+ESSAY_STEPS = 300           # number of single-sample updates of the nets on whole images
 RUNS = 5                    # number of seeds, starting at SEED
 SEED = 0                    # seed of data, weights, samples and directions
 
@@ -64,10 +67,10 @@ SEED = 0                    # seed of data, weights, samples and directions
 
 QUADRATIC = np.array([0.1, 0.4, 0.7, 1.2, 1.5, 1.75, 2.2, 2.6, 3.0])  # learning rate times eigenvalue
 FULL_BATCH, SINGLE_SAMPLES, SPECTRUM = "full batch", "single samples", "whole spectrum"  # parts of the rows
-DOUBLE_WELL, CONTROL, ESSAY = "double well", "quadratic", "essay's net"
+DOUBLE_WELL, CONTROL, WHOLE_IMAGES = "double well", "quadratic", "nets on whole images"
 WELL_POINTS = 2001          # points of the double well's curve: its windows without chaos are 0.005 wide and less
-NEAR_ZERO = 0.02            # exponent per step above which it is called positive
-PERTURBATION = 1e-12        # difference in one weight between two copies of the essay's net
+PERTURBATION = 1e-12        # difference in one weight between two copies of a net on whole images
+IDLE = 0.1                  # share of steps without gradient from which the figure of copies names it
 SATURATED = 0.3             # sharpness times learning rate / 2 below which the outputs are called saturated
 AT_EDGE = (0.8, 1.2)        # sharpness times learning rate / 2 that counts as at the edge of stability
 HEADINGS = {"positive": "positive runs", "exponent": "exponent per step", "highest_window": "highest window"}
@@ -162,8 +165,8 @@ def control_rows(well_rates, steps, seed):
                    for product, exponent, closed_form in zip(QUADRATIC, exponents, closed_forms, strict=True)]
 
 
-def essay_net(images, units, learning_rates, steps, seeds):
-    """Measure how two copies of the essay's net separate.
+def nets_on_whole_images(images, units, learning_rates, steps, seeds):
+    """Measure how two copies of a net on whole images separate.
 
     Returns
     -------
@@ -173,7 +176,7 @@ def essay_net(images, units, learning_rates, steps, seeds):
     """
     rows, curves = [], {"tangent": [], "copies": []}
     pairs = list(itertools.product(units, learning_rates))
-    for hidden, rate in progress(pairs, total=len(pairs), label="essay's net"):
+    for hidden, rate in progress(pairs, total=len(pairs), label=WHOLE_IMAGES):
         sizes = (images.inputs.shape[1], hidden, images.classes)
         numbers, growth = [], {"tangent": [], "copies": []}
         for seed in seeds:
@@ -185,7 +188,7 @@ def essay_net(images, units, learning_rates, steps, seeds):
             growth["copies"].append(copies)
         for name, runs in growth.items():
             curves[name].append(summaries.quantiles(runs, axis=0))
-        rows.append({"part": ESSAY, "learning_rate": rate, "net": "-".join(map(str, sizes)), "runs": len(seeds),
+        rows.append({"part": WHOLE_IMAGES, "learning_rate": rate, "net": "-".join(map(str, sizes)), "runs": len(seeds),
                      "positive": sum(bool(run["exponent"] > NEAR_ZERO) for run in numbers)}
                     | summaries.median_intervals(**{key: [run[key] for run in numbers] for key in numbers[0]}))
     return rows, {name: np.array(values) for name, values in curves.items()}
@@ -194,20 +197,27 @@ def essay_net(images, units, learning_rates, steps, seeds):
 # ---- findings ---------------------------------------------------------------------------------------------
 
 def finding(rows):
-    """Return a sentence: from which learning rate on most runs have a positive exponent, in each kind of training."""
-    chaotic = {part: [row["learning_rate"] for row in rows if row["part"] == part and mostly_positive(row)]
-               for part in (FULL_BATCH, SINGLE_SAMPLES, ESSAY)}
+    """Return a sentence: at which learning rates most runs have a positive exponent, in each kind of training.
+
+    Where so many rates do not fit a title, the sentence has their number.
+    """
+    all_of = {part: [row for row in rows if row["part"] == part] for part in (FULL_BATCH, SINGLE_SAMPLES, WHOLE_IMAGES)}
+    chaotic = {part: [f"{row['learning_rate']:g}" for row in of_part if mostly_positive(row)]
+               for part, of_part in all_of.items()}
     if not any(chaotic.values()):
-        return "Descent is chaotic at no learning rate, neither in the small net nor in the essay's net"
-    full, single = (f"rate {min(chaotic[part]):g}" if chaotic[part] else "no rate"
-                    for part in (FULL_BATCH, SINGLE_SAMPLES))
-    return (f"Chaos begins at {full} (full batch), {single} (single samples), {'and' if chaotic[ESSAY] else 'not'} in "
-            "the essay's net")
+        return "Descent is chaotic at no learning rate, neither in the small net nor in larger nets"
+    counts = {part: f"{len(rates)} of {len(all_of[part])}" for part, rates in chaotic.items()}
+    larger = f"and in {counts[WHOLE_IMAGES]} larger nets"
+    full, single = chaotic[FULL_BATCH], chaotic[SINGLE_SAMPLES]
+    at = f"rate{'s' * (len(full) > 1)} {listed(full)}" if full else "no rate"
+    sentence = f"Chaos at {at} (full batch), {listed(single) or 'none'} (single samples), {larger}"
+    return sentence if len(sentence) <= plots.LONGEST_TITLE else (
+        f"Chaos at {counts[FULL_BATCH]} rates (full batch), {counts[SINGLE_SAMPLES]} (single samples), {larger}")
 
 
-def mostly_positive(row):
-    """Return whether more than half of the runs that stayed finite have a positive exponent."""
-    return row["positive"] > (row["runs"] - row.get("diverged", 0)) / 2
+def listed(words):
+    """Return words as a list in a sentence: "a", "a and b", "a, b and c", nothing without words."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def finding_of_training(rows):
@@ -221,26 +231,26 @@ def finding_of_training(rows):
 
 
 def finding_of_copies(rows):
-    """Return a sentence: at how many settings two copies of the essay's net separate."""
-    rows = [row for row in rows if row["part"] == ESSAY]
-    return (f"Copies of the essay's net that differ in one weight separate at {sum(map(mostly_positive, rows))} of "
-            f"{len(rows)} settings")
+    """Return a sentence: at how many settings two copies of a net separate in most runs."""
+    rows = [row for row in rows if row["part"] == WHOLE_IMAGES]
+    separating = sum(map(mostly_positive, rows))
+    return f"Two copies of a net that differ in one weight separate at {separating} of {len(rows)} settings"
 
 
 def finding_of_controls(rows):
-    """Return a sentence: the largest error of the exponents by QR."""
+    """Return a sentence: the largest error of the measured exponents."""
     error = max(abs(row["exponent"] - row["closed_form"]) for row in rows if "closed_form" in row)
-    return f"QR finds the exponents of both known maps to within {error:.2g} per step"
+    return f"The method (repeated QR) finds the exponents of both known maps to within {error:.2g} per step"
 
 
 # ---- the figure of exponents ------------------------------------------------------------------------------
 
 @plots.styled
 def picture(rows, title, caption):
-    """Draw the exponents of the small net, and those of the essay's net, in panels that share their axis."""
+    """Draw the exponents of the small net, and those of nets on whole images, in panels that share their axis."""
     from matplotlib.lines import Line2D
 
-    parts = (FULL_BATCH, SINGLE_SAMPLES, ESSAY)
+    parts = (FULL_BATCH, SINGLE_SAMPLES, WHOLE_IMAGES)
     drawn = [[row for row in rows if row["part"] == part] for part in parts]
     figure, panels = plots.figure([list(parts)], 12, 5.4, title, caption, sharey=True,
                                   width_ratios=[2 + len(of_part) for of_part in drawn])
@@ -248,14 +258,14 @@ def picture(rows, title, caption):
         draw_exponents(panels[part], of_part)
     panels[FULL_BATCH].set(title="small net: full batch", xlabel="learning rate", ylabel="largest exponent, per step")
     panels[SINGLE_SAMPLES].set(title="small net: single samples", xlabel="learning rate")
-    panels[ESSAY].set(title="essay's net: single samples", xlabel="learning rate, hidden units")
+    panels[WHOLE_IMAGES].set(title="larger nets: single samples", xlabel="learning rate, hidden units")
     highest = max([row[key] for row in rows for key in ("highest_window_high", "exponent_high") if key in row])
     set_symlog(panels[FULL_BATCH], -NEAR_ZERO / 4, 4 * max(highest, NEAR_ZERO))
     panels[FULL_BATCH].text(-0.02, 0.98, "positive:", fontsize=8, ha="right", va="top",
                             transform=panels[FULL_BATCH].transAxes)
     looks = {"exponent, positive in most runs": (plots.RED, "o", plots.RED),
              "exponent, positive in fewer runs": (plots.BLUE, "s", plots.BLUE),
-             "highest exponent of any window of training": (plots.GREY, "^", "white")}
+             "highest window, transient included (median of each run's highest)": (plots.GREY, "^", "white")}
     figure.legend(handles=[Line2D([], [], ls="none", marker=marker, color=color, mfc=face, label=label)
                            for label, (color, marker, face) in looks.items()],
                   loc="outside lower left", ncols=3, fontsize=9)
@@ -277,8 +287,13 @@ def draw_exponents(axes, rows):
 
 
 def name_of(row):
-    """Return the learning rate of a row and, for the essay's net, its number of hidden units."""
-    return f"{row['learning_rate']:g}" + (f"\n{row['net'].split('-')[1]} units" if "net" in row else "")
+    """Return the learning rate of a row and, for a net on whole images, its number of hidden units."""
+    return f"{row['learning_rate']:g}" + (f"\n{units_of(row)} units" if "net" in row else "")
+
+
+def units_of(row):
+    """Return the number of hidden units of a net on whole images, as a word."""
+    return row["net"].split("-")[1]
 
 
 def draw_interval(axes, x, row, key, color, marker, face):
@@ -339,6 +354,10 @@ def draw_edges(axes, steps, edges, rows, transient):
             axes.plot(steps, high, "--", color=color, lw=1)
             if high[-1] > SATURATED:
                 plots.label_line(axes, steps, high, f"{rate}: upper\nend of runs", color)
+            else:
+                place = np.argmax(high < SATURATED)
+                axes.annotate(f"{rate}: upper end of runs", (steps[place], high[place]), xytext=(6, 0), fontsize=8,
+                              textcoords="offset points", va="center", color=plots.text_color(color))
         else:
             axes.fill_between(steps, low, high, color=color, alpha=0.15, lw=0)
     for place, (words, color) in enumerate(saturated[::-1]):
@@ -411,10 +430,13 @@ def copies_picture(rows, curves, title, caption):
     for row, color, marker, tangent, copies in zip(rows, plots.COLORS * len(rows), plots.MARKERS * len(rows),
                                                    curves["tangent"], curves["copies"], strict=False):
         low, median, high = tangent / np.log(10)
-        lines.append((steps, median, f"rate {name_of(row)}", color))
+        lines.append((steps, median, f"rate {row['learning_rate']:g}, {units_of(row)} units:\n"
+                      f"{row['positive']} of {row['runs']} runs separate", color))
         axes.fill_between(steps, low, high, color=color, alpha=0.1, lw=0)
         axes.plot(steps, median, color=color, lw=1.5)
         axes.plot(steps[::5], copies[1, ::5] / np.log(10), marker, color=color, mfc="white", ms=5)
+        if row["idle"] >= IDLE:
+            name_idle_steps(axes, steps, median, row["idle"], color)
     height = -np.log10(PERTURBATION)
     axes.axhline(height, color=plots.GREY, lw=0.8, ls="--")
     axes.text(0, height + 0.2, "copies differ by 1", color=plots.GREY, fontsize=8)
@@ -424,11 +446,19 @@ def copies_picture(rows, curves, title, caption):
     return figure
 
 
+def name_idle_steps(axes, steps, growth, idle, color):
+    """Write the share of steps without gradient above the middle of the longest flat stretch of a line."""
+    moves = np.flatnonzero(np.abs(np.diff(growth)) > 1e-3) + 1
+    flat = max(np.split(np.arange(len(growth)), moves), key=len)  # the places of its points
+    axes.annotate(f"no gradient in {100 * idle:.0f} % of steps", (steps[flat].mean(), growth[flat[0]]), xytext=(0, 7),
+                  textcoords="offset points", ha="center", fontsize=8, color=plots.text_color(color))
+
+
 # ---- the figure of controls -------------------------------------------------------------------------------
 
 @plots.styled
 def control_picture(rows, curves, title, caption):
-    """Draw the controls: rings by QR on the lines of the closed forms."""
+    """Draw the controls: rings of measured exponents on the lines of the closed forms."""
     figure, panels = plots.figure([["well", "quadratic"]], 12, 5, title, caption, sharey=True)
     edges = np.linspace(0, 1.6, 801)
     with np.errstate(divide="ignore"):
@@ -442,7 +472,7 @@ def control_picture(rows, curves, title, caption):
         panels[name].axhline(0, color=plots.INK, lw=0.8, zorder=0)
         panels[name].text(0.02, 0.93, "line: closed form", color=plots.text_color(plots.BLUE), fontsize=9,
                           transform=panels[name].transAxes)
-        panels[name].text(0.02, 0.87, "rings: by QR", color=plots.text_color(plots.RED), fontsize=9,
+        panels[name].text(0.02, 0.87, "rings: measured", color=plots.text_color(plots.RED), fontsize=9,
                           transform=panels[name].transAxes)
     plots.draw_source(panels["well"], 2, np.log(3), ms=13, mfc="none")
     panels["well"].annotate("exact: log 3", (2, np.log(3)), xytext=(-12, 3), textcoords="offset points", ha="right",
@@ -489,8 +519,9 @@ def main(settings):
     rows += [spectrum_row(rate, leaders[rate], exponents)
              for rate, exponents in zip(settings.spectrum_rates, spectra, strict=True)]
     rows += control_rows(settings.well_rates, settings.well_steps, settings.seed)
-    essay_rows, growth = essay_net(images, settings.essay_units, settings.essay_rates, settings.essay_steps, seeds)
-    rows += essay_rows
+    rows_of_copies, growth = nets_on_whole_images(images, settings.essay_units, settings.essay_rates,
+                                                  settings.essay_steps, seeds)
+    rows += rows_of_copies
     rates = np.union1d(np.linspace(0.02, 2, WELL_POINTS), settings.well_rates)
     curves |= growth | {"spectra": np.array(spectra), "well_rates": rates,
                         "well_mean": dynamics.double_well_mean(rates, 1000, 5, settings.seed)}
@@ -499,7 +530,7 @@ def main(settings):
     figure = picture(rows, sentence, text["exponents"])
     figures = {"_training": training_picture(rows, curves, settings.transient, finding_of_training(rows),
                                              text["training"]),
-               "_copies": copies_picture(essay_rows, curves, finding_of_copies(rows), text["copies"]),
+               "_copies": copies_picture(rows_of_copies, curves, finding_of_copies(rows), text["copies"]),
                "_controls": control_picture(rows, curves, finding_of_controls(rows), text["controls"])}
     return experiment.Result(rows, names=("part", "learning_rate", "product", "net"), finding=sentence, figure=figure,
                              columns=("runs", "positive", "exponent", "highest_window"), headings=HEADINGS,
@@ -510,24 +541,28 @@ def main(settings):
 def captions(settings, rows, images, sizes, parameters):
     """Return the captions of the four figures."""
     several = [row for row in rows if row["part"] in (FULL_BATCH, SINGLE_SAMPLES)]
-    runs, diverged, saturated = (sum(row[key] for row in several) for key in ("runs", "diverged", "saturated"))
+    runs, diverged = (sum(row[key] for row in several) for key in ("runs", "diverged"))
+    positive, saturated = positive_and_saturated(several)
+    chaotic, chaotic_and_saturated = positive_and_saturated([row for row in several if row["part"] == FULL_BATCH])
     n = plots.counted(settings.runs, "run")
     small = f"small net {'-'.join(map(str, sizes))}, tanh, {settings.loss} loss"
     exponent = f"{np.log10(PERTURBATION):.0f}".translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return {
-        "exponents": f"{images}; {small}, {parameters} parameters, from step {settings.transient:,} to "
-                     f"{settings.steps:,}; medians and 90 % intervals of n = {n} per mark.\n"
-                     f"Positive: above {NEAR_ZERO:g}; in the grey the sign says nothing. Of {runs} runs of "
-                     f"the small net {diverged} diverged, and {saturated} ended above their first loss. Essay's net: "
-                     f"{settings.essay_steps} steps.",
+        "exponents": f"{images}; {small}, from step {settings.transient:,} to {settings.steps:,}; medians and 90 % "
+                     f"intervals of n = {n} per mark. Positive: above {NEAR_ZERO:g}, the grey.\n"
+                     f"Small net: {diverged} of {runs} runs diverged; of {positive} positive runs at least {saturated} "
+                     f"end above their first loss. Larger nets: whole images, {settings.essay_steps} steps; the "
+                     "essay's has 784 units.",
         "training": f"{images}; {small}; n = {n} per rate, medians and 90 % intervals. Windows of "
-                    f"{settings.window} steps.\nSaturated: the run ends above its first loss. Exponents: the run with "
-                    f"the largest exponent at each rate, {settings.spectrum_steps} steps.",
-        "copies": f"{images}; tanh nets with {sizes[-1]} outputs on whole images; the copies differ by 10{exponent} in "
-                  f"one weight at the start.\nMedians of n = {n} per setting; bands: 90 % intervals of the tangent "
-                  f"vector. Separate: the exponent is above {NEAR_ZERO:g} in most runs.",
+                    f"{settings.window} steps.\nSaturated: the run ends above its first loss; of the {chaotic} "
+                    f"runs that count as chaotic at least {chaotic_and_saturated} do. Spectra: the run with the "
+                    f"largest exponent at each rate, {settings.spectrum_steps} steps.",
+        "copies": f"{images}; nets on whole images, the essay's with 784 hidden units; at the start the copies differ "
+                  f"by 10{exponent} in one weight.\nMedians of n = {n} per setting; bands: 90 % intervals of the "
+                  f"tangent vector. Separate: exponent above {NEAR_ZERO:g}, in most runs.",
         "controls": "Double well x - η (x³ - x): mean of log |1 - η (3x² - 1)|; diamond: log 3, exact at η = 2. "
-                    f"Quadratic: log |1 - ηλ|.\nBy QR: means over {settings.well_steps:,} steps, n = 1 orbit per ring."}
+                    "Quadratic: log |1 - ηλ|.\nMeasured: a QR decomposition after each step, means over "
+                    f"{settings.well_steps:,} steps, n = 1 orbit per ring."}
 
 
 def check_settings(settings):

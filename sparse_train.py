@@ -322,11 +322,20 @@ def best_of(rows, budget):
 
 
 def finding_of_times(rows):
-    """Say from which density on blocks and single weights are faster than the dense kernel."""
-    blocks, single = (f"up to a density of {fraction(limit)}" if limit else "at no density"
-                      for limit in (break_even(rows, layout) for layout in ("blocks", "sparse")))
-    single = single.replace("a density of ", "") if "up to" in blocks else single
+    """Say up to which density blocks and single weights are faster than the dense kernel."""
+    def reach(layout):
+        limit = break_even(rows, layout)
+        return ("at no density" if limit is None else "at all tested densities" if limit == densest(rows, layout) else
+                f"up to a density of {fraction(limit)}")
+
+    blocks, single = reach("blocks"), reach("sparse")
+    single = single if blocks == "at no density" else single.replace("a density of ", "")
     return f"Blocks of {sparse.BLOCK_WIDTH} beat the dense kernel {blocks}, single weights {single}"
+
+
+def densest(rows, layout):
+    """Return the largest density at which a layout was timed."""
+    return max(row["density"] for row in rows if (row["part"], row["what"]) == ("density", layout))
 
 
 def fraction(density):
@@ -346,19 +355,23 @@ def caption(rows, settings, test_count, validation_count):
     best, dense = best_of(rows, middle(settings.parameters)), row_of(rows, "criteria", "dense")
     units = "-".join(map(str, settings.hidden_units))
     blocks = f" in blocks of {settings.block}" if settings.block > 1 else ""
-    return (f"{settings.dataset}, {settings.steps:,} single samples per run. Left: tanh, squared error; middle: "
-            f"{units} {settings.activation} units, {settings.schedule} pruning{blocks}; "
-            f"right: {units} tanh units, dense.\n"
-            f"n = {plots.counted(settings.runs, 'run')}, bands the middle 90 %; accuracy on {test_count:,} test items; "
-            f"middle: learning rates chosen on {validation_count:,} others. In the title: {best['what']} at "
-            f"{best['parameters']:,}, {best['accuracy']:.3f} against {dense['accuracy']:.3f}.")
+    published = ", ".join(name for criterion, name in ACRONYMS.items() if criterion in settings.criteria)
+    words = ["moved: farthest from the start"] * ("moved" in settings.criteria)
+    words += [f"{published}: published methods"] if published else []
+    words = "; ".join(words)
+    return (f"{settings.dataset}, {settings.steps:,} samples per run. Left: tanh, squared error; right: {units} tanh "
+            f"units, dense; middle: {units} {settings.activation} units, {settings.schedule} pruning{blocks}, rates "
+            f"chosen on {validation_count:,} other items.\n"
+            f"{words[:1].upper()}{words[1:]}{'. ' if words else ''}n = {plots.counted(settings.runs, 'run')}, bands: "
+            f"middle 90 %; {test_count:,} test items. Title: {best['what']} at {best['parameters']:,}, "
+            f"{best['accuracy']:.3f} against {dense['accuracy']:.3f}.")
 
 
 def caption_of_times(settings):
     return (f"{settings.dataset}, single samples on one thread; the recipe: n = "
             f"{plots.counted(settings.runs, 'run')} of {settings.steps:,} samples, bands the middle 90 %;\n"
             f"others: medians of 3 rounds of {TIMED_SAMPLES:,} samples; random masks; a ring: the largest "
-            "density that pays.")
+            "tested density that pays.")
 
 
 def draw_lines(axes, rows, x, y, looks, names=None):
@@ -484,14 +497,15 @@ def draw_density(axes, rows):
         lines.append(([marks[-1], marks[0]], [dense["microseconds"]] * 2, "fused dense", plots.GREY))
         axes.plot(*lines[-1][:2], color=plots.GREY, lw=1, ls="--")
         plain_marks(axes.xaxis, marks, list(map(fraction, marks)))
-    for layout, place, side in (("sparse", (4, 14), "left"), ("blocks", (-7, -36), "left")):
+    for layout, place, side in (("sparse", (4, 14), "bottom"), ("blocks", (-7, -28), "top")):
         color = looks[layout][0]
         limit = break_even(rows, layout)
         if limit:
             time, = (row["microseconds"] for row in part if (row["what"], row["density"]) == (layout, limit))
             axes.plot(limit, time, "o", ms=12, mfc="none", mec=color, mew=1.3)
-            axes.annotate(f"pays up to {fraction(limit)}", (limit, time), xytext=place, fontsize=8, ha=side,
-                          textcoords="offset points", color=plots.text_color(color))
+            words = f"pays up to {fraction(limit)}" + ",\nthe densest tested" * (limit == densest(rows, layout))
+            axes.annotate(words, (limit, time), xytext=place, fontsize=8, va=side, textcoords="offset points",
+                          color=plots.text_color(color))
     axes.set(title=f"sparse nets of {dense['hidden']:,} hidden units", xlabel="density of the first layer")
     axes.invert_xaxis()
     return lines

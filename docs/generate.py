@@ -15,6 +15,13 @@ sys.path.insert(0, str(ROOT))  # where the page of claims comes from
 
 import ledger.page  # noqa: E402
 
+VARIANTS = {  # what a command with one of these flags adds to its heading
+    "--model rbm": "Boltzmann machine",
+    "--weights": "a checkpoint's layers",
+    "--sweep learning-rate": "sweep of learning rates",
+}
+TIMES = ("Times, and the ratios of times, are those of the ledger's own run. A figure that was drawn in another run, "
+         "such as `sparse_train_time.png` or `sparse_rnn.png`, may show different times.")
 NOTE = "<!-- Written by docs/generate.py: edit the script or the JSON behind it, not this page. -->\n"
 SUBJECTS = {  # the order of the page, and what each benchmark compares
     "networks": "Sampled networks and their metrics",
@@ -44,6 +51,12 @@ def question_of(script):
     return ast.get_docstring(ast.parse((ROOT / script).read_text(encoding="utf-8"))).splitlines()[0]
 
 
+def heading_of(command):
+    """Return the question behind a command, with the variant that tells it from other commands of its script."""
+    variants = [words for flag, words in VARIANTS.items() if f"{flag} " in command]
+    return question_of(command.split()[0]) + "".join(f" ({words})" for words in variants)
+
+
 def gallery_page():
     lines = [NOTE, "# Gallery", "", "Every figure with its question, its answer and the command that draws it.", ""]
     for command, folder in gallery():
@@ -51,7 +64,7 @@ def gallery_page():
         stem = script.removesuffix(".py") + ("_sweep" if "--sweep" in command else "")
         path = Path("figures") / folder / stem
         record = load(f"{path}.json")
-        lines += [f"## {question_of(script)}", "", f"{record['finding']}.", ""]
+        lines += [f"## {heading_of(command)}", "", f"{record['finding']}.", ""]
         for picture in sorted((ROOT / path.parent).glob(f"{stem}*.png")):
             if picture.stem == stem or (picture.stem.startswith(stem + "_") and not picture.stem.endswith("_sweep")):
                 link = f"../{picture.relative_to(ROOT).as_posix()}"
@@ -65,7 +78,7 @@ def results_page():
     record = load("figures/claims.json")
     pictures = [f"[<img src=\"../figures/{name}.png\" width=\"800\">](../figures/{name}.png)"
                 for name in ("claims", "claims_tails_sparse", "claims_second_order_motifs")]
-    explanation = "\n\n".join([ledger.page.explanation(record["data"]), *pictures])
+    explanation = "\n\n".join([ledger.page.explanation(record["data"]), TIMES, *pictures])
     return "\n".join([NOTE, "# Results: every claim of the sources", "",
                       ledger.page.page(record["rows"], explanation)])
 

@@ -17,6 +17,7 @@ RITZ = 30             # products with the Hessian for its largest eigenvalue
 RECORD = 10           # steps between two records of the distance between copies
 IDLE = 1e-9           # a gradient with no larger entry moves nothing that matters
 NEIGHBORS = 1e-3      # largest distance of copies at which the tangent vector still describes them
+NEAR_ZERO = 0.02      # exponent per step above which it is called positive: a slow drift of weights gives smaller ones
 FORGOTTEN = 15 * np.log(10)  # growth after which a change of 1e-15 is a change of 1
 quiet = np.errstate(over="ignore", invalid="ignore")  # a decorator: overflow ends in NotFinite
 
@@ -192,7 +193,7 @@ def whole_spectrum(network, inputs, labels, learning_rate, steps, transient, see
     return np.sort(logs.mean(axis=0))[::-1]
 
 
-# ---- two copies of the essay's net ------------------------------------------------------------------------
+# ---- two copies of a net on whole images ------------------------------------------------------------------
 
 def active_part(network, pixels):
     """Return the part of a net of one hidden layer that has a gradient on one sample: that of its nonzero pixels.
@@ -268,8 +269,8 @@ def separation(network, dataset, learning_rate, steps, change, seed):
             gradient = curvature.gradient(part_at_point, *sample)
             vector[places] -= learning_rate * curvature.hessian_vector(part_at_point, *sample, vector[places])
         except curvature.NotFinite:
-            raise curvature.NotFinite(f"the essay's net at learning rate {learning_rate:g} is not finite after {index} "
-                                      "steps: lower the learning rate") from None
+            raise curvature.NotFinite(f"a net on whole images at learning rate {learning_rate:g} is not finite after "
+                                      f"{index} steps: lower the learning rate") from None
         changed_part = curvature.at(part, changed_point[places])
         changed_point[places] -= learning_rate * curvature.gradient(changed_part, *sample)
         point[places] -= learning_rate * gradient
@@ -293,6 +294,26 @@ def separation_numbers(tangent, copies, idle, steps, change):
     exponent = tangent[-1] / steps
     return {"exponent": exponent, "decades_apart": abs(copies[last] - tangent[last]) / np.log(10), "idle": idle,
             "forgotten_after": FORGOTTEN / exponent if exponent > 0 else np.inf}
+
+
+# ---- rows of lyapunov.py, which its figures and the ledger read -------------------------------------------
+
+def mostly_positive(row):
+    """Return whether most runs of a row have an exponent above NEAR_ZERO: the rule for chaos.
+
+    row : dict with runs; positive, the number of runs above NEAR_ZERO; and diverged, the runs that do not count, 0
+    unless given.
+    """
+    return row["positive"] > (row["runs"] - row.get("diverged", 0)) / 2
+
+
+def positive_and_saturated(rows):
+    """Return the number of runs with a positive exponent, and how many of them at least end above their first loss.
+
+    rows : list of dict with runs, diverged, positive and saturated, four counts that do not say which runs they count.
+    """
+    return (sum(row["positive"] for row in rows),
+            sum(max(0, row["positive"] + row["saturated"] + row["diverged"] - row["runs"]) for row in rows))
 
 
 # ---- controls of known result -----------------------------------------------------------------------------

@@ -35,5 +35,6 @@ def deltas_decide(parts):
 
 CLAIMS = (
     Claim("the skew of deltas decides all", "The histogram of the deltas decides the network", "in words", None,
-          "share", deltas_decide),
+          "share", "for every data set and net, deltas carry more than half of log(clustering / density) in 95 % of the "
+          "gradients", deltas_decide),
 )

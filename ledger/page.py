@@ -31,7 +31,7 @@ def reason_of(verdict):
     """Return what a verdict says beside its kind, such as "explained by the degrees", or nothing."""
     kind = kind_of(verdict)
     words = verdict.removeprefix(kind)
-    return {EXPLAINED: f"explained by{words}", WHERE: f"where{words}", NOT_MEASURED: NOT_MEASURED}.get(kind, "")
+    return {EXPLAINED: f"explained by{words}", WHERE: words.strip(), NOT_MEASURED: NOT_MEASURED}.get(kind, "")
 
 
 def finding(rows):
@@ -49,7 +49,8 @@ def explanation(data):
     """Return how to read the page, and what was read, from the entries of a record's data."""
     sources = dict.fromkeys(entry["source"] for entry in data if entry["name"] in ("mnist", "cifar10", "glyphs"))
     return ("A number is a median with the middle 90 % over n, or a share with its exact 90 % interval. A line with ↳ "
-            "is a second number of the claim above. The rule behind each verdict is a function in the folder `ledger`. "
+            "is a second number of the claim above. Below each table stands the rule behind each verdict: when the "
+            "claim counts as true. The rules are the functions in the folder `ledger`. "
             f"The rows of all scripts are in `claims_parts.json`.\n\nData: {'; '.join(sources)}.")
 
 
@@ -63,13 +64,18 @@ def page(rows, explanation):
         chosen = [row for row in rows if row["section"] == section]
         text += [f"## {section}", "", "| " + " | ".join(HEADS) + " |", "| " + " | ".join("---" for _ in HEADS) + " |"]
         text += ["| " + " | ".join(cell.replace("|", "\\|") for cell in cells(line)) + " |" for line in lines(chosen)]
-        text += ["", *(f"- **{row['statement']}**: {row['verdict']}. {row['beside']}".strip() for row in chosen), ""]
+        text += ["", *map(sentences, chosen), ""]
     return "\n".join(text)
+
+
+def sentences(row):
+    """Return a claim's item below its table: verdict, rule, and what the number is compared with."""
+    return f"- **{row['statement']}**: {row['verdict']}. Rule: {row['criterion']}. {row['beside']}".strip()
 
 
 def summary(rows):
     """Return a line for each kind of verdict: the number of claims, and which ones."""
-    names = {kind: [row["claim"] for row in rows if kind_of(row["verdict"]) == kind] for kind in KINDS}
+    names = {kind: [row["statement"] for row in rows if kind_of(row["verdict"]) == kind] for kind in KINDS}
     return [f"- {MARKS[kind]} **{count_in_words(len(chosen), kind)}**: {'; '.join(chosen)}."
             for kind, chosen in names.items() if chosen]
 

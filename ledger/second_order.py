@@ -1,7 +1,7 @@
 """Claims on curvature, and on the steps that are made of it."""
 import numpy as np
 
-from gradnets import curvature
+from gradnets import curvature, dynamics
 from ledger.comparisons import null, predicted, reference, second
 from ledger.rows import Row, any_of, brief, column, each_in_words, of_row, percent, pick, sample, spread
 from ledger.verdicts import HOLDS, NOT, WHERE, Claim, Judgement, first_true
@@ -23,9 +23,9 @@ def inverse(parts):
     if SOURCE_STEP in at_step:
         comparison |= second("With the source's step r = 1e-9", "difference", of_row(at_step[SOURCE_STEP], "error"))
     return Judgement("relative difference, complex step", of_row(exact, "error"), f"{exact['runs']} runs",
-                     f"For batches larger than the inputs the difference is {percent(low)} to {percent(high)}.",
+                     f"In batches with more samples than inputs the difference is {100 * low:.0f} to {percent(high)}.",
                      first_true((exact["error_high"] > 1e-6, NOT),
-                                (low > 1e-6, WHERE, "a batch has no more samples than inputs"), (True, HOLDS)),
+                                (low > 1e-6, WHERE, "where a batch has no more samples than inputs"), (True, HOLDS)),
                      comparison)
 
 
@@ -38,11 +38,13 @@ def saddle_free(parts):
     points, = pick(parts["critical points"], what="critical points")
     best = min(rivals, key=lambda name: rivals[name]["loss"])
     return Judgement("loss after saddle-free steps", of_row(saddle_free, "loss"), f"{saddle_free['runs']} runs",
-                     f"Pure Newton ends at {newton['negative']:.0f} negative eigenvalues. "
+                     f"After the last step of pure Newton {newton['negative']:.0f} of {newton['parameters']} "
+                     "curvatures are negative. "
                      + each_in_words("The loss after {name} steps is {value}", rivals, "loss")
-                     + f" Index and loss of {points['points']} critical points correlate at {points['spearman']:.2f}.",
+                     + " The index of a critical point is its share of negative curvatures. Index and loss of "
+                     f"{points['points']} critical points correlate at {points['spearman']:.2f}.",
                      first_true((newton["loss_low"] < saddle_free["loss_high"], NOT),
-                                (as_good, WHERE, "pure Newton is the alternative"), (True, HOLDS)),
+                                (as_good, WHERE, "where pure Newton is the alternative"), (True, HOLDS)),
                      null("pure Newton", of_row(newton, "loss")) | predicted(high=rivals[best]["loss"])
                      | reference(f"best rival: {best}", rivals[best]["loss"]))
 
@@ -65,29 +67,33 @@ def anisotropy(parts):
 def lyapunov_exponents(parts):
     """Judge whether the largest exponent is positive in most runs, at every learning rate."""
     trainings = {part: pick(parts["lyapunov"], part=part) for part in ("full batch", "single samples")}
-    positive = {part: [row for row in rows if row["positive"] > row["runs"] / 2] for part, rows in trainings.items()}
-    copies = pick(parts["lyapunov"], part="essay's net")
-    separating = [row for row in copies if row["exponent_low"] > 0.02]
+    chaotic = {part: [row for row in rows if dynamics.mostly_positive(row)] for part, rows in trainings.items()}
+    copies = pick(parts["lyapunov"], part="nets on whole images")
+    separating = sum(map(dynamics.mostly_positive, copies))
+    positive, saturated = dynamics.positive_and_saturated([*trainings["full batch"],
+                                                           *trainings["single samples"]])
     full_batch = trainings["full batch"]
     highest_window = max(row["highest_window"] for row in full_batch if "highest_window" in row)
     largest = max(full_batch, key=lambda row: row["exponent"])
 
-    def counts(part):
-        return " ".join(f"With {part} at rate {row['learning_rate']:g} the exponent is positive in "
-                        f"{percent(row['positive'] / row['runs'])} of the runs."
-                        for row in trainings[part] if row["positive"])
+    def shares(rows, name):
+        return [f"{name.format(**row)} at rate {row['learning_rate']:g} the exponent is positive in "
+                f"{percent(row['positive'] / row['runs'])} of the runs." for row in rows if row["positive"]]
 
     where = [f"{part.replace(' ', '-').removesuffix('s')} steps have the rate "
-             + any_of(f"{row['learning_rate']:g}" for row in rows) for part, rows in positive.items() if rows]
-    where += ["the net is the essay's"] if separating else []
-    return Judgement(f"largest exponent a step, full batch, rate {largest['learning_rate']:g}",
+             + any_of(f"{row['learning_rate']:g}" for row in rows) for part, rows in chaotic.items() if rows]
+    where += [f"the net reads whole images ({separating} of {len(copies)} settings)"] if separating else []
+    return Judgement(f"largest exponent per step, full batch, rate {largest['learning_rate']:g}",
                      of_row(largest, "exponent"), f"{largest['runs']} runs at each of {len(full_batch)} rates",
-                     " ".join(filter(None, map(counts, trainings)))
-                     + f" Two copies of the essay's net part in {len(separating)} of {len(copies)} settings. "
-                     f"The highest exponent of a short window is {highest_window:.2g}.",
-                     first_true((all(len(positive[part]) == len(rows) for part, rows in trainings.items()), HOLDS),
-                                (where, WHERE, ", or ".join(where))),
-                     reference("no chaos", 0) | predicted(low=0))
+                     " ".join([*shares(full_batch, "With full batch"),
+                               *shares(trainings["single samples"], "With single samples"),
+                               f"Of these {positive} runs at least {saturated} end above their first loss.",
+                               *shares(copies, "In the net {net}"),
+                               f"Two copies of a net on whole images separate at {separating} of {len(copies)} "
+                               f"settings. The highest exponent of a short window is {highest_window:.2g}."]),
+                     first_true((all(len(chaotic[part]) == len(rows) for part, rows in trainings.items()), HOLDS),
+                                (where, WHERE, f"where {', or '.join(where)}")),
+                     reference("no chaos", 0) | predicted(low=dynamics.NEAR_ZERO))
 
 
 def third_order(parts):
@@ -99,16 +105,20 @@ def third_order(parts):
                      f"Both methods end in {ended} of {cases} starts. Chebyshev's step takes one more product in each "
                      "iteration. Seconds are not compared.",
                      first_true((saved["value_low"] > 10 and ended > 0.9 * cases, WHERE,
-                                 "iterations count and not seconds")), predicted(low=10))
+                                 "where iterations count and not seconds")), predicted(low=10))
 
 
 CLAIMS = (
     Claim("the functional inverse is Newton's step", "The functional inverse is Newton's step", "to r = 1e-9", None,
-          "difference", inverse),
-    Claim("saddle-free steps are needed", "Training needs saddle-free steps", "in words", None, "loss", saddle_free),
-    Claim("anisotropy at all scales", "Curvatures spread over all scales", "in words", None, "decades", anisotropy),
+          "difference", "the difference is at most 1e-6, also in batches with more samples than inputs", inverse),
+    Claim("saddle-free steps are needed", "Training needs saddle-free steps", "in words", None, "loss",
+          "saddle-free steps reach a lower loss than pure Newton, and than every rival", saddle_free),
+    Claim("anisotropy at all scales", "Curvatures spread over all scales", "in words", None, "decades",
+          "curvatures spread over more decades than those of a random matrix, in 95 % of the nets", anisotropy),
     Claim("positive Lyapunov exponents", "Training has positive Lyapunov exponents", "expected", None,
-          "Lyapunov exponent", lyapunov_exponents),
+          "Lyapunov exponent", f"the exponent is above {dynamics.NEAR_ZERO:g} in more than half of the runs, at every "
+          "learning rate", lyapunov_exponents),
     Claim("third order is practicable", "Third-order steps are practicable", "hoped for", None, "percent of iterations",
+          "more than 10 % of the iterations are saved, and both methods end in more than nine starts of ten",
           third_order),
 )

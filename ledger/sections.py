@@ -20,15 +20,16 @@ def judge(parts, sections=SECTIONS):
     Returns
     -------
     list of dict
-        section, claim, statement, source, source_value and axis of each claim; quantity, value, value_low, value_high
-        and n of what is measured; the columns that it is compared with; beside, sentences on them; verdict. A claim
-        that cannot be measured has no value, and beside says why.
+        section, claim, statement, source, criterion, source_value and axis of each claim; quantity, value,
+        value_low, value_high and n of what is measured; the columns that it is compared with; beside, sentences
+        on them; verdict. A claim that cannot be measured has no value, and beside says why.
     """
     parts = Row({part: [Row(row) for row in rows] for part, rows in parts.items()})
     rows = []
     for section, claims in sections.items():
         for claim in claims:
-            row = {"section": section, "claim": claim.name, "statement": claim.statement, "source": claim.source}
+            row = {"section": section, "claim": claim.name, "statement": claim.statement, "source": claim.source,
+                   "criterion": claim.criterion}
             row |= {} if claim.source_value is None else {"source_value": claim.source_value}
             row |= {"axis": claim.axis}
             try:

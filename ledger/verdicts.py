@@ -3,7 +3,7 @@ from typing import NamedTuple
 
 from gradnets.errors import UserError
 
-HOLDS, EXPLAINED, WHERE, NOT = "holds", "holds, explained by", "holds only where", "does not hold"
+HOLDS, EXPLAINED, WHERE, NOT = "holds", "holds, explained by", "holds only", "does not hold"
 NOT_MEASURED = "not measured"
 KINDS = {  # in words for readers who have not met the rules
     HOLDS: "holds",
@@ -34,6 +34,8 @@ class Claim(NamedTuple):
         The source's number, where there is one.
     axis : str
         The kind of quantity that is measured. Claims of one kind share an axis.
+    criterion : str
+        When the claim counts as true, with every threshold, as a sentence without its full stop.
     rule : function of the rows of all parts that returns a Judgement
     """
 
@@ -42,6 +44,7 @@ class Claim(NamedTuple):
     source: str
     source_value: float | None
     axis: str
+    criterion: str
     rule: object
 
 

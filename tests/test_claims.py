@@ -29,7 +29,7 @@ def test_the_committed_ledger_follows_from_its_rows(result):
 
 
 def test_every_kind_of_quantity_has_a_panel():
-    axes = [axis for panel in claims.PANELS for axis in panel.factors]
+    axes = [axis for panel in claims.PANELS for axis in panel.kinds]
     assert sorted(axes) == sorted({claim.axis for rows in sections.SECTIONS.values() for claim in rows})
 
 
@@ -73,12 +73,13 @@ def test_a_panel_shows_the_numbers_of_its_lines():
     line = {"claim": "a", "statement": "a is large", "axis": "share", "verdict": "holds", "value": 0.5,
             "value_low": 0.25, "value_high": 0.75, "null_name": "chance", "null": 0.1, "null_low": 0.0,
             "null_high": 0.2, "source_value": 0.6, "reference_name": "half", "reference": 0.55, "predicted_low": 0.4}
-    claims.draw_panel(axes["one"], claims.Panel("percent", {"share": 100}), [claims.scale(line, 100)])
+    claims.draw_panel(axes["one"], claims.Panel("share", ("share",), names_start=True), [claims.plain(line)])
+    assert axes["one"].get_title() == "share (axis from 0)"
     data = [np.asarray(drawn.get_xdata(), dtype=float).tolist() for drawn in axes["one"].lines]
-    for expected in ([25, 75], [50], [0, 20], [10], [60], [55, 55]):
+    for expected in ([0.25, 0.75], [0.5], [0, 0.2], [0.1], [0.6], [0.55, 0.55]):
         assert any(values == pytest.approx(expected) for values in data if len(values) == len(expected))
     shaded = axes["one"].collections[0].get_paths()[0].vertices[:, 0]
-    assert (shaded.min(), shaded.max()) == pytest.approx((40, axes["one"].get_xlim()[1]))
+    assert (shaded.min(), shaded.max()) == pytest.approx((0.4, axes["one"].get_xlim()[1]))
 
 
 def test_claims_that_are_not_measured_are_counted_and_drawn():
@@ -91,10 +92,8 @@ def test_claims_that_are_not_measured_are_counted_and_drawn():
 
 
 def test_the_unit_of_a_quantity_is_that_of_its_panel():
-    assert claims.scale({"quantity": "share of motifs that move", "value": 0.25}, 100) == {
-        "quantity": "motifs that move", "value": 25.0}
-    assert claims.scale({"quantity": "steps saved, %", "value": 7}, 1) == {"quantity": "steps saved", "value": 7.0}
-    assert claims.scale({"quantity": "share of tails", "n": "5 nets"}, 1)["quantity"] == "share of tails"
+    assert claims.plain({"quantity": "steps saved, %", "value": 7}) == {"quantity": "steps saved", "value": 7.0}
+    assert claims.plain({"quantity": "share of tails", "n": "5 nets"})["quantity"] == "share of tails"
 
 
 def test_a_reference_value_behind_a_null_model_is_named_with_it():

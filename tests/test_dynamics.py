@@ -233,7 +233,7 @@ def test_diverging_runs_have_no_numbers(batch):
     assert np.isnan(dynamics.whole_spectrum(network, *batch, 1e308, 2, 2, seed=0)).all()
 
 
-# ---- two copies of the essay's net ------------------------------------------------------------------------
+# ---- two copies of a net on whole images ------------------------------------------------------------------
 
 def essay(seed=0):
     return mlp.MLP((784, 5, 10), "tanh", "squared", "uniform(0.25)", seed, biases=(True, False), targets=(-1, 1))
@@ -268,6 +268,20 @@ def test_copies_separate_as_fast_as_the_tangent_vector_grows(images):
         point, changed = (vector - 0.2 * curvature.gradient(curvature.at(essay(), vector), images.inputs[[k]],
                                                             images.labels[[k]]) for vector in (point, changed))
     assert np.linalg.norm(changed - point) == pytest.approx(1e-9 * np.exp(copies[-1]), rel=1e-5)
+
+
+@pytest.mark.parametrize(("positive", "counts", "most"), [
+    (3, {}, True), (2, {}, False), (2, {"diverged": 2}, True), (0, {"diverged": 5}, False)])
+def test_chaos_needs_most_runs_that_stay_finite(positive, counts, most):
+    assert dynamics.mostly_positive({"runs": 5, "positive": positive} | counts) is most
+
+
+def test_runs_that_are_both_positive_and_saturated_are_counted_where_the_counts_force_them():
+    """Of 5 runs 4 positive and 3 saturated ones share 2, 2 and 3 may share none; of 3 finite runs 1 and 3 share 1.
+    """
+    counts = [{"runs": 5, "diverged": lost, "positive": positive, "saturated": saturated}
+              for positive, saturated, lost in ((4, 3, 0), (2, 3, 0), (1, 3, 2))]
+    assert dynamics.positive_and_saturated(counts) == (7, 3)
 
 
 def test_numbers_of_a_separation():

@@ -310,8 +310,9 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
         dynamics.double_well_mean dynamics.quadratic networks.comparison.ratio summaries.median_intervals
         summaries.quantiles""",
     "rows, or what another function returns": """
-        checkpoints.diagnosis.badness dynamics.separation_numbers essay.first_layer_gradient networks.comparison.summary
-        networks.comparison.verdict networks.mean_profile networks.small_world plots.draw_band plots.draw_intervals
+        checkpoints.diagnosis.badness dynamics.mostly_positive dynamics.positive_and_saturated
+        dynamics.separation_numbers essay.first_layer_gradient networks.comparison.summary networks.comparison.verdict
+        networks.mean_profile networks.small_world plots.draw_band plots.draw_intervals
         plots.draw_source plots.draw_tails plots.draw_training plots.label_line plots.label_lines plots.label_points
         plots.learning_curve rbm.described rbm.picture rnn.described rnn.picture tails.best tails.over_runs
         tails.verdict""",

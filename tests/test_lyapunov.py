@@ -57,7 +57,7 @@ def test_script_returns_rows_of_every_part(batch):
     parts = [(row["part"], row.get("learning_rate", row.get("edge"))) for row in result.rows]
     assert parts == [("full batch", 0.2), ("full batch", 1.5), ("single samples", 0.2), ("single samples", 1.5),
                      ("whole spectrum", 1.5), ("double well", 0.25), ("double well", 1.9),
-                     *(("quadratic", product / 2) for product in lyapunov.QUADRATIC), ("essay's net", 0.1)]
+                     *(("quadratic", product / 2) for product in lyapunov.QUADRATIC), ("nets on whole images", 0.1)]
     slow, fast, *_, essay = result.rows
     runs = [dynamics.full_batch(small(seed), *batch, 0.2, 40, 20, 10, 2, seed)[0] for seed in (0, 1)]
     for key in ("exponent", "exponent_2", "edge", "highest_window", "last_loss"):
@@ -70,7 +70,7 @@ def test_script_returns_rows_of_every_part(batch):
     assert_fits_the_page(result)
     for figure in result.figures.values():
         assert len(figure.get_suptitle()) <= plots.LONGEST_TITLE
-    assert {row["part"] for row in result.printed} == {"full batch", "single samples", "essay's net"}
+    assert {row["part"] for row in result.printed} == {"full batch", "single samples", "nets on whole images"}
     assert (essay["net"], essay["runs"]) == ("784-4-10", 2)
     assert essay["positive"] == (essay["exponent_low"] > 0.02) + (essay["exponent_high"] > 0.02)
     assert curves["edges"].shape == (2, 3, 5)
@@ -95,23 +95,32 @@ def rows(part, counts, **diverged):
              "diverged": diverged.get("diverged", (0,) * len(counts))[k]} for k, count in enumerate(counts)]
 
 
-@pytest.mark.parametrize(("full", "single", "essay", "words"), [
-    ((0, 0, 0), (0, 2, 0), (1, 0), ["no learning rate, neither"]),
-    ((0, 3, 0), (0, 0, 0), (5, 0), ["rate 0.2 (full batch), no rate (single samples), and in the essay's net"]),
-    ((0, 3, 5), (4, 5, 3), (0, 0), ["rate 0.2 (full batch), rate 0.1 (single samples), not in the essay's net"]),
-    ((3, 0, 5), (0, 0, 3), (0, 3), ["rate 0.1 (full batch), rate 0.3 (single samples), and in the essay's net"]),
-    ((0, 0, 0), (0, 0, 0), (0, 5), ["no rate (full batch), no rate (single samples), and in"]),
+@pytest.mark.parametrize(("full", "single", "larger", "words"), [
+    ((0, 0, 0), (0, 2, 0), (1, 0), "no learning rate, neither"),
+    ((0, 3, 0), (0, 0, 0), (5, 0), "at rate 0.2 (full batch), none (single samples), and in 1 of 2 larger nets"),
+    ((0, 3, 5), (4, 5, 3), (0, 0), "at 2 of 3 rates (full batch), 3 of 3 (single samples), and in 0 of 2 larger nets"),
+    ((0, 3, 5), (0, 0, 3), (0, 0), "at rates 0.2 and 0.3 (full batch), 0.3 (single samples), and in 0 of 2 larger"),
+    ((0, 0, 0), (4, 0, 3), (0, 0), "at no rate (full batch), 0.1 and 0.3 (single samples), and in 0 of 2 larger nets"),
+    ((5,) * 5, (3, 0, 5), (0, 3), "at 5 of 5 rates (full batch), 2 of 3 (single samples), and in 1 of 2 larger nets"),
+    ((0, 0, 0), (0, 0, 0), (3, 5), "at no rate (full batch), none (single samples), and in 2 of 2 larger nets"),
 ])
-def test_the_finding_names_the_first_rates_at_which_most_runs_are_positive(full, single, essay, words):
-    sentence = lyapunov.finding(rows("full batch", full) + rows("single samples", single) + rows("essay's net", essay))
-    assert all(word in sentence for word in words)
+def test_the_finding_names_the_rates_at_which_most_runs_are_positive(full, single, larger, words):
+    sentence = lyapunov.finding(rows("full batch", full) + rows("single samples", single)
+                                + rows("nets on whole images", larger))
+    assert words in sentence
     assert len(sentence) <= plots.LONGEST_TITLE
+
+
+@pytest.mark.parametrize(("words", "sentence"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"),
+                                                 (["a", "b", "c"], "a, b and c")])
+def test_words_are_listed(words, sentence):
+    assert lyapunov.listed(words) == sentence
 
 
 def test_every_rate_of_the_flags_fits_the_finding():
     longest = max(lyapunov.LEARNING_RATES, key=lambda rate: len(f"{rate:g}"))
     most = [{"part": part, "learning_rate": longest, "runs": 5, "positive": 5} for part in
-            ("full batch", "single samples", "essay's net")]
+            ("full batch", "single samples", "nets on whole images")]
     assert len(lyapunov.finding(most)) <= plots.LONGEST_TITLE
 
 
@@ -128,7 +137,7 @@ def test_the_finding_of_training_counts_edges_and_exponents(edges, spectra, word
 
 
 def test_copies_separate_where_most_runs_are_positive():
-    assert "separate at 2 of 3 settings" in lyapunov.finding_of_copies(rows("essay's net", (0, 3, 5)))
+    assert "separate at 2 of 3 settings" in lyapunov.finding_of_copies(rows("nets on whole images", (0, 3, 5)))
 
 
 def test_rates_whose_outputs_saturate_stay_in_the_panel():
@@ -147,14 +156,18 @@ def test_rates_whose_outputs_saturate_stay_in_the_panel():
     words = {text.get_text() for text in panel.texts}
     assert "2.4: 3 of 5 runs saturated" in words
     assert not any("0.8: " in text for text in words)
+    assert "2.4: upper\nend of runs" in words
     rings = next(line for line in spectra.lines if line.get_marker() == "o")
     assert rings.get_ydata().tolist() == [0.3, 0.1]
     assert spectra.get_xticks()[[0, -1]].tolist() == [1, 3]
 
 
-def test_diverged_runs_are_no_majority():
-    assert lyapunov.mostly_positive(rows("full batch", (2,), diverged=(2,))[0])
-    assert not lyapunov.mostly_positive(rows("full batch", (0,), diverged=(5,))[0])
+def test_steps_without_gradient_are_named_over_the_longest_flat_stretch():
+    _, panels = plots.figure([["one"]], 4, 3, "title", "caption")
+    growth = np.array([0, 1, 1, 1, 2, 4, 4, 4, 4, 4, 5.0])
+    lyapunov.name_idle_steps(panels["one"], np.arange(0, 110, 10), growth, 0.58, plots.INK)
+    label, = panels["one"].texts
+    assert (label.get_text(), label.xy) == ("no gradient in 58 % of steps", (70, 4))
 
 
 @pytest.mark.parametrize(("change", "message"), [
@@ -173,7 +186,7 @@ def test_diverged_runs_are_no_majority():
     ({"loss": "hinge"}, "loss is 'hinge'"),
     ({"learning_rates": (1e308,), "spectrum_rates": (1e308,), "loss": "cross-entropy"},
      "every full-batch run diverged"),
-    ({"essay_rates": (1e308,)}, r"the essay's net at learning rate 1e\+308 is not finite after 2 steps"),
+    ({"essay_rates": (1e308,)}, r"a net on whole images at learning rate 1e\+308 is not finite after 2"),
 ])
 def test_mistakes_in_settings_raise(change, message):
     with pytest.raises(UserError, match=message):

@@ -133,6 +133,11 @@ def test_generated_pages_are_those_of_the_numbers():
         assert PAGES[f"docs/{name}"] == page(), f"docs/{name} is old: run docs/generate.py"
 
 
+def test_headings_of_the_gallery_differ():
+    headings = re.findall(r"^## (.*)$", PAGES["docs/gallery.md"], re.MULTILINE)
+    assert len(headings) == len(set(headings)) == PAGES["docs/gallery.md"].count(" took ")
+
+
 def test_answers_in_the_readme_are_short():
     for question, answer in re.findall(r"^\| `\w+\.py`.*?\| (.*?\?) \| (.*?) \|", PAGES["README.md"], re.MULTILINE):
         assert len(answer.split()) <= 12, question

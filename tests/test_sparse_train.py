@@ -4,6 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from helpers import assert_fits_the_page
+from matplotlib.figure import Figure
 
 import mlp
 import sparse_train
@@ -64,6 +65,30 @@ def test_break_even_is_the_last_density_before_dense_wins():
     assert sparse_train.break_even(rows, "sparse") == 0.0625
     rows[-1]["microseconds"] = 11
     assert sparse_train.break_even(rows, "sparse") is None
+
+
+@pytest.mark.parametrize(("blocks", "single", "words"), [
+    ((9, 8), (11, 9), "at all tested densities, single weights up to 1/4"),
+    ((11, 9), (11, 9), "up to a density of 1/4, single weights up to 1/4"),
+    ((11, 12), (9, 8), "at no density, single weights at all tested densities"),
+    ((11, 12), (11, 9), "at no density, single weights up to a density of 1/4")])
+def test_the_title_of_the_times_says_where_layouts_beat_the_dense_kernel(blocks, single, words):
+    rows = [{"part": "density", "what": "fused dense", "hidden": 8, "density": 1, "microseconds": 10}]
+    rows += [{"part": "density", "what": layout, "hidden": 8, "density": density, "microseconds": time}
+             for layout, times in (("blocks", blocks), ("sparse", single))
+             for density, time in zip((0.5, 0.25), times, strict=True)]
+    assert sparse_train.finding_of_times(rows) == f"Blocks of 16 beat the dense kernel {words}"
+    axes = Figure().subplots()
+    sparse_train.draw_density(axes, rows)
+    notes = [text.get_text() for text in axes.texts if "pays" in text.get_text()]
+    assert notes == [f"pays up to 1/{4 if times[0] > 10 else 2}" + ",\nthe densest tested" * (times[0] < 10)
+                     for times in (single, blocks) if min(times) < 10]
+
+
+def test_the_caption_explains_the_criteria_that_were_tried(result):
+    words = result.figure.texts[-1].get_text()
+    assert "SET: published methods" in words
+    assert "oved: farthest" not in words
 
 
 def test_overlap_grows_from_chance_to_all():

@@ -32,7 +32,7 @@ def test_cells_hold_at_most_two_numbers():
 def test_the_summary_names_every_claim_once():
     lines = page.summary(ROWS)
     assert len(lines) <= 4
-    assert all(sum(row["claim"] in line for line in lines) == 1 for row in ROWS)
+    assert all(sum(row["statement"] in line for line in lines) == 1 for row in ROWS)
 
 
 @pytest.mark.parametrize(("verdict", "reason"), [
@@ -45,9 +45,10 @@ def test_reasons_complete_a_verdict(verdict, reason):
 
 def test_a_claim_without_numbers_has_its_place():
     row = {"section": "Tails", "claim": "lost", "statement": "It is lost", "source": "by eye", "axis": "skew",
-           "quantity": "", "n": "", "beside": "too few", "verdict": NOT_MEASURED}
+           "criterion": "the skew is above 2", "quantity": "", "n": "", "beside": "too few", "verdict": NOT_MEASURED}
     text = page.page([row], "How to read this.")
     assert text.count("\n| It is lost |") == 1
+    assert "\n- **It is lost**: not measured. Rule: the skew is above 2. too few\n" in text
     assert page.finding([row]) == "Of 1 claim, 1 open"
 
 
