@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradnets import checks, experiment, plots
+from gradnets import checks, datasets, experiment, plots
 from ledger import page, parts, sections
 from ledger.rows import in_words, percent
 from ledger.verdicts import EXPLAINED, HOLDS, KINDS, NOT, NOT_MEASURED, WHERE, kind_of
@@ -89,6 +89,7 @@ PANELS = (  # of all figures
     Panel("Ratio: 1 means no difference", ("ratio",), (0.5, 1, 2, 5, 10, 20, 50, 100), names_references=False),
     Panel("Correlation", ("correlation",), names_start=True),
     Panel("Share or distance, from 0 to 1", ("share",)),
+    Panel("Assortativity, less that of the same degrees", ("assortativity",)),
     Panel("Relative difference from Newton's step", ("difference",), tuple(10.0**k for k in range(-16, 3, 2))),
     Panel("Training loss", ("loss",), (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)),
     Panel("Decades of curvature", ("decades",)),
@@ -144,9 +145,13 @@ def caption_of(rows, all_rows, data):
     """Return the caption of the figure of some rows: the verdicts of its claims and of all, and what was measured."""
     sizes = {int(row["n"].split()[0]) for row in rows if row["n"]} or {0}
     n = plots.counted(max(sizes), "run") if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)} runs"
+    names = list(dict.fromkeys(entry["name"] for entry in data))
+    sets = [name for name in names if name not in datasets.NETWORKS]
+    if len(sets) < len(names):
+        sets.append(plots.counted(len(names) - len(sets), "real network"))
     return (f"Here {page.counts(rows)}. All {plots.counted(len(all_rows), 'claim')}, in {len(FIGURES)} figures: "
             f"{page.counts(all_rows)}.\nMedians and the middle 90 % over n = {n}. Data: "
-            f"{', '.join(dict.fromkeys(entry['name'] for entry in data))}.")
+            f"{', '.join(sets)}.")
 
 
 @plots.styled

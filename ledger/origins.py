@@ -27,7 +27,7 @@ def deltas_decide(parts):
                                    {row["net"]: row for row in rows if row is not trained}, "share_deltas")
                      + f" The rank correlation of the skew of deltas with clustering is {brief(correlation)}.",
                      first_true((len(where) == len(decided), HOLDS),
-                                (where, WHERE, f"the data are {any_of(where)}")),
+                                (where, WHERE, f"where the data are {any_of(where)}")),
                      null("on noise", of_row(noise, "share_deltas")) | reference("half", HALF) | predicted(low=HALF)
                      | second("Share of the deltas in the differences between gradients", "share",
                               of_row(trained, "spread_by_deltas"), **reference("half", HALF)))
@@ -35,6 +35,6 @@ def deltas_decide(parts):
 
 CLAIMS = (
     Claim("the skew of deltas decides all", "The histogram of the deltas decides the network", "in words", None,
-          "share", "for every data set and net, deltas carry more than half of log(clustering / density) in 95 % of the "
-          "gradients", deltas_decide),
+          "share", "for every data set and net, deltas carry more than half of log(clustering / density) in 95 % of "
+          "the gradients", deltas_decide),
 )

@@ -48,9 +48,9 @@ def social(parts):
         f"Of {len(real)} real social networks, {sum(row['social'] for row in real)} show both. At learning rate 0.1 "
         f"the clustering is {brief(essays['clustering_over_null'])} times that of the same degrees.",
         first_true((len(where) == len(rows) and of_degrees >= usual * total, EXPLAINED, "the degrees"),
-                   (len(where) == len(rows), HOLDS), (where, WHERE, f"the gradients are those of {any_of(where)}")),
+                   (len(where) == len(rows), HOLDS), (where, WHERE, f"where the gradients are those of {any_of(where)}")),
         null(SAME, share(of_degrees, total)) | predicted(low=usual) | reference("social networks", usual)
-        | second("Assortativity less that of the same degrees", "share", of_row(essays, "assortativity_less_null"),
+        | second("Assortativity less that of the same degrees", "assortativity", of_row(essays, "assortativity_less_null"),
                  **null(SAME, of_row(essays, "assortativity_less_null_of_directed")), **predicted(low=0)))
 
 
@@ -71,7 +71,7 @@ def linguistic_or_neural(parts):
         n, f"Most runs are nearest to {essays['nearest']}. The median is outside the range of all {len(real)} real "
         f"networks on {len(outside)} of 8 measures" + f": {', '.join(outside)}".replace("_", " ") * bool(outside) + ".",
         first_true((len(near) == len(near_by_degrees) == len(rows), EXPLAINED, "the degrees"),
-                   (len(near) == len(rows), HOLDS), (near, WHERE, f"the gradients are those of {any_of(near)}")),
+                   (len(near) == len(rows), HOLDS), (near, WHERE, f"where the gradients are those of {any_of(near)}")),
         null(SAME, times(essays, "distance_named_of_directed", 1 / typical)) | reference("real networks", 1)
         | predicted(high=1))
 
@@ -123,6 +123,6 @@ CLAIMS = (
           "sigma is above 1 in 95 % of the runs beside random links and beside the same degrees; degrees explain it if "
           "it is so beside random links alone", small_world),
     Claim("information beyond degrees", "Links hold information between the degrees at their ends", "in words", None,
-          "ratio", "in 95 % of the runs the information is above that of the same in- and out-degrees; they explain it if "
-          "it is above that of the same total degrees alone", information),
+          "ratio", "in 95 % of the runs the information is above that of the same in- and out-degrees; they explain it "
+          "if it is above that of the same total degrees alone", information),
 )
