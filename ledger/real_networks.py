@@ -48,9 +48,11 @@ def social(parts):
         f"Of {len(real)} real social networks, {sum(row['social'] for row in real)} show both. At learning rate 0.1 "
         f"the clustering is {brief(essays['clustering_over_null'])} times that of the same degrees.",
         first_true((len(where) == len(rows) and of_degrees >= usual * total, EXPLAINED, "the degrees"),
-                   (len(where) == len(rows), HOLDS), (where, WHERE, f"where the gradients are those of {any_of(where)}")),
+                   (len(where) == len(rows), HOLDS),
+                   (where, WHERE, f"where the gradients are those of {any_of(where)}")),
         null(SAME, share(of_degrees, total)) | predicted(low=usual) | reference("social networks", usual)
-        | second("Assortativity less that of the same degrees", "assortativity", of_row(essays, "assortativity_less_null"),
+        | second("Assortativity less that of the same degrees", "assortativity",
+                 of_row(essays, "assortativity_less_null"),
                  **null(SAME, of_row(essays, "assortativity_less_null_of_directed")), **predicted(low=0)))
 
 
