@@ -8,9 +8,9 @@ interrupted run continues where it stopped.
 
 Figures: a line for each claim, with the source's number, our median with its middle 90 %, the null model's, and the
 verdict. Claims on one kind of quantity share a panel. Shaded is where a claim in words counts as true. claims.png has
-the claims on gradient networks, claims_tails_sparse.png those on tails and sparse training, and
-claims_second_order_motifs.png those on second order and motifs. The ledger as a page is claims.md, and
-claims_parts.json has the rows of all scripts that it rests on.
+the claims on gradient networks, claims_real_deltas.png those on real networks and on deltas,
+claims_tails_sparse.png those on tails and sparse training, and claims_second_order_motifs.png those on second order and
+motifs. The ledger as a page is claims.md, and claims_parts.json has the rows of all scripts that it rests on.
 
 Takes 17 minutes on two cores with real data. With --quick it takes less than two, on built-in data and few seeds, and
 its verdicts are those of a trial.
@@ -44,6 +44,7 @@ LARGE, SMALL = 10, 9        # sizes of statements and verdicts, and of all other
 NOT_DRAWN = ("source_share",)
 FIGURES = {  # the sections of each figure, by the end of its file's name
     "": ("Gradient networks",),
+    "_real_deltas": ("Likeness to real networks", "Deltas"),
     "_tails_sparse": ("Tails", "Sparse training"),
     "_second_order_motifs": ("Second order", "Motifs"),
 }

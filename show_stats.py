@@ -61,9 +61,10 @@ WHEN = ("before", "after")
 MOST_TAILS, MOST_PRINTED = 5, 15  # data sets with a panel of their own, and rows of the printed table
 MOST_DRAWN, WORST = 100, 4        # matrices of a file in the figure, and those whose tails are drawn
 LONGEST_NAME, LONGEST_VERDICT = 60, 42  # letters of a matrix's name and of its verdict in one line of the figure
-NUMBERS = {  # columns of the figure of a file: heading, usual value, and the law that has it
-    "kurtosis": ("excess kurtosis", 6, "exponential law"), "beta": ("exponent", 1, "exponential law"),
-    "spike": ("spike", 1, "chance")}
+NUMBERS = {  # columns of the figure of a file: heading, the value that is marked in large matrices, and its meaning
+    "kurtosis": ("excess kurtosis", checkpoints.diagnosis.HEAVY_KURTOSIS, "heavy: right of the line"),
+    "beta": ("exponent", checkpoints.diagnosis.HEAVY_BETA, "heavy: left of the line"),
+    "spike": ("spike", 1.0, "chance: 1")}
 DECIDING = {"rank one": "spike", "near initialisation": "spike", "like noise": "spike"}  # numbers behind a verdict
 MARKS = {  # marker and color of each verdict in the figure
     "constant": ("X", plots.INK), "rank one": ("P", plots.PURPLE), "dead": ("v", plots.RED),
@@ -121,9 +122,9 @@ def describe_training(settings):
     caption = (f"{net} with {' and '.join(map(str, settings.hidden_units))} hidden units, init {settings.init}, "
                f"{settings.steps:,} samples at learning rate {settings.learning_rate:g}; n = "
                f"{plots.counted(settings.runs, 'run')}. Curves: first run; bars: middle 90 %.\n"
-               f"All weights, and entries of {pooled}, without zeros. Exponent: of a "
-               "stretched exponential over the top 90 %; heavy: below "
-               f"{checkpoints.diagnosis.HEAVY_BETA:g}.")
+               f"All weights, entries of {pooled}, no zeros. Exponent: of a stretched exponential, top 90 %; heavy: "
+               f"below {checkpoints.diagnosis.HEAVY_BETA:g}." + " noise-constant: noise, all of one class." * (
+                   "noise-constant" in names))
     first = [row for row in rows if row["layer"] == 1]
     sentence = finding(first)
     return experiment.Result(rows, names=("data", "what", "when", "layer"), finding=sentence,
@@ -193,7 +194,8 @@ def compare_kinds(first, second, total, most_names):
         return f"Neither trained {kind} nor trained {other_kind} have heavy tails"
     if data == other_data:
         return f"Trained {kind} and trained {other_kind} have heavy tails on {words(data)}"
-    where = f"on {words(other_data)}{' alone' if set(other_data) < set(data) else ''}" if other_data else "nowhere"
+    where = (f"on {words(other_data)}{' alone' if set(other_data) < set(data) else ''}" if other_data else
+             "nowhere" if total > 1 else "do not")
     return f"Trained {kind} have heavy tails on {words(data)}, trained {other_kind} {where}"
 
 
@@ -271,7 +273,7 @@ def diagnose_file(path, kind, settings):
     caption = (f"{name}: {count} of {kind}, in the model's order. Exponent: of a stretched exponential over the "
                "largest 90 %. Spike: the largest singular value over that of chance. Solid marks decide: heavy tails "
                f"have a kurtosis above {checkpoints.diagnosis.HEAVY_KURTOSIS:g} or an exponent below "
-               f"{checkpoints.diagnosis.HEAVY_BETA:g}, with room for chance.")
+               f"{checkpoints.diagnosis.HEAVY_BETA:g}, with more room for chance in small matrices (dotted).")
     sentence = finding_of_file(rows, kind)
     worst = [layer for layer in layers if "near" in layer.row][:WORST]
     figures = {"_worst": picture_of_worst(worst, styles, finding_of_worst(worst), (
@@ -343,10 +345,12 @@ def picture_of_file(rows, styles, title, caption):
         axes.xaxis.set_label_position("top")
         for side, shown in {"top": axes is not panels["verdict"], "bottom": False, "left": False}.items():
             axes.spines[side].set_visible(shown)
-    for key, (heading, usual, law) in NUMBERS.items():
-        panels[key].axvline(usual, color=plots.INK, ls=":", lw=1.5)
+    limits = [checkpoints.diagnosis.heavy_limits(row) for row in rows]
+    for key, (heading, value, words) in NUMBERS.items():
+        panels[key].stairs([of_row.get(key, value) for of_row in limits], np.arange(len(rows) + 1) - 0.5,
+                           orientation="horizontal", baseline=None, color=plots.INK, ls=":", lw=1.2)
         panels[key].set_title(heading)
-        panels[key].set_xlabel(f"{law}: {usual}", loc="left", fontsize=8)
+        panels[key].set_xlabel(words, loc="left", fontsize=8)
     panels["verdict"].set(title="verdict", xlim=(0, width))
     panels["verdict"].set_xticks([0], [" "])  # room for ticks and a label, so that all headings stand in a line
     panels["verdict"].set_xlabel(" ", fontsize=8)
@@ -387,8 +391,8 @@ def draw_verdict(panels, place, row, verdict, style):
 
 def set_scales(panels, rows):
     """Give each number a logarithmic axis; the one of the kurtosis, which may be negative, is linear up to 1."""
-    for key, (_, usual, _) in NUMBERS.items():
-        values = [usual / 2, 2 * usual, *(row[key] for row in rows if np.isfinite(row.get(key, np.nan)))]
+    for key, (_, value, _) in NUMBERS.items():
+        values = [value / 2, 2 * value, *(row[key] for row in rows if np.isfinite(row.get(key, np.nan)))]
         if key == "kurtosis":
             panels[key].set_xscale("symlog", linthresh=1, linscale=0.5)
             top = max(2, int(np.ceil(np.log10(max(values)))))

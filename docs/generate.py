@@ -76,8 +76,8 @@ def gallery_page():
 
 def results_page():
     record = load("figures/claims.json")
-    pictures = [f"[<img src=\"../figures/{name}.png\" width=\"800\">](../figures/{name}.png)"
-                for name in ("claims", "claims_tails_sparse", "claims_second_order_motifs")]
+    pictures = [f"[<img src=\"../figures/{path.name}\" width=\"800\">](../figures/{path.name})"
+                for path in sorted((ROOT / "figures").glob("claims*.png"))]
     explanation = "\n\n".join([ledger.page.explanation(record["data"]), TIMES, *pictures])
     return "\n".join([NOTE, "# Results: every claim of the sources", "",
                       ledger.page.page(record["rows"], explanation)])

@@ -3,8 +3,9 @@ from ledger import motifs, networks, origins, real_networks, second_order, spars
 from ledger.rows import Row
 from ledger.verdicts import NOT_MEASURED, NotMeasured
 
-SECTIONS = {"Gradient networks": networks.CLAIMS + origins.CLAIMS + real_networks.CLAIMS, "Tails": tails.CLAIMS,
-            "Sparse training": sparse.CLAIMS, "Second order": second_order.CLAIMS, "Motifs": motifs.CLAIMS}
+SECTIONS = {"Gradient networks": networks.CLAIMS, "Likeness to real networks": real_networks.CLAIMS,
+            "Deltas": origins.CLAIMS, "Tails": tails.CLAIMS, "Sparse training": sparse.CLAIMS,
+            "Second order": second_order.CLAIMS, "Motifs": motifs.CLAIMS}
 
 
 def judge(parts, sections=SECTIONS):

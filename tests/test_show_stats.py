@@ -90,6 +90,11 @@ def test_the_finding_names_the_data_whose_exponents_are_low(gradients, weights, 
     assert show_stats.finding(rows) == finding
 
 
+def test_the_finding_about_one_data_set_has_no_places():
+    assert show_stats.finding([row_of("mnist", "gradients", 0.5), row_of("mnist", "weights", 1.2)]) == (
+        "Trained gradients have heavy tails on mnist, trained weights do not")
+
+
 def test_the_finding_counts_data_sets_with_long_names():
     rows = [row_of(data, kind, 0.5 + (kind == "weights") * k) for kind in ("gradients", "weights")
             for k, data in enumerate(("glyphs", "noise-constant", "clusters", "cifar100"))]
@@ -179,6 +184,12 @@ def test_the_map_has_a_line_for_each_matrix_in_the_order_of_the_model(diagnosed)
     for axes, key in ((kurtosis, "kurtosis"), (exponent, "beta"), (spike, "spike")):
         dots = {int(line.get_ydata()[0]): line.get_xdata()[0] for line in axes.lines if line.get_marker() != "None"}
         assert dots == {place: rows[name][key] for place, name in enumerate(names) if key in rows[name]}
+    limits = {axes: axes.patches[0].get_data().values for axes in (kurtosis, exponent)}
+    for place, row in enumerate(rows[name] for name in names):
+        if "near" in row:
+            is_heavy = [row["kurtosis"] > limits[kurtosis][place], row.get("beta", 1.0) < limits[exponent][place]]
+            assert any(is_heavy) or row["verdict"] != "heavy-tailed"
+            assert not any(is_heavy) or row["verdict"] != "plain"
     solid = {names[int(line.get_ydata()[0])]: axes for axes in (kurtosis, exponent, spike) for line in axes.lines
              if line.get_marker() != "None" and line.get_alpha() == 1}
     assert solid == {"a.weight": kurtosis, "f.weight": spike, "d.weight": spike, "conv": spike}

@@ -210,10 +210,21 @@ def _verdict(row, shape):
     return "heavy-tailed" if _heavy_by(row) else "plain"
 
 
+def heavy_limits(row):
+    """Return the kurtosis above which, and the exponent beta below which the tail of a matrix is heavy.
+
+    Small matrices get room for chance. The dict of a constant matrix, whose row has no such numbers, is empty.
+    """
+    if "sampled" not in row:
+        return {}
+    return {"kurtosis": HEAVY_KURTOSIS * (1 + 12 / np.sqrt(row["entries"])),
+            "beta": HEAVY_BETA / (1 + 3 / np.sqrt(row["sampled"]))}
+
+
 def _heavy_by(row):
     """Return which numbers of a row are those of heavy tails, in words; an empty string if none is."""
-    is_heavy = {"kurtosis": row["kurtosis"] > HEAVY_KURTOSIS * (1 + 12 / np.sqrt(row["entries"])),
-                "exponent": row.get("beta", 1.0) * (1 + 3 / np.sqrt(row["sampled"])) < HEAVY_BETA}
+    limits = heavy_limits(row)
+    is_heavy = {"kurtosis": row["kurtosis"] > limits["kurtosis"], "exponent": row.get("beta", 1.0) < limits["beta"]}
     return " and ".join(name for name, heavy in is_heavy.items() if heavy)
 
 
