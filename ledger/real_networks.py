@@ -115,16 +115,16 @@ def times(row, key, factor):
 
 
 CLAIMS = (
-    Claim("looks like a social network", "Gradient networks mix and cluster as social networks do", "its title", None,
+    Claim("looks like a social network", "Gradient networks mix and cluster like social ones", "its title", None,
           "share", "in every setting both marks, clustering and assortativity above those of the same degrees, are as "
           "frequent as in real social networks", social),
-    Claim("like linguistic or neural networks", "They are like linguistic or neural networks", "in words", None,
-          "ratio", "in 95 % of the runs of every setting, the nearest linguistic or neural network is as near as real "
-          "networks typically are to their nearest", linguistic_or_neural),
-    Claim("a small world", "They are small worlds: clustered, with short paths", "in words", None, "ratio",
+    Claim("like linguistic or neural networks", "Gradient networks are like linguistic or neural ones", "in words",
+          None, "ratio", "in 95 % of the runs of every setting, the nearest linguistic or neural network is as near as "
+          "real networks typically are to their nearest", linguistic_or_neural),
+    Claim("a small world", "Gradient networks are small worlds", "in words", None, "ratio",
           "sigma is above 1 in 95 % of the runs beside random links and beside the same degrees; degrees explain it if "
           "it is so beside random links alone", small_world),
-    Claim("information beyond degrees", "Links hold information between the degrees at their ends", "in words", None,
+    Claim("information beyond degrees", "Links hold information between degrees", "in words", None,
           "ratio", "in 95 % of the runs the information is above that of the same in- and out-degrees; they explain it "
           "if it is above that of the same total degrees alone", information),
 )

@@ -310,20 +310,12 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
         dynamics.double_well_mean dynamics.quadratic networks.comparison.ratio summaries.median_intervals
         summaries.quantiles""",
     "rows, or what another function returns": """
-<<<<<<< HEAD
-        checkpoints.diagnosis.badness dynamics.mostly_positive dynamics.positive_and_saturated
-        dynamics.separation_numbers essay.first_layer_gradient networks.comparison.summary networks.comparison.verdict
-        networks.mean_profile networks.small_world plots.draw_band plots.draw_intervals
-        plots.draw_source plots.draw_tails plots.draw_training plots.label_line plots.label_lines plots.label_points
-        plots.learning_curve rbm.described rbm.picture rnn.described rnn.picture tails.best tails.over_runs
-        tails.verdict""",
-=======
         checkpoints.diagnosis.badness checkpoints.diagnosis.heavy_limits dynamics.mostly_positive
         dynamics.positive_and_saturated dynamics.separation_numbers essay.first_layer_gradient
-        networks.comparison.summary networks.comparison.verdict plots.draw_band plots.draw_intervals plots.draw_source
-        plots.draw_tails plots.draw_training plots.label_line plots.label_lines plots.learning_curve rbm.described
-        rbm.picture rnn.described rnn.picture tails.best tails.over_runs tails.verdict""",
->>>>>>> main
+        networks.comparison.summary networks.comparison.verdict networks.mean_profile networks.small_world
+        plots.draw_band plots.draw_intervals plots.draw_source plots.draw_tails plots.draw_training plots.label_line
+        plots.label_lines plots.label_points plots.learning_curve rbm.described rbm.picture rnn.described rnn.picture
+        tails.best tails.over_runs tails.verdict""",
     "finite entries, sorted if order counts, as checkpoints.diagnosis makes them": """
         checkpoints.distribution.ccdf checkpoints.distribution.fingerprint checkpoints.distribution.moments
         checkpoints.distribution.nearest_law checkpoints.distribution.sums""",
