@@ -15,6 +15,7 @@ GALLERY = (  # the command behind each figure, and the folder of figures/ that i
     ("grad_network.py --dataset mnist --learning-rate 0.1 --seed 1", ""),
     ("minibatch_network.py --dataset mnist", ""),
     ("weight_network.py --dataset mnist", ""),
+    ("weight_growth.py --dataset mnist", ""),
     ("show_stats.py --datasets mnist cifar10 noise noise-constant", ""),
     ("show_delta_stats.py --dataset mnist", ""),
     ("fractal_stats.py --datasets mnist noise", ""),

@@ -28,6 +28,7 @@ from gradnets import (
     checks,
     curvature,
     dynamics,
+    growth,
     motifs,
     networks,
     plots,
@@ -162,6 +163,14 @@ CALLS = {
                        {"inputs": INPUTS, "labels": LABELS}),
     "essay.sampling_probabilities": (lambda gradient: essay.sampling_probabilities(gradient, 5),
                                      {"gradient": GRADIENT}),
+
+    "growth.curve": (growth.curve, {"sizes": PROBABILITIES, "values": GRADIENT}),
+    "growth.exponent": (growth.exponent, {"sizes": PROBABILITIES, "changes": PROBABILITIES.T.copy()}),
+    "growth.intervention_exponent": (
+        lambda changes, changes_after, enlarged: growth.intervention_exponent(changes, changes_after, enlarged, 4.0),
+        {"changes": PROBABILITIES, "changes_after": PROBABILITIES.T.copy(), "enlarged": LINKS}),
+    "growth.same_effects": (growth.same_effects, {"sizes": PROBABILITIES}),
+    "growth.split_effects": (growth.split_effects, {"sizes": PROBABILITIES}),
 
     "mlp.accuracy": toy(mlp.accuracy, perceptron),
     "mlp.learning_curve": curve(mlp, perceptron),
