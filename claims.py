@@ -79,7 +79,8 @@ NUMBERS = (
 )
 WORDS = (
     Panel("Percent of motifs", {"share of motifs": 100, "percent of motifs": 1}),
-    Panel("Exponent of a stretched exponential: an exponential law has 1", {"exponent": 1}, names_references=False),
+    Panel("Exponents: an exponential law has 1, and so have changes in proportion to weights", {"exponent": 1},
+          names_references=False),
     Panel("Relative difference from Newton's step", {"difference": 1}, tuple(10.0**k for k in range(-16, 3, 2))),
     Panel("Training loss", {"loss": 1}, (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)),
     Panel("Decades of curvature", {"decades": 1}),

@@ -57,6 +57,7 @@ PARTS = {  # the longest first
                        {"datasets": ("glyphs",), "steps": 3000, "replicates": 10, "runs": 2}),
     "lyapunov": Part("lyapunov", {"dataset": "mnist"}, {"runs": 2, "steps": 400, "transient": 200, "window": 100}),
     "weights": Part("weight_network", {"dataset": "mnist"}, {"images": 1000, "steps": 2000, "draws": 10}, seeds=5),
+    "growth": Part("weight_growth", {"dataset": "mnist"}, {"runs": 5, "starts": (0, 3000), "window": 500}),
     "rbm": Part("minibatch_network", {"model": "rbm", "dataset": "mnist", "batch_sizes": (1,), "draws": 3},
                 {"runs": 3, "steps": (0, 100)}),
     "deltas": Part("show_delta_stats", {"dataset": "mnist", "runs": 10},

@@ -1,12 +1,14 @@
 """Claims on the tails of weights, gradients and deltas."""
 from gradnets import experiment
-from ledger.comparisons import null, predicted, reference
+from ledger.comparisons import null, predicted, reference, second
 from ledger.parts import PARTS
 from ledger.rows import Row, any_of, brief, each_in_words, of_row, pick, share
 from ledger.verdicts import EXPLAINED, HOLDS, NOT, WHERE, Claim, Judgement, NotMeasured, first_true
 
 HEAVY = 2.0  # the skew of an exponential law, above which a tail is heavy
 EXPONENTIAL = reference("exponential law", HEAVY)
+RECIPE = "source's recipe"  # the net of weight_growth.py that is the source's own
+FEWEST_GROWING = 5  # runs that its verdict needs
 SKEW_ON = "On {name} the skew is {value}"
 
 
@@ -143,6 +145,37 @@ def fractal(parts):
                      predicted(high=0.2) | null("normal law", of_row(row, "normal_distance")))
 
 
+def feedback(parts):
+    """Judge whether changes grow with sizes in the source's recipe, and whether this is the doing of single weights.
+
+    Units explain the growth if less than half of its exponent is left without the effects of inputs and units. Else
+    earlier changes explain it if weights that are doubled at random do not change more.
+    """
+    rows = [row for row in parts["growth"] if "bin" not in row]
+    last = max((row["start"] for row in rows), default=0)
+    nets = {row["net"]: row for row in pick(rows, start=last)}
+    row, = pick(list(nets.values()), net=RECIPE)
+    if (n := row["runs"] - row["without_result"]) < FEWEST_GROWING:
+        raise NotMeasured(f"{n} runs of the {RECIPE} are too few")
+    half = row["exponent_low"] / 2
+    growing = {name: net["exponent_low"] > 0 for name, net in nets.items() if net["data"] != "noise"}
+    return Judgement(f"exponent of |change| against |weight|, {RECIPE}, step {last:,}", of_row(row, "exponent"),
+                     f"{n} runs",
+                     "If a random half of the weights is doubled and the rest halved, the exponent of their changes is "
+                     f"{brief(row['doubled_weights'])}. If this is done to the outgoing weights of whole units, the "
+                     f"exponent of their incoming weights' changes is {brief(row['doubled_outgoing'])}. "
+                     + each_in_words("For the net {name} the exponent is {value}", without(nets, RECIPE), "exponent"),
+                     first_true((row["exponent_low"] <= 0, NOT),
+                                (row["rest_high"] < half, EXPLAINED, "the units"),
+                                (row["doubled_weights_high"] < half, EXPLAINED, "earlier changes that go on"),
+                                (not all(growing.values()), WHERE,
+                                 f"the net is {any_of(name for name, grows in growing.items() if grows)}"),
+                                (True, HOLDS)),
+                     predicted(low=0) | null("inputs and units alone", of_row(row, "same_effects"))
+                     | second("Without the effects of inputs and units", "exponent", of_row(row, "rest"),
+                              **null("the same, shuffled", of_row(row, "rest_shuffled"))))
+
+
 CLAIMS = (
     Claim("trained weights have heavy tails", "Trained weights have heavy tails", "histogram", None, "skew",
           heavy_weights),
@@ -151,6 +184,8 @@ CLAIMS = (
     Claim("not a power law", "No tail is a power law", "by eye", None, "share", no_power_law),
     Claim("perhaps stretched exponential", "Weights may follow a stretched exponential", "a guess", None, "exponent",
           stretched),
+    Claim("positive feedback in the gradients", "Large weights get larger changes", "in words", None, "exponent",
+          feedback),
     Claim("lost on noise", "On noise, weights have no heavy tails", "histogram", None, "skew", lost_on_noise),
     Claim("a Kronecker fractal has a like histogram", "A Kronecker fractal has the same histogram", "by eye", None,
           "share", fractal),
