@@ -304,7 +304,8 @@ def finding_of(row):
     if row["exponent_low"] <= 0:
         return f"Large weights do not change more than small ones: exponent {exponent}"
     if row["rest_high"] < row["exponent_low"] / 2:
-        return f"Large weights change more only because of their units: exponent {exponent}, without them {rest}"
+        cause = "their units" if row["unit_means"] > row["exponent"] / 2 else "inputs and units"
+        return f"Large weights change more only through {cause}: exponent {exponent}, without them {rest}"
     return f"Large weights change more, even within units: exponent {exponent}, without units {rest}"
 
 

@@ -148,8 +148,9 @@ def fractal(parts):
 def feedback(parts):
     """Judge whether changes grow with sizes in the source's recipe, and whether this is the doing of single weights.
 
-    Units explain the growth if less than half of its exponent is left without the effects of inputs and units. Else
-    earlier changes explain it if weights that are doubled at random do not change more.
+    Inputs and units explain the growth if less than half of its exponent is left without their effects, and units do
+    so alone if unit means give more than half of it. Else earlier changes explain the growth if weights that are
+    doubled at random do not change more.
     """
     rows = [row for row in parts["growth"] if "bin" not in row]
     last = max((row["start"] for row in rows), default=0)
@@ -166,7 +167,8 @@ def feedback(parts):
                      f"exponent of their incoming weights' changes is {brief(row['doubled_outgoing'])}. "
                      + each_in_words("For the net {name} the exponent is {value}", without(nets, RECIPE), "exponent"),
                      first_true((row["exponent_low"] <= 0, NOT),
-                                (row["rest_high"] < half, EXPLAINED, "the units"),
+                                (row["rest_high"] < half, EXPLAINED,
+                                 "the units" if row["unit_means"] > row["exponent"] / 2 else "inputs and units"),
                                 (row["doubled_weights_high"] < half, EXPLAINED, "earlier changes that go on"),
                                 (not all(growing.values()), WHERE,
                                  f"the net is {any_of(name for name, grows in growing.items() if grows)}"),

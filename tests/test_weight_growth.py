@@ -126,12 +126,13 @@ def test_the_nets_differ_in_one_respect_each():
 
 # ---- the finding ------------------------------------------------------------------------------------------
 
-def row(exponent, low, rest, high):
-    return {"exponent": exponent, "exponent_low": low, "rest": rest, "rest_high": high}
+def row(exponent, low, rest, high, unit_means=0.2):
+    return {"exponent": exponent, "exponent_low": low, "rest": rest, "rest_high": high, "unit_means": unit_means}
 
 
 @pytest.mark.parametrize(("numbers", "finding"), [
-    ((0.32, 0.29, -0.001, 0.02), "only because of their units: exponent 0.32, without them 0.00"),
+    ((0.32, 0.29, -0.001, 0.02), "only through their units: exponent 0.32, without them 0.00"),
+    ((0.32, 0.29, 0.01, 0.02, 0.15), "only through inputs and units: exponent 0.32, without them 0.01"),
     ((0.92, 0.5, 0.8, 0.9), "even within units: exponent 0.92, without units 0.80"),
     ((0.92, 0.5, 0.2, 0.26), "even within units: exponent 0.92, without units 0.20"),
     ((-0.02, -0.1, 0.0, 0.02), "do not change more than small ones: exponent -0.02"),

@@ -6,8 +6,8 @@ from ledger import parts, sections, tails
 from ledger.verdicts import HOLDS, NOT, NOT_MEASURED
 
 CLAIM, = (claim for claim in tails.CLAIMS if claim.rule is tails.feedback)
-UNITS = {"exponent": 0.5, "same_effects": 0.5, "rest": 0.0, "rest_shuffled": 0.0, "doubled_weights": 0.0,
-         "doubled_outgoing": 0.9}
+UNITS = {"exponent": 0.5, "same_effects": 0.5, "unit_means": 0.4, "rest": 0.0, "rest_shuffled": 0.0,
+         "doubled_weights": 0.0, "doubled_outgoing": 0.9}
 WEIGHTS = UNITS | {"same_effects": 0.1, "rest": 0.4, "doubled_weights": 0.4}
 FLAT = dict.fromkeys(UNITS, 0.0)
 
@@ -30,6 +30,7 @@ def judged(source, others=UNITS, **further):
 @pytest.mark.parametrize(("source", "others", "verdict"), [
     (UNITS, UNITS, "holds, explained by the units"),
     (UNITS | {"rest": 0.21}, UNITS, "holds, explained by the units"),
+    (UNITS | {"unit_means": 0.2}, UNITS, "holds, explained by inputs and units"),
     (UNITS | {"rest": 0.23}, UNITS, "holds, explained by earlier changes that go on"),
     (WEIGHTS, WEIGHTS, HOLDS),
     (WEIGHTS, FLAT, f"holds only where the net is {tails.RECIPE}"),
