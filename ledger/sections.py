@@ -1,10 +1,10 @@
 """All claims by section, and the ledger of them."""
-from ledger import motifs, networks, second_order, sparse, tails
+from ledger import motifs, networks, second_order, space, sparse, tails
 from ledger.rows import Row
 from ledger.verdicts import NOT_MEASURED, NotMeasured
 
-SECTIONS = {"Gradient networks": networks.CLAIMS, "Tails": tails.CLAIMS, "Sparse training": sparse.CLAIMS,
-            "Second order": second_order.CLAIMS, "Motifs": motifs.CLAIMS}
+SECTIONS = {"Gradient networks": networks.CLAIMS, "Space of gradients": space.CLAIMS, "Tails": tails.CLAIMS,
+            "Sparse training": sparse.CLAIMS, "Second order": second_order.CLAIMS, "Motifs": motifs.CLAIMS}
 
 
 def judge(parts, sections=SECTIONS):

@@ -296,7 +296,8 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
     "names, numbers, texts and paths": """
         checkpoints.check_flags checkpoints.layer_and_step checkpoints.layer_pattern checkpoints.listing
         checkpoints.matrices checkpoints.provenance checkpoints.ranks.table dimension.random_directions
-        dimension.random_participation_ratio checkpoints.table_of_contents checks.choice checks.distinct checks.is_integer checks.nonempty_tuples
+        dimension.random_participation_ratio checkpoints.table_of_contents checks.choice
+        checks.distinct checks.is_integer checks.nonempty_tuples
         checks.positive_integers checks.seed checks.training_schedule datasets.available datasets.load
         dynamics.double_well essay.named_init experiment.constants experiment.result_of experiment.settings
         files.atomic files.atomic_group files.make_writable_folder files.naming motifs.adjacency_of motifs.check_size

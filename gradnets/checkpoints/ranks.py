@@ -30,7 +30,8 @@ def table(path, layer="*", kernels="oihw"):
     Raises
     ------
     UserError
-        As `reading.matrices` does; if a layer's matrices have different shapes, or two of them one step; NoResult, if all are zero everywhere.
+        As `reading.matrices` does; if matrices of a layer have different shapes, or the same step; NoResult, if all are
+        zero everywhere.
 
     Notes
     -----

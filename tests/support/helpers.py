@@ -22,6 +22,7 @@ FEWER_STEPS = {
                  "essay_steps": 20},
     "second_order": {"steps": 100}, "critical_points": {"steps": 100}, "block_newton": {"steps": 5},
     "functional_inverse": {"steps": 5}, "weight_growth": {"images": 1000, "starts": (0, 200), "window": 100},
+    "gradient_space": {"steps": (0, 20), "directions": (5,), "depths": (1,), "images": 300, "samples": 60},
 }
 
 
