@@ -304,8 +304,8 @@ def training_rows(dataset, test, counts, seeds):
 
 def finding_of(rows):
     """Say how many dimensions gradients span, and whether so few directions are enough to train."""
-    measured = [row for row in rows if row["part"] == "dimension" and row.get("over") == "over samples"
-                and row["data"] == rows[0]["data"] and "dimension" in row]
+    measured = [row for row in rows if row["part"] == "dimension" and row["data"] == rows[0]["data"]
+                and "dimension" in row]
     inside = [row for row in rows if row["part"] == "training"]
     if measured:
         most = max(measured, key=lambda row: row["dimension"])
@@ -366,10 +366,11 @@ def picture(rows, title, dataset, words):
     inputs = dataset.inputs.shape[1]
     sentences = {
         "dimension": f"Dimension: first layer of the {inputs}-{inputs}-{dataset.classes} net. ",
-        "training": f"Inside a space: {inputs}-{optimizers.SPACE_HIDDEN}-{dataset.classes} net. ",
-        "hessian": f"Curvatures: {SIDE**2}-{SMALL_HIDDEN}-{dataset.classes} net; dashed: the same share at a random "
-                   "point of a bowl with these curvatures."}
-    caption = f"{words}; {dataset.name}. Dots are medians, bands and bars the middle 90 %. " + "".join(
+        "training": f"Inside a space: {inputs}-{optimizers.SPACE_HIDDEN}-{dataset.classes} net, leading directions of "
+                    f"its first {optimizers.RECORDED} gradients. ",
+        "hessian": f"Curvatures: {SIDE**2}-{SMALL_HIDDEN}-{dataset.classes} net; dashed: the share at a random point "
+                   "of a bowl with these curvatures."}
+    caption = f"{words}; {dataset.name}. Medians and the middle 90 %. " + "".join(
         sentence for part, sentence in sentences.items() if parts[part])
     figure, panels = plots.figure(mosaic, 5.8 * len(mosaic[0]), 1 + 3.9 * len(mosaic), title, caption)
     if parts["dimension"]:
@@ -508,7 +509,8 @@ def picture_of_nets(rows, settings, words):
                 axes.plot(row["re_paired"], place, "s", color=plots.BLUE, mfc="none", ms=8)
                 axes.plot(row["parameters"], place, "|", color=plots.INK, ms=12, mew=1.5)
         axes.set(xscale="log", title=name, yticks=range(len(nets)), ylim=(len(nets) - 0.5, -0.5),
-                 yticklabels=nets if k % columns == 0 else [], xlabel="effective dimension")
+                 yticklabels=nets if k % columns == 0 else [],
+                 xlabel="effective dimension" if k >= len(names) - columns else "")
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="y", color=plots.PALE, lw=0.6)
     return figure

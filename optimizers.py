@@ -23,8 +23,7 @@ SPACES = 4                          # random stream of spaces
 SPACE_HIDDEN = 30                   # hidden units of the net that trains inside a space
 RECORDED = 500                      # its single-sample gradients that make the leading directions
 ADAM_STEPS, INSIDE_BATCH = 400, 50  # steps inside a space, and samples of each
-RATES_INSIDE = (0.03, 0.1, 0.3)             # learning rates inside a space
-RATES_OUTSIDE = (0.001, 0.003, 0.01, 0.03)  # those of all parameters
+RATE_INSIDE, RATE_OUTSIDE = 0.1, 0.01  # where the search for a learning rate starts; that of all parameters
 
 
 # ---- small gray images ------------------------------------------------------------------------------------
@@ -157,8 +156,11 @@ def _accuracies_inside(training, validation, test, counts, rates, seed):
     directions, energies = spaces(network, first, max(counts), streams.generator(seed, SPACES))
     for space, k in [("all parameters", 0), *((space, k) for space in directions for k in counts)]:
         inside = directions[space][:k] if k else None
-        candidates = [rates[space, k]] if (space, k) in rates else RATES_INSIDE if k else RATES_OUTSIDE
-        rates[space, k], trained = best_rate(network, inside, training, validation, candidates, seed)
+        if (space, k) in rates:
+            trained = train_inside(network, inside, training, rates[space, k], ADAM_STEPS, INSIDE_BATCH, seed)
+        else:
+            rates[space, k], trained = best_rate(network, inside, training, validation,
+                                                 RATE_INSIDE if k else RATE_OUTSIDE, seed)
         numbers[space, k] = {"accuracy": mlp.accuracy(trained, test)}
         if k:
             numbers[space, k]["later_energy"] = np.mean(dimension.share_inside(later, inside))
@@ -194,20 +196,39 @@ def with_units_shuffled(network, vectors, rng):
     return np.concatenate([part.reshape(len(vectors), -1) for part in (below, above)], axis=1)
 
 
-def best_rate(network, directions, training, validation, rates, seed):
-    """Train inside a space at each rate; return the rate with the best validation accuracy, and its net.
+def best_rate(network, directions, training, validation, start, seed):
+    """Search the learning rate of training inside a space with the best validation accuracy, by factors of three.
 
-    Raises NoResult if training diverges at all rates.
+    The search goes up from `start` as long as the accuracy rises, or else down, so that the rate is no end of a range.
+
+    Returns
+    -------
+    rate : float
+    trained : MLP
+        The net that was trained at this rate.
+
+    Raises
+    ------
+    NoResult
+        If training diverges at `start` and at a third of it.
     """
-    scores = {}
-    for rate in rates:
+    def trained_at(rate):
         with contextlib.suppress(curvature.NotFinite):
             trained = train_inside(network, directions, training, rate, ADAM_STEPS, INSIDE_BATCH, seed)
-            scores[rate] = mlp.accuracy(trained, validation), trained
-    if not scores:
-        raise NoResult(f"training inside a space diverges at all learning rates, {rates}: lower RATES_INSIDE")
-    best = max(scores, key=lambda rate: scores[rate][0])
-    return best, scores[best][1]
+            return mlp.accuracy(trained, validation), rate, trained
+        return -1.0, rate, None
+
+    best = trained_at(start)
+    for factor in (3, 1 / 3):
+        further = trained_at(best[1] * factor)
+        rises = further[0] > best[0]
+        while further[0] > best[0]:
+            best, further = further, trained_at(further[1] * factor)
+        if rises:
+            break
+    if best[2] is None:
+        raise NoResult(f"training inside a space diverges at the learning rates {start:g} and {start / 3:g}")
+    return best[1:]
 
 
 def train_inside(network, directions, dataset, learning_rate, steps, batch_size, seed):

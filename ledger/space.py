@@ -12,7 +12,7 @@ def small_space(parts):
 
     Inputs and deltas explain this if gradients whose deltas are those of other samples span less than twice as many.
     """
-    rows = pick(parts["space"], part="dimension", over="over samples")
+    rows = pick(parts["space"], part="dimension")
     rows = [row for row in rows if row["runs"] - row["degenerate"] >= FEWEST]
     if not rows:
         raise NotMeasured(f"fewer than {FEWEST} runs have gradients that do not vanish")
