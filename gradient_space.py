@@ -531,13 +531,18 @@ def measure_file(path, layer, kernels):
 
 
 def finding_of_file(rows, over_steps):
-    """Say in how many directions the first gradient's energy lies, and how many dimensions the steps span."""
+    """State the effective dimension of the first layer's gradients, or in how many directions a single one lies."""
+    if over_steps:
+        return (f"Over {over_steps[0]['steps']:,} steps gradients of the first layer have an effective dimension of "
+                f"{in_digits(over_steps[0]['dimension'])}")
     row = next(row for row in rows if "stable_rank" in row)
     least = min(row["rows"], row["columns"])
-    if over_steps:
-        return (f"The {over_steps[0]['steps']} gradients of the first layer span {over_steps[0]['dimension']:.3g} "
-                "dimensions")
-    return f"The gradient fills {row['participation_ratio']:.3g} of {least:,} singular directions"
+    return f"The gradient fills {in_digits(row['participation_ratio'])} of {least:,} singular directions"
+
+
+def in_digits(number):
+    """Return a number with three digits, or as a whole number with commas if it has more."""
+    return f"{number:,.0f}" if 100 <= number < np.inf else f"{number:.3g}"
 
 
 @plots.styled
@@ -545,27 +550,33 @@ def picture_of_file(rows, over_steps, shares, title, name):
     """Return the figure of a file: for each of the first layers the energy of its singular directions, and its ranks.
     """
     layers = list(dict.fromkeys(row["layer"] for row in rows if row["name"] in shares))[:DRAWN]
-    has_steps = bool(over_steps)
-    caption = (f"{name}: {len(shares)} matrices, of {len(layers)} layers up to {CURVES} steps are drawn. Dashed: a "
-               "matrix of independent normal entries of the same shape has this participation ratio.")
-    mosaic = [[f"energy {k}", f"ranks {k}"] if has_steps else [f"energy {k}"] for k in range(len(layers))]
-    figure, panels = plots.figure(mosaic, 11 if has_steps else 7, 1 + 3.1 * len(layers), title, caption)
+    caption = (f"{name}. Dashed: a matrix of independent normal entries of the same shape. At most {DRAWN} layers and "
+               f"{CURVES} steps of each are drawn.")
+    mosaic = [[f"energy {k}", f"ranks {k}"] if over_steps else [f"energy {k}"] for k in range(len(layers))]
+    figure, panels = plots.figure(mosaic, 11 if over_steps else 7, 1 + 3.1 * len(layers), title, caption)
     for k, layer in enumerate(layers):
         own = [row for row in rows if row["layer"] == layer and row["name"] in shares]
-        axes = panels[f"energy {k}"]
-        chosen = [own[place] for place in np.unique(np.linspace(0, len(own) - 1, CURVES).astype(int))]
-        for row, color, dash in zip(chosen, plots.shades(len(chosen)), plots.DASHES, strict=False):
-            held = np.cumsum(shares[row["name"]])
-            axes.plot(np.arange(1, len(held) + 1), held, color=color if len(chosen) > 1 else plots.RED, ls=dash, lw=2,
-                      label=f"step {row['step']:,}" if "step" in row else layer)
-        axes.axhline(0.9, color=plots.GREY, lw=0.8)
-        axes.axvline(own[0]["random"], color=plots.INK, ls="--", lw=1)
-        axes.set(xscale="log", ylim=(0, 1.03), title=f"{layer[-40:]}, {own[0]['rows']:,} x {own[0]['columns']:,}",
-                 xlabel="leading singular directions", ylabel="share of the energy")
-        axes.legend(fontsize=8, loc="lower right")
-        if has_steps:
+        draw_energies(panels[f"energy {k}"], own, shares)
+        if over_steps:
             draw_ranks(panels[f"ranks {k}"], own, next((row for row in over_steps if row["layer"] == layer), None))
     return figure
+
+
+def draw_energies(axes, rows, shares):
+    """Draw the energy that a layer's gradients have in their leading singular directions, at some steps."""
+    chosen = [rows[place] for place in np.unique(np.linspace(0, len(rows) - 1, CURVES).astype(int))]
+    colors = plots.shades(len(chosen)) if len(chosen) > 1 else [plots.RED]
+    for row, color, dash in zip(chosen, colors, plots.DASHES[:1] + plots.DASHES[2:], strict=False):
+        held = np.cumsum(shares[row["name"]])
+        axes.plot(np.arange(1, len(held) + 1), held, color=color, ls=dash, lw=2,
+                  label=f"step {row['step']:,}" if "step" in row else "gradient")
+    held = np.cumsum(dimension.random_energy_shares(rows[0]["rows"], rows[0]["columns"]))
+    axes.plot(np.arange(1, len(held) + 1), held, "--", color=plots.INK, lw=1, label="random matrix")
+    axes.axhline(0.9, color=plots.PALE, lw=0.8, zorder=0)
+    shape = f"{rows[0]['rows']:,} x {rows[0]['columns']:,}"
+    axes.set(xscale="log", ylim=(0, 1.03), title=f"{rows[0]['layer'][-40:]}, {shape}",
+             xlabel="number of leading singular directions", ylabel="share of the energy that they hold")
+    axes.legend(fontsize=8, loc="best")
 
 
 def draw_ranks(axes, rows, over_steps):
@@ -578,8 +589,8 @@ def draw_ranks(axes, rows, over_steps):
         axes.plot(steps, values, color=color, marker=marker, ms=4)
         lines.append((steps, values, name, color))
     axes.axhline(rows[0]["random"], color=plots.INK, ls="--", lw=1)
-    axes.set(yscale="log", title=f"{len(rows)} steps span {over_steps['dimension']:.3g} dimensions" if over_steps else
-             "ranks")
+    axes.set(yscale="log", title="ranks of each gradient" + (
+        f"; dimension over all steps {in_digits(over_steps['dimension'])}" if over_steps else ""))
     plots.name_steps(axes)
     plots.label_lines(axes, lines)
 

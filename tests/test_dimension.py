@@ -178,6 +178,15 @@ def test_a_random_matrix_has_the_participation_ratio_of_its_moments(rng):
     assert dimension.random_participation_ratio(200, 300) == pytest.approx(large["participation_ratio"], rel=0.01)
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(150, 300), (300, 150), (200, 200), (1, 40)])
+def test_a_random_matrix_has_the_energies_of_marchenko_and_pastur(rng, rows, columns):
+    shares = dimension.random_energy_shares(rows, columns)
+    squares = np.mean([np.linalg.svd(rng.normal(size=(rows, columns)), compute_uv=False)**2 for _ in range(10)], axis=0)
+    np.testing.assert_allclose(np.cumsum(shares), np.cumsum(squares) / squares.sum(), atol=0.005)
+    assert dimension.ranks(shares)["participation_ratio"] == pytest.approx(
+        dimension.random_participation_ratio(rows, columns), rel=0.02)
+
+
 # ---- directions -------------------------------------------------------------------------------------------
 
 def test_leading_directions_are_singular_vectors(rng):

@@ -296,6 +296,7 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
     "names, numbers, texts and paths": """
         checkpoints.check_flags checkpoints.layer_and_step checkpoints.layer_pattern checkpoints.listing
         checkpoints.matrices checkpoints.provenance checkpoints.ranks.table dimension.random_directions
+        dimension.random_energy_shares
         dimension.random_participation_ratio checkpoints.table_of_contents checks.choice
         checks.distinct checks.is_integer checks.nonempty_tuples
         checks.positive_integers checks.seed checks.training_schedule datasets.available datasets.load

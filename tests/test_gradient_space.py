@@ -274,7 +274,7 @@ def test_recorded_gradients_have_ranks_and_a_dimension(recording):
     last = result.rows[-1]
     assert (last["layer"], last["steps"]) == ("gradient/fc1.weight", 8)
     assert last["dimension"] < 4
-    assert result.finding.startswith("The 8 gradients of the first layer span")
+    assert result.finding.startswith("Over 8 steps gradients of the first layer have an effective dimension of ")
     assert len(result.figure.axes) == 2
 
 
