@@ -32,7 +32,7 @@ import optimizers
 import rbm
 import rnn
 from gradnets import checkpoints, checks, curvature, datasets, dimension, experiment, plots, streams, summaries
-from gradnets.errors import UserError
+from gradnets.errors import NoResult, UserError
 from gradnets.progress import progress
 
 PARTS = ("dimension", "nets", "hessian", "training")  # parts to run, one or more of these four
@@ -87,6 +87,9 @@ def main(settings):
     first, rows = sets[settings.datasets[0]], []
     if "dimension" in settings.parts:
         rows += essay_rows(first, sets["noise"], settings.learning_rates, settings.steps, settings.samples, seeds)
+        if not any("dimension" in row for row in rows if row["data"] == first.name):
+            raise NoResult(f"fewer than {dimension.FEWEST} gradients differ from 0 at all of these steps: lower "
+                           "--learning-rates")
     if "nets" in settings.parts:
         for name in dict.fromkeys(settings.datasets):
             rows += rows_of_nets(sets[name], settings.depths, settings.hidden_units, settings.learning_rates[-1],
@@ -202,7 +205,8 @@ def essay_rows(dataset, noise, rates, steps, samples, seeds):
     for data, rate in cases:
         runs = [essay_dimensions(data, rate, looks, samples, seed)
                 for seed in progress(seeds, len(seeds), f"{data.name} at rate {rate:g}")]
-        for look in (*looks, "training"):
+        over_training = ["training"] if looks[-1] >= dimension.FEWEST else []  # of fewer steps there is no dimension
+        for look in looks + over_training:
             over = "over training" if look == "training" else "over samples"
             row = {"part": "dimension", "what": f"{data.name}, rate {rate:g}, {over}",
                    "step": looks[-1] if look == "training" else look, "data": data.name, "learning_rate": rate,
@@ -254,9 +258,9 @@ def summary(runs):
 def hessian_shares(images, loss, seed):
     """Return the numbers of a 49-8-10 tanh net at HESSIAN_LOOKS: {look: dict of float}.
 
-    share: of the energy of the full gradient in the TOP leading eigenvectors; single: the median of that of single
-    samples; random: in random directions; bowl: share of the gradient of the Hessian's quadratic form at a random point
-    of an isotropic law, which is the share of these eigenvalues in the sum of all squared ones.
+    share: of the energy of the full gradient in the TOP leading eigenvectors; single_share: the median of that of
+    single samples; random_share: in random directions; bowl_share: that of the gradient H x of a quadratic bowl at a
+    random point x of an isotropic law, which is the share of these eigenvalues in the sum of all squared ones.
     """
     network = mlp.MLP((images.inputs.shape[1], SMALL_HIDDEN, images.classes), "tanh", loss, "glorot", seed)
     rng = streams.generator(seed, CONTROLS_STREAM)
@@ -310,7 +314,7 @@ def finding_of(rows):
     if measured:
         most = max(measured, key=lambda row: row["dimension"])
         words = f"Gradients span at most {most['dimension']:.0f} of {most['parameters']:,} dimensions"
-        return words + (f", {verdict_on_training(inside, most['dimension'])}" if inside else
+        return words + (verdict_on_training(inside, most["dimension"]) if inside else
                         ", as inputs times deltas do" if is_product(most) else "")
     if inside:
         leading = max((row for row in inside if row["space"] == "leading"), key=lambda row: row["directions"])
@@ -334,12 +338,17 @@ def is_product(row):
 
 
 def verdict_on_training(rows, dimensions):
-    """Say whether the smallest number of leading directions of at least `dimensions` trains a net as well as all do."""
+    """Say whether nets train as well inside the smallest number of leading directions of at least `dimensions`.
+
+    Returns no words if all numbers of directions are smaller.
+    """
     leading = sorted((row["directions"], row["accuracy_high"]) for row in rows if row["space"] == "leading")
     whole, = (row for row in rows if row["space"] == "all parameters")
-    enough = next((high for k, high in leading if k >= dimensions), leading[-1][1])
-    return f"{'and' if enough >= whole['accuracy_low'] else 'but'} training inside so few loses " + (
-        "nothing" if enough >= whole["accuracy_low"] else "accuracy")
+    enough = next((high for k, high in leading if k >= dimensions), None)
+    if enough is None:
+        return ""
+    return (", and training inside so few loses nothing" if enough >= whole["accuracy_low"] else
+            ", but training inside so few loses accuracy")
 
 
 def printed(rows):
@@ -364,14 +373,15 @@ def picture(rows, title, dataset, words):
                                        ("hessian", ("top",))) if parts[part] for name in panels]
     mosaic = [names[:2], names[2:]] if len(names) == 4 else [names]
     inputs = dataset.inputs.shape[1]
-    sentences = {
-        "dimension": f"Dimension: first layer of the {inputs}-{inputs}-{dataset.classes} net. ",
-        "training": f"Inside a space: {inputs}-{optimizers.SPACE_HIDDEN}-{dataset.classes} net, leading directions of "
-                    f"its first {optimizers.RECORDED} gradients. ",
-        "hessian": f"Curvatures: {SIDE**2}-{SMALL_HIDDEN}-{dataset.classes} net; dashed: the share at a random point "
-                   "of a bowl with these curvatures."}
-    caption = f"{words}; {dataset.name}. Medians and the middle 90 %. " + "".join(
-        sentence for part, sentence in sentences.items() if parts[part])
+    caption = f"{dataset.name}, {words}: medians, middle 90 %. "
+    if parts["dimension"]:
+        caption += f"Above: first layer of a {inputs}-{inputs}-{dataset.classes} net; {left_out(parts['dimension'])}. "
+    if parts["training"]:
+        caption += (f"Training: {inputs}-{optimizers.SPACE_HIDDEN}-{dataset.classes} net, leading directions of "
+                    f"{optimizers.RECORDED} gradients. ")
+    if parts["hessian"]:
+        caption += (f"Curvatures: {SIDE**2}-{SMALL_HIDDEN}-{dataset.classes} net; dashed: at a random point of a bowl "
+                    "with these curvatures.")
     figure, panels = plots.figure(mosaic, 5.8 * len(mosaic[0]), 1 + 3.9 * len(mosaic), title, caption)
     if parts["dimension"]:
         draw_controls(panels["controls"], parts["dimension"])
@@ -383,15 +393,20 @@ def picture(rows, title, dataset, words):
     return figure
 
 
+def left_out(rows):
+    """Say how many gradients vanish, and how many runs have too few that do not."""
+    most, lost = max(row.get("vanished", 1) for row in rows), sum(row["degenerate"] for row in rows)
+    return f"up to {most:.0%} of gradients vanish and are left out" + (
+        f", and {lost} of {sum(row['runs'] for row in rows)} runs" if lost else "")
+
+
 def draw_controls(axes, rows):
     """Draw the dimension of gradients and of each control, at the essay's number of steps."""
-    data, rate = rows[0]["data"], rows[-1]["learning_rate"]
-    at_steps = [row for row in rows if row["over"] == "over samples" and row["learning_rate"] == rate
-                and "dimension" in row]
-    at_steps = [row for row in at_steps if row["step"] == ESSAY_STEPS] or at_steps[:1]
-    observed = next(row for row in at_steps if row["data"] == data)
-    noise = next((row for row in at_steps if row["data"] != data), None)
-    lines = []
+    data, rate, lines = rows[0]["data"], rows[-1]["learning_rate"], []
+    measured = [row for row in rows if row["over"] == "over samples" and "dimension" in row]
+    observed = max((row for row in measured if row["data"] == data),
+                   key=lambda row: (row["learning_rate"] == rate, row["step"] == ESSAY_STEPS, row["step"]))
+    noise = next((row for row in measured if row["data"] != data and row["step"] == observed["step"]), None)
     for key, name in CONTROLS.items():
         row, column = (noise, "dimension") if key == "noise" else (observed, key)
         if row is not None:
@@ -401,12 +416,12 @@ def draw_controls(axes, rows):
     axes.axvline(observed["parameters"], color=plots.INK, ls="--", lw=1)
     axes.annotate(f"all {observed['parameters']:,} parameters", (observed["parameters"], 0.5), xytext=(-5, 0),
                   textcoords="offset points", ha="right", va="center", fontsize=8, color=plots.GREY)
-    axes.set(title=f"what makes it small, {after(observed['step'])} at rate {rate:g}", xlabel="effective dimension",
+    axes.set(title=f"what makes it small, {after(observed)}", xlabel="effective dimension",
              xlim=(min(line["value_low"] for line in lines) / 2, 2 * observed["parameters"]))
 
 
-def after(steps):
-    return f"after {steps:,} steps" if steps else "untrained"
+def after(row):
+    return f"after {row['step']:,} steps at rate {row['learning_rate']:g}" if row["step"] else "untrained"
 
 
 def draw_course(axes, rows):

@@ -12,7 +12,7 @@ from gradnets import curvature, datasets, dimension, experiment
 from gradnets.checkpoints import Recorder
 from gradnets.errors import NoResult, UserError
 
-SMALL = {"datasets": ("glyphs", "noise"), "images": 300, "learning_rates": (0.1,), "steps": (0, 20), "samples": 60,
+SMALL = {"datasets": ("glyphs", "noise"), "images": 300, "learning_rates": (0.1,), "steps": (0, 40), "samples": 60,
          "depths": (1,), "hidden_units": 16, "directions": (5, 20), "runs": 2}
 
 
@@ -204,6 +204,7 @@ def spaces(accuracy):
     ([dims(30.4, low=0.4)], "at most 30 of 1,000 dimensions"),
     ([dims(30.4), *spaces(0.7)], "but training inside so few loses accuracy"),
     ([dims(30.4), *spaces(0.89)], "and training inside so few loses nothing"),
+    ([dims(60.4), *spaces(0.7)], "at most 60 of 1,000 dimensions"),
     (spaces(0.7), "Inside 50 leading directions nets lose 20.0 points"),
     ([{"part": "hessian", "share": 0.9, "bowl_share": 0.95}, {"part": "hessian", "share": 0.9, "bowl_share": 0.8}],
      "1 of 2 times"),
@@ -251,6 +252,17 @@ def test_each_part_runs_alone(short, part, panels):
 def test_mistakes_are_named(changes, message):
     with pytest.raises(UserError, match=message):
         run(**changes)
+
+
+def test_rates_at_which_all_gradients_vanish_are_refused_and_those_of_one_rate_are_counted(short):
+    with pytest.raises(NoResult, match="lower --learning-rates"):
+        run(parts=("dimension",), learning_rates=(1e6,), steps=(20,))
+    result = run(parts=("dimension",), learning_rates=(0.1, 1e6), steps=(0, 20))
+    lost = [row for row in result.rows if row["degenerate"]]
+    assert [(row["data"], row["learning_rate"], row["step"]) for row in lost] == [("glyphs", 1e6, 20),
+                                                                                  ("noise", 1e6, 20)]
+    assert all("dimension" not in row for row in lost)
+    assert_fits_the_page(result)
 
 
 # ---- a file -----------------------------------------------------------------------------------------------
