@@ -396,7 +396,7 @@ def picture(rows, title, dataset, words):
 def left_out(rows):
     """Say how many gradients vanish, and how many runs have too few that do not."""
     most, lost = max(row.get("vanished", 1) for row in rows), sum(row["degenerate"] for row in rows)
-    return f"up to {most:.0%} of gradients vanish and are left out" + (
+    return f"up to {100 * most:.0f} % of gradients vanish and are left out" + (
         f", and {lost} of {sum(row['runs'] for row in rows)} runs" if lost else "")
 
 
@@ -425,8 +425,10 @@ def after(row):
 
 
 def draw_course(axes, rows):
-    """Draw the dimension against training, beside that of deltas of other samples and that of noise."""
+    """Draw the dimension against training, beside that of deltas of other samples, of noise, and of all steps."""
     shown = [row for row in rows if row["over"] == "over samples" and "dimension" in row]
+    over_training = {(row["data"], row["learning_rate"]): row for row in rows if row["over"] == "over training"
+                     and "dimension" in row}
     styles = dict(zip(dict.fromkeys((row["data"], row["learning_rate"]) for row in shown),
                       ((plots.BLUE, "s"), (plots.RED, "o"), (plots.GREEN, "^"), (plots.PURPLE, "v"),
                        (plots.ORANGE, "P"), (plots.SKY, "X")), strict=False))
@@ -443,6 +445,9 @@ def draw_course(axes, rows):
             pairs = [row["re_paired"] for row in curve]
             axes.plot(steps, pairs, "--", color=color, lw=1)
             lines.append((steps, pairs, "deltas of other samples", color))
+            if (row := over_training.get((data, rate))) is not None:
+                axes.plot(row["step"], row["dimension"], "*", color=color, mfc="white", ms=9, clip_on=False)
+                lines.append(([row["step"]], [row["dimension"]], "gradients of all steps", color))
     axes.set_ylim(bottom=0)
     scale_steps(axes, [row["step"] for row in shown])
     plots.label_lines(axes, lines)

@@ -220,10 +220,10 @@ def best_rate(network, directions, training, validation, start, seed):
 
     best = trained_at(start)
     for factor in (3, 1 / 3):
-        further = trained_at(best[1] * factor)
+        further = trained_at(float(f"{best[1] * factor:.3g}"))
         rises = further[0] > best[0]
         while further[0] > best[0]:
-            best, further = further, trained_at(further[1] * factor)
+            best, further = further, trained_at(float(f"{further[1] * factor:.3g}"))
         if rises:
             break
     if best[2] is None:
