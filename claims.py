@@ -7,10 +7,10 @@ are in the folder ledger, one file per section. With --store FILE finished runs 
 interrupted run continues where it stopped.
 
 Figures: a line for each claim, with the source's number, our median with its middle 90 %, the null model's, and the
-verdict. Claims on one kind of quantity share a panel. Shaded is where a claim in words counts as true. claims.png has
-the claims on gradient networks, claims_real_deltas.png those on real networks and on deltas,
-claims_tails_sparse.png those on tails and sparse training, and claims_second_order_motifs.png those on second order and
-motifs. The ledger as a page is claims.md, and claims_parts.json has the rows of all scripts that it rests on.
+verdict. Claims on one kind of quantity share a panel. Shaded is where a claim in words counts as true. The figures are
+those of gradient networks (claims.png), of their likeness to real ones (_real_networks), of deltas, the space of
+gradients and the growth of weights (_deltas), of tails and sparse training (_tails_sparse), and of second order and
+motifs (_second_order_motifs). The ledger as a page is claims.md, and claims_parts.json has the rows of all scripts that it rests on.
 
 Takes 17 minutes on two cores with real data. With --quick it takes less than two, on built-in data and few seeds, and
 its verdicts are those of a trial.
@@ -44,7 +44,8 @@ LARGE, SMALL = 10, 9        # sizes of statements and verdicts, and of all other
 NOT_DRAWN = ("source_share",)
 FIGURES = {  # the sections of each figure, by the end of its file's name
     "": ("Gradient networks",),
-    "_real_deltas": ("Likeness to real networks", "Deltas"),
+    "_real_networks": ("Likeness to real networks",),
+    "_deltas": ("Deltas", "Space of gradients", "Growth of weights"),
     "_tails_sparse": ("Tails", "Sparse training"),
     "_second_order_motifs": ("Second order", "Motifs"),
 }
@@ -86,6 +87,7 @@ PANELS = (  # of all figures
     Panel("Skew: an exponential law has 2, a heavy tail has more", ("skew",), (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50),
           names_references=False),
     Panel("Exponent of a stretched exponential: an exponential law has 1", ("exponent",), names_references=False),
+    Panel("Exponent of changes: 0 ignores the size of weights, 1 is in proportion", ("exponent of changes",)),
     Panel("Test accuracy", ("accuracy",)),
     Panel("Ratio: 1 means no difference", ("ratio",), (0.5, 1, 2, 5, 10, 20, 50, 100), names_references=False),
     Panel("Correlation", ("correlation",), names_start=True),

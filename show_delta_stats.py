@@ -163,7 +163,7 @@ def deltas_of_steps(dataset, test, hidden_units, init, learning_rate, steps, sam
 def describe_file(settings):
     """Return the Result of the deltas in a file."""
     path, rng = settings.gradient, np.random.default_rng(settings.seed)
-    pattern = layer_pattern(path, settings.layer)
+    pattern = checkpoints.layer_pattern(path, settings.layer, "delta")
     layers, rows, magnitudes, counts = [], [], {}, set()
     matrices = deltas_of_file(path, pattern, settings.samples, rng)
     for layer, step, deltas, samples in progress(matrices, label="fitting"):
@@ -190,13 +190,6 @@ def describe_file(settings):
                              suggestion="--layer selects matrices by name or pattern, --list shows all tensors")
 
 
-def layer_pattern(path, layer):
-    """Return the pattern of the matrices to read: "delta/*" if none is given and the file has such names."""
-    if layer == "*" and any(tensor.name.startswith("delta/") for tensor in checkpoints.listing(path)):
-        return "delta/*"
-    return layer
-
-
 def deltas_of_file(path, pattern, most, rng):
     """Yield layer, step, the deltas (samples, units) of at most `most` samples, and the number of samples in the file.
 
@@ -204,19 +197,13 @@ def deltas_of_file(path, pattern, most, rng):
     """
     matrices = checkpoints.matrices(path, pattern)
     for name, stack in groupby(matrices, lambda matrix: re.sub(r"\[\d+\]$", "", matrix.name)):
-        layer, step = layer_and_step(name)
+        layer, step = checkpoints.layer_and_step(name)
+        if step is None:
+            raise UserError(f"{name}: expected a name that ends with its step, as in delta/fc1/000500; choose others "
+                            "with --layer, --list shows them")
         deltas = np.concatenate([matrix.values for matrix in stack])
         chosen = np.sort(rng.choice(len(deltas), min(most, len(deltas)), replace=False))
         yield layer, step, deltas[chosen], len(deltas)
-
-
-def layer_and_step(name):
-    """Split "delta/fc1/000500" into "delta/fc1" and 500."""
-    match = re.fullmatch(r"(.+)[/._-](\d{1,18})", name)
-    if not match:
-        raise UserError(f"{name}: expected a name that ends with its step, as in delta/fc1/000500; choose others with "
-                        "--layer, --list shows them")
-    return match[1], int(match[2])
 
 
 # ---- finding and figure -----------------------------------------------------------------------------------

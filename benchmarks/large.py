@@ -8,7 +8,8 @@ small matrix has had all code compiled and loaded.
 
 `tails` is the whole of `tails.describe`, with a bootstrap of 20 replicates; `sampling` is the probabilities and one
 network; `bipartite` and `merged` are sampling and every metric; the nulls are those of `networks.comparison.draw`,
-three draws each; `pass` is the largest magnitude and a copy, the least that a matrix costs.
+three draws each; `ranks` is all singular values and the ranks of the matrix; `pass` is the largest magnitude and a
+copy, the least that a matrix costs.
 
 Takes some eight minutes.
 """
@@ -23,7 +24,7 @@ import time
 
 import numpy as np
 
-from gradnets import files, networks, plots, tails
+from gradnets import dimension, files, networks, plots, tails
 
 LAYER = (4096, 14336)     # of a large language model: 58,720,256 entries
 SQUARE = (7616, 7616)     # nearly as many
@@ -33,6 +34,7 @@ ROUNDS = 3                # number of matrices behind a median; one for the larg
 REPLICATES = 20           # number of bootstrap replicates
 DRAWS = 3                 # number of networks, and of each null
 SECONDS, GIGABYTES = 60, 8  # the goals
+RANKS_GIGABYTES = 2       # the goal of ranks
 COLORS = {"tails": plots.RED, "sampling": plots.GREY, "bipartite": plots.BLUE, "merged": plots.INK}
 
 
@@ -70,6 +72,7 @@ JOBS = {
     "bipartite": lambda matrix: measure_network(matrix, "bipartite"),
     "merged": lambda matrix: measure_network(matrix, "merged"),
     "bipartite nulls": lambda matrix: compare_with_nulls(matrix, "bipartite"),
+    "ranks": lambda matrix: dimension.ranks(dimension.energy_shares(matrix)),
     "merged nulls": lambda matrix: compare_with_nulls(matrix, "merged"),
 }
 
@@ -181,6 +184,9 @@ def main():
     for layers, shape in (("bipartite", LAYER), ("merged", SQUARE), ("merged", LARGEST["merged"])):
         rows += pair(f"{DRAWS} networks and as many of each null, every metric, {layers}, {size(shape)}",
                      measure(f"{layers} nulls", shape, rounds=1))
+    seconds, gigabytes, longest = measure("ranks", LAYER)
+    rows += [harness.figure(f"ranks of a gradient, {size(LAYER)}, seconds", seconds, SECONDS, longest=longest),
+             harness.figure(f"ranks of a gradient, {size(LAYER)}, GB", gigabytes, RANKS_GIGABYTES)]
     harness.report("large", rows, ("numpy", "numba", "scipy"), missing=[])
     with files.atomic(harness.ROOT / "benchmarks" / "large.png") as temporary:
         picture(costs).savefig(temporary, format="png")

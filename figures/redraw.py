@@ -17,6 +17,7 @@ GALLERY = (  # the command behind each figure, and the folder of figures/ that i
     ("minibatch_network.py --dataset mnist", ""),
     ("delta_origins.py --datasets mnist noise cifar10", ""),
     ("weight_network.py --dataset mnist", ""),
+    ("weight_growth.py --dataset mnist", ""),
     ("show_stats.py --datasets mnist cifar10 noise noise-constant", ""),
     ("show_delta_stats.py --dataset mnist --runs 10", ""),
     ("fractal_stats.py --datasets mnist noise --runs 20", ""),

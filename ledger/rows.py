@@ -96,3 +96,8 @@ def percent(share):
 def any_of(names):
     """Return different names with "or" between them."""
     return " or ".join(dict.fromkeys(names))
+
+
+def without(rows, name):
+    """Return rows by name, without one of these."""
+    return {other: row for other, row in rows.items() if other != name}

@@ -2,7 +2,7 @@
 from gradnets import experiment
 from ledger.comparisons import null, predicted, reference
 from ledger.parts import PARTS
-from ledger.rows import Row, any_of, brief, each_in_words, of_row, pick, share
+from ledger.rows import Row, any_of, brief, each_in_words, of_row, pick, share, without
 from ledger.verdicts import EXPLAINED, HOLDS, NOT, WHERE, Claim, Judgement, NotMeasured, first_true
 
 HEAVY = 2.0  # the skew of an exponential law, above which a tail is heavy
@@ -25,11 +25,6 @@ def first_layers(parts, kind):
 def digits(rows):
     """Return the data set of digits that the rows by data set have: mnist, or in a trial glyphs."""
     return "mnist" if "mnist" in rows else "glyphs"
-
-
-def without(rows, data):
-    """Return rows by data set, without one of these."""
-    return {name: row for name, row in rows.items() if name != data}
 
 
 def last_deltas(parts):

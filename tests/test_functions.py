@@ -27,7 +27,9 @@ from gradnets import (
     checkpoints,
     checks,
     curvature,
+    dimension,
     dynamics,
+    growth,
     motifs,
     networks,
     plots,
@@ -152,6 +154,18 @@ CALLS = {
     "curvature.third": (lambda inputs, labels, direction: curvature.third(perceptron(), inputs, labels, direction),
                         {"inputs": INPUTS, "labels": LABELS, "direction": PARAMETERS}),
 
+    "dimension.cosines": (dimension.cosines, {"gram": SQUARE}),
+    "dimension.effective_dimension": (dimension.effective_dimension, {"gram": SQUARE}),
+    "dimension.energy_shares": (dimension.energy_shares, {"matrix": GRADIENT}),
+    "dimension.gram": (dimension.gram, {"inputs": WEIGHTS, "deltas": GRADIENT[[0, 1, 2, 3, 4, 5, 0, 1, 2]]}),
+    "dimension.gram_of_arrays": (dimension.gram_of_arrays, {"arrays": [GRADIENT, SQUARE]}),
+    "dimension.leading_directions": (lambda vectors: dimension.leading_directions(vectors, 2), {"vectors": GRADIENT}),
+    "dimension.ranks": (dimension.ranks, {"shares": np.array([0.5, 0.3, 0.2])}),
+    "dimension.share_inside": (dimension.share_inside, {"vectors": GRADIENT, "directions": np.eye(6)[:2]}),
+    "dimension.with_controls": (
+        lambda inputs, deltas: dimension.with_controls({"": (inputs, deltas)}, np.random.default_rng(0)),
+        {"inputs": np.tile(INPUTS, (4, 1)), "deltas": np.tile(INPUTS[::-1, :5], (4, 1)) - 0.5}),
+
     "dynamics.full_batch": batch(dynamics.full_batch, 0.01, 6, 4, 2, 2, 0),
     "dynamics.lyapunov": (lambda start: dynamics.lyapunov(lambda x: x / 2, lambda x, frame: frame / 2, start, 3, 1),
                           {"start": FACTOR}),
@@ -164,6 +178,14 @@ CALLS = {
                        {"inputs": INPUTS, "labels": LABELS}),
     "essay.sampling_probabilities": (lambda gradient: essay.sampling_probabilities(gradient, 5),
                                      {"gradient": GRADIENT}),
+
+    "growth.curve": (growth.curve, {"sizes": PROBABILITIES, "values": GRADIENT}),
+    "growth.exponent": (growth.exponent, {"sizes": PROBABILITIES, "changes": PROBABILITIES.T.copy()}),
+    "growth.intervention_exponent": (
+        lambda changes, changes_after, enlarged: growth.intervention_exponent(changes, changes_after, enlarged, 4.0),
+        {"changes": PROBABILITIES, "changes_after": PROBABILITIES.T.copy(), "enlarged": LINKS}),
+    "growth.same_effects": (growth.same_effects, {"sizes": PROBABILITIES}),
+    "growth.split_effects": (growth.split_effects, {"sizes": PROBABILITIES}),
 
     "mlp.accuracy": toy(mlp.accuracy, perceptron),
     "mlp.learning_curve": curve(mlp, perceptron),
@@ -292,8 +314,11 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
     "nothing": "caches.prepare caches.version_of_kernels experiment.processor "
                "files.try_writing files.umask threads.single_blas_thread",
     "names, numbers, texts and paths": """
-        checkpoints.check_flags checkpoints.listing checkpoints.matrices checkpoints.provenance
-        checkpoints.table_of_contents checks.choice checks.distinct checks.is_integer checks.nonempty_tuples
+        checkpoints.check_flags checkpoints.layer_and_step checkpoints.layer_pattern checkpoints.listing
+        checkpoints.matrices checkpoints.provenance checkpoints.ranks.table dimension.random_directions
+        dimension.random_energy_shares
+        dimension.random_participation_ratio checkpoints.table_of_contents checks.choice
+        checks.distinct checks.is_integer checks.nonempty_tuples
         checks.positive_integers checks.seed checks.training_schedule datasets.available datasets.load
         datasets.load_network datasets.network_available datasets.network_of_repository datasets.read_network
         dynamics.double_well essay.named_init experiment.constants experiment.result_of experiment.settings

@@ -123,6 +123,25 @@ def provenance(path, layer="*"):
     return [{"name": file.name, "source": str(file), "sha256": {file.name: _sha256(file)}} for file in files]
 
 
+def layer_pattern(path, layer, kind):
+    """Return the pattern of the matrices of a kind to read: "KIND/*" if `layer` is "*" and the file has such names.
+
+    kind : str, such as "gradient", one of the kinds that a Recorder writes
+    """
+    if layer == "*" and any(tensor.name.startswith(f"{kind}/") for tensor in listing(path)):
+        return f"{kind}/*"
+    return layer
+
+
+def layer_and_step(name):
+    """Split the name of a recorded matrix, "delta/fc1/000500", into "delta/fc1" and 500; the step is None without one.
+
+    The item of a stack, "gradient/heads/000500[3]", is of the layer "gradient/heads[3]".
+    """
+    match = re.fullmatch(r"(.+)[/._-](\d{1,18})(\[\d+\])?", name)
+    return (match[1] + (match[3] or ""), int(match[2])) if match else (name, None)
+
+
 def check_flags(file_flag, path, layer, kernels, list_only):
     """Raise UserError if a flag about a file is set, and no file is named.
 
