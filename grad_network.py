@@ -256,13 +256,15 @@ def draw_gradient(axes, probabilities, settings):
     labels = ("input", "|delta|") if single else ("sums of rows", "sums of columns")
     inputs = networks.drawing.draw_outer_product(axes, probabilities, *labels)
     axes.set(title="|gradient| = input times |delta|" if single else "|gradient|",
-             xlabel=f"{inputs:,} inputs x {probabilities.shape[1]:,} hidden units, largest first")
+             xlabel=f"{inputs:,} inputs x {probabilities.shape[1]:,} hidden units, largest first\n"
+                    f"darker is larger: logarithms, down to 1/{1 / networks.drawing.PALEST:,.0f}")
 
 
 def draw_clustering(axes, rows, layers):
     """Draw the clustering of the networks, of those null models that the finding needs, and of the essay's network."""
     shown = in_words(rows, IN_TABLE)
-    plots.draw_intervals(axes, shown, "clustering", IN_WORDS[networks.comparison.OBSERVED], show_labels=False)
+    plots.draw_intervals(axes, shown, "clustering", IN_WORDS[networks.comparison.OBSERVED], show_labels=False,
+                         carry="ticks")
     for place, row in enumerate(shown):
         if row["network"] == ESSAYS:
             plots.draw_source(axes, row["clustering"], place)

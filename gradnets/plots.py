@@ -312,18 +312,20 @@ def draw_tails(axes, curves):
     axes.set(yscale="log", xlim=(0, TAIL[0]), ylim=(TAIL[1], 1.3))
 
 
-def draw_intervals(axes, rows, key, observed, label="network", show_labels=True):
+def draw_intervals(axes, rows, key, observed, label="network", show_labels=True, carry="line"):
     """Draw a line for each row: a dot at row[key] and a bar from its `_low` to its `_high`, or a ring without them.
 
     Parameters
     ----------
     rows : list of dict
     observed : str
-        What the observed row has in the column `label`: it is red, and its value is carried through the panel.
+        What the observed row has in the column `label`: it is red, and its value is carried to all rows.
     label : str
         The column that names a row, written at the left.
     show_labels : bool
         Panels side by side share the labels of the leftmost one.
+    carry : "line" or "ticks"
+        Whether the observed value is carried by a line, or by a tick on each row, which leaves room for words between.
     """
     for place, row in enumerate(rows):
         color = RED if row[label] == observed else INK
@@ -333,8 +335,10 @@ def draw_intervals(axes, rows, key, observed, label="network", show_labels=True)
                       solid_capstyle="round")
         if key in row:
             axes.plot(row[key], place, "o", color=color, ms=6, mew=1.5, mfc="white" if alone else color)
-        if key in row and row[label] == observed:
+        if key in row and row[label] == observed and carry == "line":
             axes.axvline(row[key], color=RED, lw=0.8, alpha=0.6, zorder=0)
+        elif key in row and row[label] == observed:
+            axes.plot([row[key]] * len(rows), range(len(rows)), "|", color=RED, ms=8, alpha=0.8, zorder=0)
     axes.set(yticks=range(len(rows)), ylim=(len(rows) - 0.5, -0.5))
     axes.set_yticklabels([row[label] for row in rows] if show_labels else [])
     axes.tick_params(axis="y", length=0)

@@ -52,6 +52,14 @@ def test_intervals_show_every_row_that_has_the_value():
     assert [list(x) for x, y, _ in drawn if list(y) == [0, 1]] == [[0.2, 0.2]]  # the observed value, from top to bottom
 
 
+def test_the_observed_value_may_be_carried_by_ticks():
+    axes = panel()
+    plots.draw_intervals(axes, [{"network": "null", "c": 0.5}, {"network": "observed", "c": 0.2}], "c", "observed",
+                         carry="ticks")
+    assert [line.get_xydata().tolist() for line in axes.lines if line.get_marker() == "|"] == [[[0.2, 0], [0.2, 1]]]
+    assert not [line for line in axes.lines if list(line.get_ydata()) == [0, 1] and line.get_marker() != "|"]
+
+
 def test_intervals_without_an_observed_row_are_drawn_too():
     axes = panel()
     plots.draw_intervals(axes, [{"network": "null", "c": 0.5}, {"network": "observed"}], "c", "observed")

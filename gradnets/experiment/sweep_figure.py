@@ -26,6 +26,7 @@ from gradnets.experiment.tables import words
 
 MOST_LINES, MOST_NAMES = len(plots.COLORS), 24  # rows in a panel: as lines over a sweep, and as dots without one
 MOST_DODGED = 10                                # values at which the dots of several lines stand side by side
+GROUP = 0.5                                     # width of the dots at one value, as a share of the distance of values
 LEAST_DISTANCE = 0.09                           # distance of two names of values, as a share of the axis
 
 
@@ -72,7 +73,7 @@ def draw(script, rows, names, facts, data, columns=(), headings=None):
     chosen = _choose(drawn, columns, compare(line, numbers, values, seeds)[0])
     title = finding(headline, line, numbers, chosen, setting, values, seeds, headings)
     given = given_lines(rows, names, setting, values, lines)
-    sentences = [_counts(facts), _comparison(headline, line, numbers, setting, values, seeds), _missing(rows),
+    sentences = [_counts(facts), _chance(line, numbers, setting, values, seeds), _missing(rows),
                  _shown(rows, names, len(shown) + len(given))]
     caption = _source(script, setting, facts, data) + "\n" + " ".join(filter(None, sentences))
     figure, panels = _panels(chosen, values, shown, title, caption)
@@ -136,25 +137,28 @@ def _draw_lines(panel, lines, values, looks, slots):
     order = np.argsort(values, kind="stable") if are_numbers(values) else np.arange(len(values))
     if are_numbers(values) and _are_logarithmic(values):
         panel.set_xscale("log")
+    if side_by_side:  # a band behind all dots of one value
+        for left, right in zip(*(_places(values, slot, 1, 1.3 * GROUP) for slot in (-0.5, 0.5)), strict=True):
+            panel.axvspan(left, right, color=plots.PALE, alpha=0.45, lw=0, zorder=0)
     for label, curve in reversed(lines.items()):  # the first on top
         color, marker = looks[label]
         low, median, high = np.where(np.isfinite(curve), curve, np.nan)[order].T
         slot = slots - len(looks) + list(looks).index(label)
         at = _places(values, slot, slots)[order] if side_by_side else np.array(values)[order]
         if side_by_side:
-            panel.vlines(at, low, high, color=color, lw=3, alpha=0.35)
+            panel.vlines(at, low, high, color=color, lw=2.5, alpha=0.4)
         else:
             panel.fill_between(at, low, high, color=color, alpha=0.2, lw=0)
         panel.plot(at, median, marker, ls="-" if are_numbers(values) else "none", color=color, ms=4.5, lw=0.8)
     _set_scale(panel, "y", lines)
 
 
-def _places(values, slot, slots):
-    """Return where one of several lines has its dots: side by side around each value."""
+def _places(values, slot, slots, width=GROUP):
+    """Return where one of several lines has its dots: side by side around each value, from slot 0 on."""
     logarithmic = are_numbers(values) and _are_logarithmic(values)
     places = np.array(values if are_numbers(values) else range(len(values)), dtype=float)
     places = np.log10(places) if logarithmic else places
-    shifted = places + 0.7 * np.diff(np.sort(places)).min() * ((slot + 0.5) / slots - 0.5)
+    shifted = places + width * np.diff(np.sort(places)).min() * ((slot + 0.5) / slots - 0.5)
     return 10**shifted if logarithmic else shifted
 
 
@@ -278,20 +282,19 @@ def _missing(rows):
     return f"{missing.total()} numbers are missing or NaN ({listed})." if missing else ""
 
 
-def _comparison(label, line, numbers, setting, values, seeds):
-    """Return how many numbers of a line changed, and how many do by chance."""
+def _chance(line, numbers, setting, values, seeds):
+    """Return a warning if numbers of a line may well have changed by chance, or an empty string."""
     if not setting or len(values) == 1:
         return ""
     changes, compared = compare(line, numbers, values, seeds)
-    if not compared:
+    if not changes:
         return ""
-    of, changed = f" of {label}" if label else "", len(changes) or "none"
-    sentence = f"Of the {plots.counted(len(compared), 'number')}{of}, {changed} changed"
     if seeds == 1:
-        return f"{sentence}, in one seed, perhaps by chance."
+        return "In one seed, numbers may change by chance."
     chance = by_chance(compared, values)
-    return f"{sentence} by more than seeds differ" + (
-        f" (by chance {chance:.2g} at most)." if chance >= max(0.1 * len(changes), 0.1) else ".")
+    return "" if chance < max(0.1 * len(changes), 0.1) else (
+        f"By chance alone at most {chance:.2g} of {plots.counted(len(compared), 'number')} would change; "
+        f"{len(changes)} did.")
 
 
 def _shown(rows, names, shown):

@@ -5,6 +5,7 @@ from gradnets import checks, plots
 from gradnets.networks import graphs, metrics
 
 MOST_NODES = 160  # in a drawing where each can be seen
+PALEST = 1e-3     # share of the largest magnitude from which on a matrix has colors
 CLUSTERING_COLORS, BRIGHTEST = "YlOrRd", 0.5  # colors of nodes, the last from this local clustering on
 
 
@@ -117,8 +118,8 @@ def draw_hubs(axes, strengths, degrees, height, width, name="hub"):
 def draw_outer_product(axes, matrix, row_label, column_label):
     """Draw magnitudes, largest first, with the sums of rows at the left and of columns above.
 
-    Colors follow square roots. A matrix of rank one is the product of both margins, dark where both are
-    long.
+    Colors follow logarithms, from PALEST of the largest entry on. A matrix of rank one is the product of both margins,
+    dark where both are long.
 
     Parameters
     ----------
@@ -139,8 +140,8 @@ def draw_outer_product(axes, matrix, row_label, column_label):
     column_order = np.argsort(-columns, kind="stable")
     count, width = len(row_order), len(column_order)
     image, left, top = (axes.inset_axes(box) for box in ((0.2, 0, 0.8, 0.8), (0, 0, 0.18, 0.8), (0.2, 0.82, 0.8, 0.18)))
-    image.imshow(np.sqrt(matrix[np.ix_(row_order, column_order)]), cmap="Blues", interpolation="antialiased",
-                 aspect="auto", vmin=0)
+    logarithms = np.log(np.maximum(matrix[np.ix_(row_order, column_order)] / matrix.max(), PALEST))
+    image.imshow(logarithms, cmap="Blues", interpolation="antialiased", aspect="auto", vmin=np.log(PALEST), vmax=0)
     left.fill_betweenx(np.arange(count) + 0.5, rows[row_order], color=plots.BLUE, lw=0)
     left.set(xlim=(1.05 * rows.max(), 0), ylim=(count, 0))
     top.fill_between(np.arange(width) + 0.5, columns[column_order], color=plots.BLUE, lw=0)

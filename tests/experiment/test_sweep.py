@@ -395,7 +395,7 @@ def test_where_the_constant_moves_the_names_last_rows_are_compared(values):
     assert list(sweep_finding.comparable_lines(rows, ("step",), "steps", values)) == ["last step"]
     assert figure.get_suptitle() == "Loss of last step fell from 0.0486 to 0.00349 as steps rose"
     caption = figure.texts[1].get_text().replace("\n", " ")
-    assert "Of the 1 number of last step, 1 changed by more than seeds differ (by chance 0.1 at most)." in caption
+    assert "By chance alone at most 0.1 of 1 number would change; 1 did." in caption
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["last step"]
     assert "Shown: 1 of 40 rows." in figure.texts[1].get_text().replace("\n", " ")
 
@@ -433,6 +433,25 @@ def test_at_most_six_panels_and_seven_lines():
     places = [line.get_xdata().tolist() for line in figure.axes[3].lines]
     assert figure.axes[3].lines[-1].get_ydata().tolist() == top
     assert len({tuple(place) for place in places}) == 7  # no line hides another one
+
+
+def test_dots_of_a_value_stand_close_to_its_tick_and_on_its_band():
+    groups = [[[{"row": f"row {k}", "x": (k + 1) * value + 0.1 * seed} for k in range(7)] for seed in range(4)]
+              for value in (1, 2, 4)]
+    panel, = drawn(groups, [1, 2, 4])[1].axes
+    ticks, dots = panel.get_xticks(), np.array([line.get_xdata() for line in panel.lines])
+    assert dots.shape == (7, 3)
+    assert np.abs(dots - ticks).max() <= 0.25  # half of the distance of two values would touch the next group
+    assert dots.mean(axis=0) == pytest.approx(ticks)
+    bands = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in panel.patches]
+    assert all(low < column.min() and column.max() < high
+               for (low, high), column in zip(bands, dots.T, strict=True))
+
+
+def test_the_caption_warns_of_changes_by_chance_where_runs_are_few():
+    for seeds, warns in ((3, True), (12, False)):
+        groups = [[[{"row": "observed", "x": value + 0.01 * seed}] for seed in range(seeds)] for value in (1, 2)]
+        assert ("By chance" in drawn(groups, [1, 2])[1].texts[1].get_text()) == warns
 
 
 def test_panels_show_printed_numbers_and_then_changed_ones():

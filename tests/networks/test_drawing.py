@@ -59,3 +59,12 @@ def test_hubs_lie_on_their_pixels_and_colors_are_added():
 
 def test_rows_of_zeros_are_left_out_of_the_product():
     assert drawing.draw_outer_product(Figure().add_subplot(), np.outer([1.0, 0, 2], [1, 2]), "a", "b") == 2
+
+
+def test_colors_of_a_product_follow_logarithms_of_its_sorted_entries():
+    axes = Figure().add_subplot()
+    drawing.draw_outer_product(axes, np.outer([1.0, 8.0], [1e-9, 10.0, 100.0]), "a", "b")
+    image, = axes.child_axes[0].images
+    shades = np.asarray(image.norm(image.get_array()))
+    assert shades[:, :2] == pytest.approx(np.array([[1, 2 / 3], [1 - np.log10(8) / 3, 2 / 3 - np.log10(8) / 3]]))
+    assert shades[:, 2] == pytest.approx(0)
