@@ -9,8 +9,9 @@ interrupted run continues where it stopped.
 Figures: a line for each claim, with the source's number, our median with its middle 90 %, the null model's, and the
 verdict. Claims on one kind of quantity share a panel. Shaded is where a claim in words counts as true. The figures are
 those of gradient networks (claims.png), of their likeness to real ones (_real_networks), of deltas, the space of
-gradients and the growth of weights (_deltas), of tails and sparse training (_tails_sparse), and of second order and
-motifs (_second_order_motifs). The ledger as a page is claims.md, and claims_parts.json has the rows of all scripts that it rests on.
+gradients and the growth of weights (_deltas), of tails and sparse training (_tails_sparse), and of second order
+and motifs (_second_order_motifs). The ledger as a page is claims.md, and claims_parts.json has the rows of all scripts
+that it rests on.
 
 Takes 17 minutes on two cores with real data. With --quick it takes less than two, on built-in data and few seeds, and
 its verdicts are those of a trial.

@@ -47,6 +47,7 @@ def small_space(parts):
 CLAIMS = (
     Claim("a radically smaller space of gradients", "Gradients span a radically smaller space than the parameters",
           "in words", None, "share", "95 % of the runs span at most a hundredth of the number of parameters, at all "
-          "rates; inputs and deltas explain it if gradients with the deltas of other samples span less than twice as many",
+          "rates; inputs and deltas explain it if gradients with the deltas of other samples span less than twice as "
+          "many",
           small_space),
 )
