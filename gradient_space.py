@@ -412,7 +412,7 @@ def draw_controls(axes, rows):
         if row is not None:
             lines.append({"network": name} | {"value" + end: row[column + end] for end in ("", "_low", "_high")})
     axes.set_xscale("log")
-    plots.draw_intervals(axes, lines, "value")
+    plots.draw_intervals(axes, lines, "value", CONTROLS["dimension"])
     axes.axvline(observed["parameters"], color=plots.INK, ls="--", lw=1)
     axes.annotate(f"all {observed['parameters']:,} parameters", (observed["parameters"], 0.5), xytext=(-5, 0),
                   textcoords="offset points", ha="right", va="center", fontsize=8, color=plots.GREY)

@@ -327,9 +327,9 @@ def picture(rows, names, title, caption):
                                   title, caption, height_ratios=(1, 0.5, 0.8))
     row = pick(rows, names[0], starts[-1])
     draw_curve(panels["curve"], [row for row in rows if "bin" in row])
-    draw_named(panels["controls"], row, CONTROLS)
+    draw_named(panels["controls"], row, CONTROLS, "exponent")
     panels["controls"].set(title="exponent beside its controls", xlabel="exponent (0: size does not matter)")
-    draw_named(panels["ranks"], row, RANKS)
+    draw_named(panels["ranks"], row, RANKS, "size_rank")
     panels["ranks"].set(title="mean change of a unit, ranked against", xlabel="rank correlation over units",
                         xlim=(-1.05, 1.05))
     looks = zip(plots.COLORS, plots.MARKERS, plots.DASHES, strict=True)
@@ -363,11 +363,11 @@ def draw_curve(axes, rows):
     plots.label_lines(axes, lines)
 
 
-def draw_named(axes, row, names):
-    """Draw some numbers of a row with their intervals, one below the other."""
+def draw_named(axes, row, names, observed):
+    """Draw some numbers of a row with their intervals, one below the other, and the observed one in its color."""
     lines = [{"label": label} | {f"value{end}": row[key + end] for end in ("", "_low", "_high")}
              for key, label in names.items()]
-    plots.draw_intervals(axes, lines, "value", "label")
+    plots.draw_intervals(axes, lines, "value", names[observed], "label")
     axes.axvline(0, color=plots.GREY, lw=0.8, zorder=0)
 
 

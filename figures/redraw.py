@@ -18,6 +18,8 @@ GALLERY = (  # the command behind each figure, and the folder of figures/ that i
     ("delta_origins.py --datasets mnist noise cifar10", ""),
     ("weight_network.py --dataset mnist", ""),
     ("weight_growth.py --dataset mnist", ""),
+    ("gradient_space.py --datasets mnist cifar10 noise glyphs --steps 0 100 500 2000 5000 "
+     "--directions 5 20 50 100 200 500 --runs 5", ""),
     ("show_stats.py --datasets mnist cifar10 noise noise-constant", ""),
     ("show_delta_stats.py --dataset mnist --runs 10", ""),
     ("fractal_stats.py --datasets mnist noise --runs 20", ""),
