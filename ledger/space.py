@@ -37,10 +37,10 @@ def small_space(parts):
                      " ".join(filter(None, context)),
                      first_true((share["value_high"] > SMALL, NOT),
                                 (all(row["over_re_paired_low"] > 0.5 for row in digits), EXPLAINED,
-                                 "the few dimensions of inputs and of deltas"), (True, HOLDS)),
+                                 "few dimensions of inputs and deltas"), (True, HOLDS)),
                      null("deltas of other samples", same_pairs) | reference("random rank-one matrices", random)
                      | predicted(high=SMALL)
-                     | second(f"Test accuracy of training inside {inside['directions']} leading directions", "accuracy",
+                     | second(f"Training inside {inside['directions']} leading directions of gradients", "accuracy",
                               of_row(inside, "accuracy"), **reference("all parameters", whole["accuracy"])))
 
 

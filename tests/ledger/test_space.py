@@ -28,14 +28,14 @@ def judged(*rows):
 
 @pytest.mark.parametrize(("rows", "verdict"), [
     ([row(), row(step=500, dimension=40.0)], HOLDS),                             # half of the product at step 500
-    ([row(), row(step=500, dimension=50.0)], "holds, explained by the few dimensions of inputs and of deltas"),
+    ([row(), row(step=500, dimension=50.0)], "holds, explained by few dimensions of inputs and deltas"),
     ([row(re_paired=4000.0)], HOLDS),
     ([row(), row(over="over training", dimension=5e4, re_paired=6e4)], NOT),
     ([row(), row(step=500, dimension=960.0, re_paired=1000.0)], NOT),            # its interval reaches beyond 1 %
     ([row(), row(step=500, dimension=940.0, re_paired=1000.0)],
-     "holds, explained by the few dimensions of inputs and of deltas"),
+     "holds, explained by few dimensions of inputs and deltas"),
     ([row(dimension=5e4, re_paired=6e4)], NOT),
-    ([row(), row("noise", dimension=5e4)], "holds, explained by the few dimensions of inputs and of deltas"),
+    ([row(), row("noise", dimension=5e4)], "holds, explained by few dimensions of inputs and deltas"),
 ])
 def test_the_verdict_follows_the_numbers(rows, verdict):
     assert judged(*rows)["verdict"] == verdict
