@@ -107,6 +107,9 @@ def test_numbers_of_the_readme_are_those_of_the_ledger_and_the_benchmarks():
     claims = {row["claim"]: row for row in read_json("figures/claims.json")["rows"]}
     parts = read_json("figures/claims_parts.json")["parts"]
     ratios = [row["over_degrees"] for row in parts["gradients of mnist at 0.1"] if not row["degenerate"]]
+    alike = claims["looks like a social network"]
+    space = claims["a radically smaller space of gradients"]
+    size = max(row["parameters"] for row in parts["space"] if row["part"] == "dimension")
     few = claims["most of the accuracy with few parameters"]
     dense = next(row for row in parts["sparse"] if row["part"] == "criteria" and row["what"] == "dense")
     untrained = [row["percent"] for row in parts["motifs"] if row["part"] == "beyond 2" and row["epoch"] == 0
@@ -114,6 +117,8 @@ def test_numbers_of_the_readme_are_those_of_the_ledger_and_the_benchmarks():
     metrics = {row["what"]: row["value"] for row in read_json("benchmarks/networks.json")["rows"]}
     kinds = Counter(" ".join(row["verdict"].split()[:2]) for row in claims.values())
     for text in (f"over {len(ratios)} training runs on MNIST the median ratio is {np.median(ratios):.2f}",
+                 f"None of {alike['n'].split()[0]} gradient networks shows both",
+                 f"span about {space['value'] * size:.0f} of {size:,} dimensions",
                  f"3,180 of {dense['parameters']:,} parameters",
                  f"reads {few['value']:.1%} of MNIST's test digits, with all of them {dense['accuracy']:.1%}"
                  .replace("%", " %"),
