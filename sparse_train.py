@@ -497,7 +497,7 @@ def draw_density(axes, rows):
         lines.append(([marks[-1], marks[0]], [dense["microseconds"]] * 2, "fused dense", plots.GREY))
         axes.plot(*lines[-1][:2], color=plots.GREY, lw=1, ls="--")
         plain_marks(axes.xaxis, marks, list(map(fraction, marks)))
-    for layout, place, side in (("sparse", (4, 14), "bottom"), ("blocks", (-7, -28), "top")):
+    for layout, place, side in (("sparse", (4, 21), "bottom"), ("blocks", (-7, -28), "top")):
         color = looks[layout][0]
         limit = break_even(rows, layout)
         if limit:
