@@ -4,6 +4,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy loads: two workers with two threads each are slower
 
 import collections
+import gc
 import json
 import subprocess
 import sys
@@ -38,6 +39,23 @@ def script():
         return subprocess.run([sys.executable, str(ROOT / name), *map(str, flags)], capture_output=True, text=True,
                               timeout=300)
     return run
+
+
+# ---- less time --------------------------------------------------------------------------------------------
+
+PROCESSES = ("test_readme.py", "test_trust.py", "test_executors.py", "test_ensemble.py")  # files that start many
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest tests first, so that at the end no worker waits for the other one to finish a long test."""
+    items.sort(key=lambda item: item.path.name not in PROCESSES)
+
+
+def pytest_collection_finish():
+    """Search for garbage only among what tests make, not among the objects of libraries, and less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000)
 
 
 # ---- faults and hostile input: how many are tried ---------------------------------------------------------

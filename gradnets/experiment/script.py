@@ -71,7 +71,7 @@ def _rare_garbage_collection():
     """
     atexit.register(gc.freeze)  # what is frozen is not searched
     thresholds = gc.get_threshold()
-    gc.set_threshold(10_000, *thresholds[1:])
+    gc.set_threshold(10_000)
     try:
         yield
     finally:

@@ -52,7 +52,12 @@ def assert_fits_the_page(result):
 
 def real(name, **options):
     """Return a real data set, or skip the test with the reason."""
+    require(name)
+    return datasets.load(name, **options)
+
+
+def require(name):
+    """Skip the test, with the reason, unless a real data set can be loaded."""
     folder = os.environ.get("GRADNETS_DATA", "")
     if not (Path(folder) / FOLDERS[name]).is_dir():
         pytest.skip(f"no {FOLDERS[name]} in GRADNETS_DATA ({folder or 'not set'})")
-    return datasets.load(name, **options)
