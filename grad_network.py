@@ -30,24 +30,24 @@ from gradnets import checkpoints, checks, datasets, experiment, networks, plots,
 from gradnets.errors import UserError
 from gradnets.progress import progress
 
-GRADIENT = ""               # file with a gradient of your own: .npy, .npz or .safetensors
+GRADIENT = ""               # file with a gradient of your own: .npy, .npz or .safetensors; empty to train a net
 LAYER = "*"                 # name of the matrix in the file, or a pattern that matches this matrix only
 KERNELS = "oihw"            # axes of convolution kernels in the file: oihw (PyTorch) or hwio (JAX, Keras)
 LIST = False                # list the tensors of the file, and do nothing else
 MODEL = "mlp"               # mlp (perceptron) or rbm (restricted Boltzmann machine, contrastive divergence CD-1)
 DATASET = "glyphs"          # data set: glyphs, noise, noise-constant, mnist, cifar10, cifar100, tree or clusters
 IMAGES = 10_000             # largest number of training images, from the first on; the essay used 50_000
-HIDDEN_UNITS = "inputs"     # number of hidden units, or inputs for as many as inputs, so that the gradient is square
+HIDDEN_UNITS = "inputs"     # number of hidden units, or the word inputs for as many as inputs: a square gradient
 ACTIVATION = "tanh"         # activation of the perceptron: tanh, relu or leaky(slope)
 LOSS = "squared"            # loss of the perceptron: squared or cross-entropy
 INIT = "default"            # weights: default, uniform(scale), normal(scale), glorot, glorot-normal or orthogonal(gain)
-LEARNING_RATE = 0.1         # step length of SGD; the essay used 0.01, 0.1 and 1.0
+LEARNING_RATE = 0.1         # step length of SGD, 0 or more; the essay used 0.01, 0.1 and 1.0
 STEPS = 500                 # number of training steps; the gradient is that of the last step
 BATCH_SIZE = 1              # samples per step
 SEED = 0                    # seed of data, weights, order of samples, and links
 DRAWS = 50                  # number of sampled networks, and of networks of each null model
 METHOD = "sample"           # sample (draw links by probability) or threshold (keep the largest entries)
-CUT = 0.0                   # threshold keeps entries above this share of the largest; 0 keeps as many as sampling draws
+CUT = 0.0                   # threshold keeps entries above this share of the largest, in [0, 1); 0: as many as sampling
 LAYERS = "auto"             # merged (input i and hidden unit i are one node), bipartite, or auto (merged if square)
 ANIMATE = False             # also write a film (GIF) of the network over the steps of training
 GRAPHML = False             # also write the first sampled network for Gephi, Cytoscape or networkx
