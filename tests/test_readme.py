@@ -125,7 +125,7 @@ def test_numbers_of_the_readme_are_those_of_the_ledger_and_the_benchmarks():
     kinds = Counter(" ".join(row["verdict"].split()[:2]) for row in claims.values())
     for text in (f"over {len(ratios)} training runs on MNIST the median ratio is {np.median(ratios):.2f}",
                  f"None of {alike['n'].split()[0]} gradient networks shows both",
-                 f"span about {space['value'] * size:.0f} of {size:,} dimensions",
+                 f"dimension of about {space['value'] * size:.0f}, with {size:,} parameters",
                  f"3,180 of {dense['parameters']:,} parameters",
                  f"reads {few['value']:.1%} of MNIST's test digits, with all of them {dense['accuracy']:.1%}"
                  .replace("%", " %"),
