@@ -4,6 +4,8 @@ The laws, the likelihood ratios and their p are those of the library powerlaw. I
 each step and take a minute for half a million values; here the laws are fitted from a few sums of the values, with no
 limit on the exponent.
 """
+import math
+
 import numpy as np
 from scipy import optimize, special
 
@@ -226,21 +228,28 @@ def log_exponential_integral(order, x):
     def f(u):
         return (1 - order) * u - x * np.expm1(u)
 
+    def is_above(u):
+        """Return whether f is above the floor at one point: for single numbers math is faster than numpy."""
+        try:
+            return slope * u - rate * math.expm1(u) > floor
+        except OverflowError:
+            return False
+
     def bound(direction, limit):
         """Return where f has fallen to the floor, or the limit."""
         inside, step = 0.0, 1e-9
-        while f(peak + direction * step) > floor and step < limit:
+        while is_above(peak + direction * step) and step < limit:
             inside, step = step, 2 * step
         outside = min(step, limit)
         for _ in range(20):  # halve the bracket: a rough bound is enough
             middle = (inside + outside) / 2
-            inside, outside = (middle, outside) if f(peak + direction * middle) > floor else (inside, middle)
+            inside, outside = (middle, outside) if is_above(peak + direction * middle) else (inside, middle)
         return peak + direction * outside
 
     with np.errstate(over="ignore"):
         peak = max(0.0, np.log((1 - order) / x)) if order < 1 else 0.0
         top = f(peak)
-        floor = top - 50
+        slope, rate, peak, floor = map(float, (1 - order, x, peak, top - 50))
         low, high = bound(-1, peak), bound(1, np.inf)
         half = (high - low) / 2
         area = half * (WEIGHTS @ np.exp(f(low + half * (1 + NODES)) - top))
