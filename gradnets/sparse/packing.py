@@ -122,12 +122,13 @@ def pack_samples(inputs, labels, dtype=np.float32):
         raise UserError(f"there are {len(inputs)} inputs and {len(labels)} labels: expected one label for each row")
     if not 0 <= labels.min() <= labels.max() < 2**31:
         raise UserError(f"labels run from {labels.min()} to {labels.max()}: expected integers in [0, 2^31)")
-    if np.abs(inputs).max() > np.finfo(dtype).max:
-        raise UserError(f"inputs run to {np.abs(inputs).max():.3g}, beyond the largest {np.dtype(dtype)}: scale them")
-    rows, places = np.nonzero(inputs)
+    largest = max(abs(float(inputs.min())), abs(float(inputs.max())))
+    if largest > float(np.finfo(dtype).max):
+        raise UserError(f"inputs run to {largest:.3g}, beyond the largest {np.dtype(dtype)}: scale them")
+    nonzero = inputs != 0
+    rows, places = np.nonzero(nonzero)  # of bools, which is faster
     starts = np.searchsorted(rows, np.arange(len(inputs) + 1))
-    return Samples(starts, places.astype(np.uint32), inputs[rows, places].astype(dtype), labels.copy(),
-                   inputs.shape[1])
+    return Samples(starts, places.astype(np.uint32), inputs[nonzero].astype(dtype), labels.copy(), inputs.shape[1])
 
 
 def pack(weights, biases, masks=None, layout="auto", activation="tanh", loss="cross-entropy", targets=(0.0, 1.0),
