@@ -93,6 +93,7 @@ PANELS = (  # of all figures
     Panel("Ratio: 1 means no difference", ("ratio",), (0.5, 1, 2, 5, 10, 20, 50, 100), names_references=False),
     Panel("Correlation", ("correlation",), names_start=True),
     Panel("Share or distance, from 0 to 1", ("share",)),
+    Panel("Effective dimension / number of parameters", ("dimension",), tuple(10.0**k for k in range(-6, 1))),
     Panel("Assortativity, less that of the same degrees", ("assortativity",)),
     Panel("Relative difference from Newton's step", ("difference",), tuple(10.0**k for k in range(-16, 3, 2))),
     Panel("Training loss", ("loss",), (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)),

@@ -3,7 +3,7 @@
 1. dimension: the effective dimension of single-sample gradients of the essay's net, which is the participation ratio of
    their second moments, over samples at fixed weights and over training. Controls: inputs paired with deltas of other
    samples, pixels or deltas shuffled within each sample, the derivatives of the activation left out, data of noise, and
-   random rank-one matrices, which span as many dimensions as there are parameters.
+   random rank-one matrices, whose effective dimension is the number of parameters.
 2. nets: the same for perceptrons of several depths, a Boltzmann machine and a recurrent net, on several data sets.
 3. hessian: the share of the gradient's energy in the leading eigenvectors of the exact Hessian, while a small net
    trains. Controls: random directions; and the gradient of the Hessian's own quadratic bowl at a random point.
@@ -42,7 +42,7 @@ KERNELS = "oihw"            # axes of a convolution's kernels in the file: oihw 
 LIST = False                # list the tensors of the file, and do nothing else
 DATASETS = ("glyphs", "noise")  # data sets of nets; the first one is that of all other parts
 IMAGES = 10_000             # largest number of training images, the first ones of the data set
-LEARNING_RATES = (0.01, 0.1)  # step lengths of SGD of dimension; nets take the last one
+LEARNING_RATES = (0.01, 0.1)  # step lengths of SGD in the part dimension; the part nets trains at the last of them
 STEPS = (0, 100, 500, 2000)  # numbers of single-sample steps after which dimension is measured
 SAMPLES = 500               # number of samples whose gradients are compared with each other
 DEPTHS = (1, 2, 3)          # numbers of hidden layers of the perceptrons of nets
@@ -119,7 +119,10 @@ def check(settings):
     checks.positive_integers(images=settings.images, samples=settings.samples, depths=settings.depths,
                              hidden_units=settings.hidden_units, directions=settings.directions, runs=settings.runs)
     for steps in settings.steps:
-        checks.training_schedule(steps + 1, max(settings.learning_rates), 1)
+        if not (checks.is_integer(steps) and steps >= 0):
+            raise UserError(f"steps is {steps}: expected integers of at least 0")
+    for rate in settings.learning_rates:
+        checks.training_schedule(max(settings.steps) + 1, rate, 1)
     if max(settings.directions) > optimizers.RECORDED:
         raise UserError(f"directions is {max(settings.directions)}: expected at most {optimizers.RECORDED}, the number "
                         "of gradients that the leading directions are taken from")
@@ -298,7 +301,14 @@ def hessian_rows(dataset, seeds):
 def training_rows(dataset, test, counts, seeds):
     """Return the rows of nets that train inside spaces of directions."""
     rows = []
-    for row in optimizers.rows_inside(dataset, test, counts, seeds):
+    try:
+        inside = optimizers.rows_inside(dataset, test, counts, seeds)
+    except NoResult:
+        raise
+    except UserError as error:
+        raise UserError(f"--directions up to {max(counts)} with {len(dataset.labels)} --images: {error}; lower "
+                        "--directions or raise --images") from error
+    for row in inside:
         what = f"{row['space']}, {row['directions']} directions" if row["directions"] else row["space"]
         rows.append({"part": "training", "what": what} | row)
     return rows
@@ -307,15 +317,17 @@ def training_rows(dataset, test, counts, seeds):
 # ---- words ------------------------------------------------------------------------------------------------
 
 def finding_of(rows):
-    """Say how many dimensions gradients span, and whether so few directions are enough to train."""
+    """State the effective dimension of gradients, and whether about as many directions are enough to train."""
     measured = [row for row in rows if row["part"] == "dimension" and row["data"] == rows[0]["data"]
                 and "dimension" in row]
     inside = [row for row in rows if row["part"] == "training"]
     if measured:
         most = max(measured, key=lambda row: row["dimension"])
-        words = f"Gradients span at most {most['dimension']:.0f} of {most['parameters']:,} dimensions"
-        return words + (verdict_on_training(inside, most["dimension"]) if inside else
-                        ", as inputs times deltas do" if is_product(most) else "")
+        words = f"The effective dimension is at most {most['dimension']:,.0f}"
+        if verdict := verdict_on_training(inside, most["dimension"]) if inside else "":
+            return words + verdict
+        alike = ", like inputs times deltas" if is_product(most) and not inside else ""
+        return f"{words} of {most['parameters']:,} parameters{alike}"
     if inside:
         leading = max((row for row in inside if row["space"] == "leading"), key=lambda row: row["directions"])
         whole, = (row for row in inside if row["space"] == "all parameters")
@@ -329,11 +341,11 @@ def finding_of(rows):
     if not ratios:
         return "Too few gradients differ from 0 to estimate a dimension"
     low, high = 1 / max(ratios), 1 / min(ratios)
-    return f"Independent inputs and deltas span {low:.2g} to {high:.2g} times as many dimensions"
+    return f"Deltas of other samples would give {low:.2g} to {high:.2g} times the gradients' dimension"
 
 
 def is_product(row):
-    """Return whether independent inputs and deltas span at most twice as many dimensions, in nine runs of ten."""
+    """Return whether deltas of other samples would give less than twice the dimension, in 95 % of the runs."""
     return row["over_re_paired_low"] > 0.5
 
 
@@ -344,11 +356,11 @@ def verdict_on_training(rows, dimensions):
     """
     leading = sorted((row["directions"], row["accuracy_high"]) for row in rows if row["space"] == "leading")
     whole, = (row for row in rows if row["space"] == "all parameters")
-    enough = next((high for k, high in leading if k >= dimensions), None)
-    if enough is None:
+    count, accuracy = next(((k, high) for k, high in leading if k >= dimensions), (None, None))
+    if count is None:
         return ""
-    return (", and training inside so few loses nothing" if enough >= whole["accuracy_low"] else
-            ", but training inside so few loses accuracy")
+    return (f", and training in {count} directions loses nothing" if accuracy >= whole["accuracy_low"] else
+            f", yet training in {count} directions loses accuracy")
 
 
 def printed(rows):
@@ -553,11 +565,19 @@ def measure_file(path, layer, kernels):
 def finding_of_file(rows, over_steps):
     """State the effective dimension of the first layer's gradients, or in how many directions a single one lies."""
     if over_steps:
-        return (f"Over {over_steps[0]['steps']:,} steps gradients of the first layer have an effective dimension of "
-                f"{in_digits(over_steps[0]['dimension'])}")
+        first, matrix = over_steps[0], next(row for row in rows if row["layer"] == over_steps[0]["layer"])
+        words = f"Over {first['steps']:,} steps "
+        return words + ("the first layer's effective dimension is more than the steps can show"
+                        if is_beyond(first, matrix) else
+                        f"gradients of the first layer have an effective dimension of {in_digits(first['dimension'])}")
     row = next(row for row in rows if "stable_rank" in row)
     least = min(row["rows"], row["columns"])
     return f"The gradient fills {in_digits(row['participation_ratio'])} of {least:,} singular directions"
+
+
+def is_beyond(over_steps, matrix):
+    """Return whether the estimate exceeds the number of entries: up to rounding, all gradients are orthogonal."""
+    return over_steps["dimension"] > matrix["rows"] * matrix["columns"]
 
 
 def in_digits(number):
@@ -610,7 +630,8 @@ def draw_ranks(axes, rows, over_steps):
         lines.append((steps, values, name, color))
     axes.axhline(rows[0]["random"], color=plots.INK, ls="--", lw=1)
     axes.set(yscale="log", title="ranks of each gradient" + (
-        f"; dimension over all steps {in_digits(over_steps['dimension'])}" if over_steps else ""))
+        "" if not over_steps or is_beyond(over_steps, rows[0]) else
+        f"; dimension over all steps {in_digits(over_steps['dimension'])}"))
     plots.name_steps(axes)
     plots.label_lines(axes, lines)
 

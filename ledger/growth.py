@@ -12,7 +12,7 @@ def feedback(parts):
 
     Inputs and units explain the growth if less than half of its exponent is left without their effects, and units do
     so alone if unit means give more than half of it. Else earlier changes explain the growth if weights that are
-    doubled at random do not change more.
+    doubled at random do not change more. The last window decides; what earlier ones show stands beside the number.
     """
     rows = [row for row in parts["growth"] if "bin" not in row]
     last = max((row["start"] for row in rows), default=0)
@@ -21,13 +21,16 @@ def feedback(parts):
     if (n := row["runs"] - row["without_result"]) < FEWEST:
         raise NotMeasured(f"{n} runs of the {RECIPE} are too few")
     half = row["exponent_low"] / 2
+    earlier = [window for window in rows if window["net"] == RECIPE and window["start"] < last
+               and window.get("exponent_low", 0) > 0]
     growing = {name: net["exponent_low"] > 0 for name, net in nets.items() if net["data"] != "noise"}
     return Judgement(f"exponent of |change| against |weight|, {RECIPE}, step {last:,}", of_row(row, "exponent"),
                      f"{n} runs",
                      "If a random half of the weights is doubled and the rest halved, the exponent of their changes is "
                      f"{brief(row['doubled_weights'])}. If this is done to the outgoing weights of whole units, the "
                      f"exponent of their incoming weights' changes is {brief(row['doubled_outgoing'])}. "
-                     + each_in_words("For the net {name} the exponent is {value}", without(nets, RECIPE), "exponent"),
+                     + each_in_words("For the net {name} the exponent is {value}", without(nets, RECIPE), "exponent")
+                     + "".join(map(words_on, earlier)),
                      first_true((row["exponent_low"] <= 0, NOT),
                                 (row["rest_high"] < half, EXPLAINED,
                                  "the units" if row["unit_means"] > row["exponent"] / 2 else "inputs and units"),
@@ -40,8 +43,20 @@ def feedback(parts):
                               **null("the same, shuffled", of_row(row, "rest_shuffled"))))
 
 
+def words_on(window):
+    """Return sentences on what an earlier window shows, each after a blank."""
+    return (f" In the {RECIPE} the exponent from step {window['start']:,} on is {brief(window['exponent'])}. Without "
+            f"the effects of inputs and units it is {brief(window['rest'])}, and of unit means alone "
+            f"{brief(window['unit_means'])}.")
+
+
 CLAIMS = (
     Claim("positive feedback in the gradients", "Large weights get larger changes", "in words", None,
-          "exponent of changes", "in 95 % of the runs of every net the exponent is above 0; units explain it if less "
-          "than half is left without them", feedback),
+          "exponent of changes", "in the last window the exponent of the source's recipe is above 0 in 95 % of the "
+          "runs; inputs and units explain it if without their effects less than half of that bound is left in 95 % of "
+          "the runs, and units alone if their means also give more than half of the median; if not, earlier changes "
+          "explain it if weights doubled at random get less than half of that bound in 95 % of the runs; only if "
+          "nothing explains it do the other nets count, all but the one on noise, and it holds as stated if it is "
+          "above 0 in 95 % of the runs of each",
+          feedback),
 )

@@ -200,15 +200,16 @@ def spaces(accuracy):
 
 @pytest.mark.parametrize(("rows", "words"), [
     ([dims(12.3), dims(30.4, over="over training"), dims(99, data="noise")],
-     "at most 30 of 1,000 dimensions, as inputs times deltas do"),
-    ([dims(30.4, low=0.4)], "at most 30 of 1,000 dimensions"),
-    ([dims(30.4), *spaces(0.7)], "but training inside so few loses accuracy"),
-    ([dims(30.4), *spaces(0.89)], "and training inside so few loses nothing"),
-    ([dims(60.4), *spaces(0.7)], "at most 60 of 1,000 dimensions"),
+     "is at most 30 of 1,000 parameters, like inputs times deltas"),
+    ([dims(30.4, low=0.4)], "is at most 30 of 1,000 parameters"),
+    ([dims(30.4), *spaces(0.7)], "is at most 30, yet training in 50 directions loses accuracy"),
+    ([dims(30.4), *spaces(0.89)], "is at most 30, and training in 50 directions loses nothing"),
+    ([dims(60.4), *spaces(0.7)], "is at most 60 of 1,000 parameters"),
     (spaces(0.7), "Inside 50 leading directions nets lose 20.0 points"),
     ([{"part": "hessian", "share": 0.9, "bowl_share": 0.95}, {"part": "hessian", "share": 0.9, "bowl_share": 0.8}],
      "1 of 2 times"),
-    ([{"part": "nets", "over_re_paired": 0.5}, {"part": "nets", "over_re_paired": 0.8}], "1.2 to 2 times as many"),
+    ([{"part": "nets", "over_re_paired": 0.5}, {"part": "nets", "over_re_paired": 0.8}],
+     "1.2 to 2 times the gradients' dimension"),
     ([{"part": "nets"}], "Too few gradients"),
 ])
 def test_the_finding_follows_the_rows(rows, words):
@@ -245,7 +246,8 @@ def test_each_part_runs_alone(short, part, panels):
 
 @pytest.mark.parametrize(("changes", "message"), [
     ({"parts": ("gradient",)}, "part is 'gradient'"), ({"parts": ()}, "parts is"), ({"runs": 0}, "runs is 0"),
-    ({"samples": 29}, "samples is 29: expected at least 30"), ({"steps": (-1,)}, "steps is 0"),
+    ({"samples": 29}, "samples is 29: expected at least 30"),
+    ({"steps": (-1,)}, "steps is -1: expected integers of at least 0"),
     ({"directions": (5, 501)}, "directions is 501: expected at most 500"), ({"learning_rates": (np.inf,)}, "inf"),
     ({"layer": "fc1"}, "need a file"), ({"parts": ("hessian",), "datasets": ("tree",)}, "expected square images"),
 ])
@@ -288,6 +290,19 @@ def test_recorded_gradients_have_ranks_and_a_dimension(recording):
     assert last["dimension"] < 4
     assert result.finding.startswith("Over 8 steps gradients of the first layer have an effective dimension of ")
     assert len(result.figure.axes) == 2
+
+
+def test_too_few_images_are_named_with_their_flags(short):
+    with pytest.raises(UserError, match=r"--directions up to 60 with 3 --images: .* lower --directions or raise"):
+        run(parts=("training",), images=3, directions=(60,), runs=1)
+
+
+def test_orthogonal_steps_have_no_number(tmp_path):
+    np.savez(tmp_path / "mine.npz", **{"g/1": np.diag([1.0, 0, 0]), "g/2": np.diag([0, 1.0, 0])})
+    result = run(gradient=str(tmp_path / "mine.npz"))
+    assert result.finding == "Over 2 steps the first layer's effective dimension is more than the steps can show"
+    assert result.figure.axes[1].get_title(loc="left") == "ranks of each gradient"
+    assert_fits_the_page(result)
 
 
 def test_a_single_matrix_has_its_ranks(tmp_path):

@@ -14,7 +14,8 @@ def table(path, layer="*", kernels="oihw"):
     ----------
     path, layer, kernels
         As `reading.matrices` takes them. Matrices whose names end with a step, "gradient/fc1/000500", are of one layer
-        if the rest of their names is equal.
+        if the rest of their names is equal. If their shapes differ they are no steps, but layers of their own, such as
+        "weights_0" and "weights_1".
 
     Returns
     -------
@@ -30,8 +31,7 @@ def table(path, layer="*", kernels="oihw"):
     Raises
     ------
     UserError
-        As `reading.matrices` does; if matrices of a layer have different shapes, or the same step; NoResult, if all are
-        zero everywhere.
+        As `reading.matrices` does; if two matrices of a layer have the same step; NoResult, if all are zero everywhere.
 
     Notes
     -----
@@ -48,6 +48,7 @@ def table(path, layer="*", kernels="oihw"):
         rows.append(row)
     if not shares:
         raise NoResult(f"every matrix of {path} that is read is zero everywhere: choose others with --layer")
+    _part_unequal(rows)
     names, places = {}, set()
     for row in rows:
         place = row["layer"], row.get("step")
@@ -59,6 +60,20 @@ def table(path, layer="*", kernels="oihw"):
     over_steps = [{"layer": name, "steps": len(own)} | _over_steps(path, own, kernels)
                   for name, own in names.items() if len(own) > 1]
     return rows, over_steps, shares
+
+
+def _part_unequal(rows):
+    """Make matrices of different shapes layers of their own, where only a number at the end tells their names apart.
+
+    Changes the rows.
+    """
+    shapes = {}
+    for row in rows:
+        shapes.setdefault(row["layer"], set()).add((row["rows"], row["columns"]))
+    for row in rows:
+        if len(shapes[row["layer"]]) > 1:
+            row["layer"] = row["name"]
+            row.pop("step", None)
 
 
 def _over_steps(path, names, kernels):

@@ -64,10 +64,13 @@ def test_a_matrix_without_a_step_stands_alone(tmp_path):
     assert all("step" not in row for row in rows)
 
 
-def test_steps_of_different_shapes_are_refused(tmp_path):
-    np.savez(tmp_path / "mine.npz", **{"g/1": np.eye(3), "g/2": np.ones((2, 5))})
-    with pytest.raises(UserError, match=r"shapes \(2, 5\), \(3, 3\)"):
-        ranks.table(tmp_path / "mine.npz")
+def test_numbered_matrices_of_different_shapes_are_layers(tmp_path):
+    np.savez(tmp_path / "mine.npz", **{"w_0": np.eye(3), "w_1": np.ones((2, 5)), "w_2": np.eye(3), "g/1": np.eye(3),
+                                       "g/2": np.ones((3, 3))})
+    rows, over_steps, _ = ranks.table(tmp_path / "mine.npz")
+    assert [(row["layer"], row.get("step")) for row in rows] == [("w_0", None), ("w_1", None), ("w_2", None), ("g", 1),
+                                                                 ("g", 2)]
+    assert [row["layer"] for row in over_steps] == ["g"]
 
 
 def test_a_step_that_a_layer_has_twice_is_refused(tmp_path):

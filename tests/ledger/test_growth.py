@@ -50,6 +50,16 @@ def test_the_row_holds_the_number_beside_its_null_and_what_is_left():
     assert "For the net noise the exponent is 0." in claim["beside"]
 
 
+def test_earlier_windows_that_differ_stand_beside_the_verdict():
+    earlier = row(growth.RECIPE, WEIGHTS | {"exponent": 0.51, "rest": 0.42, "unit_means": 0.03}, 500)
+    rows = [row(growth.RECIPE, FLAT, 0), earlier, row("noise", FLAT), row(growth.RECIPE, UNITS)]
+    claim, = sections.judge({"growth": rows}, {"Growth of weights": [CLAIM]})
+    assert claim["verdict"] == "holds, explained by the units"
+    assert claim["beside"].endswith("exponent from step 500 on is 0.51. Without the effects of inputs and units it is "
+                                    "0.42, and of unit means alone 0.03.")
+    assert "from step 0 on" not in claim["beside"]
+
+
 def test_few_runs_have_no_verdict():
     assert judged(UNITS, without_result=5)["verdict"] == "holds, explained by the units"
     assert judged(UNITS, without_result=6)["verdict"] == NOT_MEASURED

@@ -35,6 +35,7 @@ def judged(*rows):
     ([row(), row(step=500, dimension=940.0, re_paired=1000.0)],
      "holds, explained by few dimensions of inputs and deltas"),
     ([row(dimension=5e4, re_paired=6e4)], NOT),
+    ([row(), row(step=500, dimension=70.0, dimension_high=1100.0)], NOT),        # not the largest median
     ([row(), row("noise", dimension=5e4)], "holds, explained by few dimensions of inputs and deltas"),
 ])
 def test_the_verdict_follows_the_numbers(rows, verdict):
@@ -51,7 +52,7 @@ def test_the_row_has_the_largest_dimension_beside_its_null_and_the_accuracy():
 
 
 @pytest.mark.parametrize(("rows", "reason"), [
-    ([row(degenerate=6)], "fewer than 5 runs"), ([row(random=80_000.0)], "random matrices span 0.8")])
+    ([row(degenerate=6)], "fewer than 5 runs"), ([row(random=80_000.0)], "random matrices have 0.8")])
 def test_unsound_estimates_have_no_verdict(rows, reason):
     claim = judged(*rows)
     assert claim["verdict"] == NOT_MEASURED
