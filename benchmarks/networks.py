@@ -150,7 +150,7 @@ def main():
         else:
             rows.append(harness.figure(f"peak memory of grad_network.py, {label}, {inputs}-{inputs}-10, GB",
                                        peak_memory(dataset.name), 2))
-    rows.append(harness.figure("real_networks.py, 12 seeds and 16 real networks, seconds on one core",
+    rows.append(harness.figure("real_networks.py, 12 seeds and 15 real networks, seconds on one core",
                                seconds_of_real_networks(), 60))
     harness.report("networks", rows, ("numpy", "numba", "networkx", "igraph"), missing)
 

@@ -1,6 +1,6 @@
 """Real networks by name, to compare networks of gradients with, and lists of links of your own.
 
-Four come with networkx, twelve lie in `data/networks/`, and larger ones are read from the folder `networks` of
+Four come with networkx, eleven lie in `data/networks/`, and larger ones are read from the folder `networks` of
 GRADNETS_DATA if they are there. data/README.md has their sources and terms.
 """
 import hashlib
@@ -48,8 +48,7 @@ NETWORKS = {
     "celegans": Facts("C. elegans", "neural", True,
                       "05fa8afd3999609b0bbdad083be83b1c789849c5e883515286e99cd408f175d4"),
     "macaque": Facts("macaque cortex", "neural", True),
-    "yeast-ppi": Facts("yeast proteins", "biological", False,
-                       "82d6902779067fa4a64cfd10693264d93e68acb1df7e8d806088cb89f9521ff3"),
+    "yeast-ppi": Facts("yeast proteins", "biological"),
     "yeast-pajek": Facts("yeast (Pajek)", "biological"),
     "power": Facts("power grid", "technological", False,
                    "8b68bfe8e28d70f9a0b6bec7d9c290bc844669bdd2711a499a710fcc90721b58"),
@@ -220,7 +219,8 @@ def _network(path, contents, name, facts):
         if words[0] != words[1]:
             ends.append([numbers.setdefault(word, len(numbers)) for word in words[:2]])
     if not ends:
-        raise DataError(f"{path} has no link: expected source target a line")
+        between = " between two different nodes (loops do not count)" if columns else ""
+        raise DataError(f"{path} has no link{between}: expected source target a line")
     if len(numbers) > LARGEST:
         raise DataError(f"{path} has {len(numbers):,} nodes: expected at most {LARGEST:,}, since a network becomes a "
                         "matrix here; take a part of it")
