@@ -12,7 +12,7 @@ out-degrees of inputs and the in-degrees of hidden units, and is merged afterwar
 With --graph FILE a network of your own stands beside the others. FILE is a text file with a link a line: the names of
 two nodes, and perhaps a weight, which is ignored.
 
-Figure: clustering over null against assortativity less null, with the quadrant of social networks shaded; below, five
+Figure: clustering over null against assortativity less null, with the quadrant of both marks shaded; below, five
 further measures by kind of network. A second figure has the core, the information between exact degrees, reciprocity
 and the small-world index sigma.
 
@@ -67,20 +67,22 @@ HEADINGS = {CLUSTERING: "clustering / null", ASSORTATIVITY: "assortativity − n
 def main(settings):
     check(settings)
     real = [datasets.load_network(name) for name in names_of_networks(settings.networks)]
-    real += [datasets.read_network(settings.graph)] if settings.graph else []
+    cases = cases_of_gradients(settings)
+    loaded = {name: datasets.load(name, limit=IMAGES, seed=settings.seed) for name, *_ in cases}
+    yours = [yours_of(settings, len(real))] if settings.graph else []
     rows = [row_of_network(network, settings.runs, streams.generator(settings.seed, streams.DATA, k))
             for k, network in enumerate(progress(real, len(real), "real networks"))]
+    for network, row in yours:
+        real, rows = [*real, network], [*rows, row]
     reference = [row for row in rows if row["compared"]]
     if len(reference) < FEWEST_NETWORKS:
         raise UserError(f"networks names {len(reference)} with {FEWEST_LINKS} links or more: expected at least "
                         f"{FEWEST_NETWORKS}, or all")
-    data = [network.provenance for network in real]
+    data = [item.provenance for item in (*real, *loaded.values())]
     for row in rows:
         row |= likeness_of(row, [other for other in reference if other is not row])
-    for name, label, rate, steps in cases_of_gradients(settings):
-        dataset = datasets.load(name, limit=IMAGES, seed=settings.seed)
-        data += [dataset.provenance] if dataset.provenance not in data else []
-        rows.append(row_of_gradients(dataset, label, rate, steps, settings, reference))
+    for name, label, rate, steps in cases:
+        rows.append(row_of_gradients(loaded[name], label, rate, steps, settings, reference))
     finding, caption = finding_of(rows), caption_of(rows, settings)
     return experiment.Result(
         rows, names=("network",), columns=COLUMNS, headings=HEADINGS, printed=[printed(row) for row in rows],
@@ -94,11 +96,15 @@ def main(settings):
 def check(settings):
     checks.nonempty_tuples(networks=settings.networks, learning_rates=settings.learning_rates)
     checks.positive_integers(steps=settings.steps, runs=settings.runs, nulls=settings.nulls)
+    for rate in settings.learning_rates:
+        checks.training_schedule(settings.steps, rate, 1)
 
 
 def names_of_networks(names):
     """Return the networks that are named, each once; all are those whose files are there."""
     groups = {"all": datasets.network_available, "repository": datasets.network_of_repository}
+    for name in names:
+        checks.choice("network", name, (*groups, *datasets.NETWORKS))
     chosen = [group for name, group in groups.items() if name in names]
     return list(dict.fromkeys([name for group in chosen for name in datasets.NETWORKS if group(name)]
                               + [name for name in names if name not in groups]))
@@ -197,6 +203,15 @@ def row_of_network(network, runs, rng):
                   "social": int(is_social(row))}
 
 
+def yours_of(settings, place):
+    """Return the network of --graph and its row; place : int, of the network among all real ones."""
+    network = datasets.read_network(settings.graph)
+    try:
+        return network, row_of_network(network, settings.runs, streams.generator(settings.seed, streams.DATA, place))
+    except UserError as error:
+        raise UserError(f"{settings.graph}: {error}") from None
+
+
 def row_of_gradients(dataset, label, rate, steps, settings, reference):
     """Return the row of one setting: medians and 90 % intervals over training runs.
 
@@ -266,11 +281,16 @@ def networks_measured(rows):
 
 
 def finding_of(rows):
-    """State how many gradient networks show both marks of social networks, or whether the user's network does."""
+    """State how many gradient networks show both marks of social networks, or whether the user's network does.
+
+    A network of fewer than FEWEST_LINKS links is too small to judge.
+    """
     for row in of_kind(rows, YOURS):
         name = row["network"] if len(row["network"]) <= 25 else row["network"][:22] + "..."
-        marks = "both marks" if row["social"] else "not both marks"
-        return f"{name} shows {marks} of a social network; most like {row['nearest']}"
+        if row["links"] < FEWEST_LINKS:
+            return f"{name} has {row['links']:.0f} links, too few to judge it: expected {FEWEST_LINKS} or more"
+        shows = "shows" if row["social"] else "does not show"
+        return f"{name} {shows} both marks of a social network; most like {row['nearest']}"
     total = networks_measured(rows)
     if not total:
         return "No gradient network could be measured"
@@ -300,7 +320,7 @@ def caption_of(rows, settings):
     moved = f" Ratios of 0 are drawn at {LEAST:g}." if drawn(rows) != drawn(on_axes(rows)) else ""
     return (f"{len(real) - left_out} real networks, each beside {settings.runs} null networks of the same degrees"
             f"{note}. Gradients: medians and middle 90 % of n = {settings.runs} runs a setting,\n{settings.nulls} null "
-            f"networks of each kind per run; {lost} of {runs} runs have no gradient. Open squares: beside the same in- "
+            f"networks of each kind per run; {lost} of {runs} runs have no network. Open squares: beside the same in- "
             f"and out-degrees.{moved}")
 
 
@@ -344,7 +364,7 @@ def further_picture(rows, title, caption):
 
 
 def draw_plane(axes, rows):
-    """Draw clustering over null against assortativity less null, the quadrant of social networks shaded."""
+    """Draw clustering over null against assortativity less null, the quadrant of both marks shaded."""
     gradients, places, crosses = of_kind(rows, GRADIENT), [], []
     for row in gradients:
         crosses += draw_cross(axes, row, CLUSTERING, ASSORTATIVITY, marker="o")
@@ -365,8 +385,10 @@ def draw_plane(axes, rows):
     axes.axhline(0, color=plots.GREY, lw=0.8, zorder=0)
     axes.axvline(1, color=plots.GREY, lw=0.8, zorder=0)
     axes.fill_between([1, axes.get_xlim()[1]], 0, axes.get_ylim()[1], color=plots.SKY, alpha=0.15, lw=0, zorder=0)
-    social = [row["social"] for row in drawn(rows) if row["kind"] in SOCIAL]
+    social = [row["social"] for row in rows if row["compared"] and row["kind"] in SOCIAL]
+    others = [row["social"] for row in rows if row["compared"] and row["kind"] not in SOCIAL]
     axes.annotate(f"both marks: {sum(social)} of {len(social)} social and collaboration networks,\n"
+                  f"{sum(others)} of {len(others)} other networks, "
                   f"{sum(row['social'] for row in gradients)} of {networks_measured(rows)} gradient networks",
                   (1, axes.get_ylim()[1]), xytext=(8, -6), textcoords="offset points", va="top", fontsize=9,
                   color=plots.text_color(plots.BLUE))

@@ -8,6 +8,7 @@ import essay
 import real_networks
 from gradnets import datasets, experiment, networks
 from gradnets.errors import UserError
+from gradnets.networks import profile
 
 FEW = ("karate", "dolphins", "polbooks", "adjnoun", "football", "celegans")
 SMALL = {"networks": FEW, "dataset": "noise", "controls": (), "learning_rates": (0.1,), "steps": 10, "runs": 2,
@@ -70,7 +71,7 @@ def test_networks_that_cannot_be_measured_are_none(monkeypatch):
 def row(kind="social", clustering=2.0, assortativity=0.1, **numbers):
     values = {real_networks.beside(measure): 1.0 for measure in networks.MEASURES}
     values |= {real_networks.CLUSTERING: clustering, real_networks.ASSORTATIVITY: assortativity}
-    return {"network": kind, "kind": kind, "compared": True} | values | numbers
+    return {"network": kind, "kind": kind, "compared": True, "links": 75} | values | numbers
 
 
 @pytest.mark.parametrize(("clustering", "assortativity", "social"), [
@@ -103,7 +104,8 @@ def test_findings_count_gradient_networks():
     yours = row("yours", network="a" * 60, social=1, nearest="Facebook")
     assert real_networks.finding_of([yours, gradients(0)]) == (
         f"{'a' * 22}... shows both marks of a social network; most like Facebook")
-    assert "not both" in real_networks.finding_of([yours | {"social": 0}])
+    assert "does not show both marks" in real_networks.finding_of([yours | {"social": 0}])
+    assert "has 74 links, too few to judge" in real_networks.finding_of([yours | {"links": 74}])
 
 
 @pytest.mark.parametrize(("random", "null", "words"), [
@@ -119,7 +121,7 @@ def test_groups_of_networks(tmp_path, monkeypatch):
     (tmp_path / "networks").mkdir()
     (tmp_path / "networks/facebook.txt").write_text("0 1\n")
     repository = real_networks.names_of_networks(("repository",))
-    assert len(repository) == 16
+    assert len(repository) == 15
     assert set(real_networks.names_of_networks(("all",))) == {*repository, "facebook"}
     assert real_networks.names_of_networks(("dolphins", "karate", "dolphins")) == ["dolphins", "karate"]
     assert real_networks.names_of_networks(("facebook", "repository")) == [*repository, "facebook"]
@@ -181,7 +183,7 @@ def test_a_network_without_triangles_has_a_place_on_the_axes(tmp_path):
     result = run(graph=str(path), steps=2, runs=1)
     (yours,) = [entry for entry in result.rows if entry["kind"] == "yours"]
     assert yours["clustering_over_null"] == 0
-    assert "not both marks" in result.finding
+    assert "does not show both marks" in result.finding
     assert [line.get_xdata()[0] for line in result.figure.axes[0].lines if line.get_marker() == "*"] == [0.1]
 
 
@@ -194,7 +196,7 @@ def test_runs_without_a_gradient_are_counted():
 
 
 @pytest.mark.parametrize(("changes", "message"), [
-    ({"networks": ("karate", "dolphin")}, "network is 'dolphin': expected karate"),
+    ({"networks": ("karate", "dolphin")}, "network is 'dolphin': expected all, repository, karate"),
     ({"networks": ("karate", "dolphins")}, "networks names 2 with 75 links or more: expected at least 4"),
     ({"networks": ()}, "networks is"),
     ({"runs": 0}, "runs is 0"),
@@ -209,8 +211,24 @@ def test_mistakes_are_named(changes, message):
         run(**changes)
 
 
-def test_a_regular_network_is_refused_in_one_line(tmp_path):
-    path = tmp_path / "ring.txt"
-    nx.write_edgelist(nx.cycle_graph(90), path, data=False)
-    with pytest.raises(UserError, match="each of 90 nodes has 2 links"):
+@pytest.mark.parametrize(("graph", "words"), [
+    (nx.cycle_graph(90), "each of 90 nodes has 2 links:"), (nx.complete_graph(3), "each of 3 nodes has 2 links:"),
+    (nx.path_graph(2), "each of 2 nodes has 1 link:")])
+def test_a_regular_network_is_refused_in_one_line_before_others_are_measured(tmp_path, monkeypatch, graph, words):
+    path = tmp_path / "regular.txt"
+    nx.write_edgelist(graph, path, data=False)
+    measured = []
+    monkeypatch.setattr(networks, "profile", lambda adjacency, rng: measured.append(1) or profile(adjacency, rng))
+    with pytest.raises(UserError, match=f"regular.txt: {words}"):
         run(graph=str(path))
+    assert len(measured) == 1
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"dataset": "nose"}, "data set is 'nose'"), ({"controls": ("nose",)}, "data set is 'nose'"),
+    ({"networks": ("karate", "repositry")}, "expected all, repository, karate"),
+    ({"learning_rates": (-1.0,)}, "learning_rate is -1.0"), ({"graph": "nowhere.txt"}, "nowhere.txt")])
+def test_mistakes_are_named_before_anything_is_measured(monkeypatch, changes, message):
+    monkeypatch.setattr(networks, "profile", lambda *_: pytest.fail("a network was measured"))
+    with pytest.raises(UserError, match=message):
+        run(**changes)
