@@ -57,7 +57,7 @@ def main(settings):
     figure = picture(rows, finding, caption(rows, dataset, settings))
     return experiment.Result(rows, names=("steps", "batch_size"), columns=COLUMNS, headings=HEADINGS,
                              printed=printed(rows), finding=finding, figure=figure, data=[dataset.provenance],
-                             suggestion="--dataset noise shows batches without classes, --quick takes fewer runs")
+                             suggestion="--dataset noise shows batches without classes")
 
 
 # ---- measurements -----------------------------------------------------------------------------------------

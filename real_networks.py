@@ -88,7 +88,7 @@ def main(settings):
         rows, names=("network",), columns=COLUMNS, headings=HEADINGS, printed=[printed(row) for row in rows],
         finding=finding, figure=picture(rows, finding, caption),
         figures={"_further": further_picture(rows, finding_on_small_worlds(rows), caption)}, data=data,
-        suggestion="--graph FILE compares a network of yours, --quick takes fewer runs")
+        suggestion="--graph FILE compares a network of yours")
 
 
 # ---- which networks ---------------------------------------------------------------------------------------
@@ -319,8 +319,8 @@ def caption_of(rows, settings):
     lost, runs = (sum(row[key] for row in gradients) for key in ("degenerate", "runs"))
     moved = f" Ratios of 0 are drawn at {LEAST:g}." if drawn(rows) != drawn(on_axes(rows)) else ""
     return (f"{len(real) - left_out} real networks, each beside {settings.runs} null networks of the same degrees"
-            f"{note}. Gradients: medians and middle 90 % of n = {settings.runs} runs a setting,\n{settings.nulls} null "
-            f"networks of each kind per run; {lost} of {runs} runs have no network. Open squares: beside the same in- "
+            f"{note}. Gradients: medians and middle 90 % of n = {settings.runs} runs a setting,\n"
+            f"{plots.counted(settings.nulls, 'null network')} of each kind per run; {lost} of {runs} runs have no network. Open squares: beside the same in- "
             f"and out-degrees.{moved}")
 
 

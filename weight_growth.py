@@ -128,7 +128,7 @@ def main(settings):
     printed = [row for row in rows if "bin" not in row and (row["net"] == nets[0].name or row["start"] == last)]
     return experiment.Result(rows, names=("net", "start", "bin"), columns=COLUMNS, headings=HEADINGS, printed=printed,
                              finding=finding, figure=figure, data=[dataset.provenance for dataset in loaded.values()],
-                             suggestion="--window 100 looks at shorter windows, --quick takes fewer runs")
+                             suggestion="--window 100 looks at shorter windows")
 
 
 def nets_of(settings):
