@@ -29,6 +29,7 @@ import scipy
 import essay
 import mlp
 from gradnets import checks, datasets, experiment, networks, plots, summaries
+from gradnets.errors import UserError
 from gradnets.networks import rank_one_law
 from gradnets.progress import progress
 
@@ -49,9 +50,10 @@ FEWEST = 40            # gradients for each scale that a verdict on the law need
 LAW_DRAWS = 20_000     # from the law of deltas, behind each integral
 PERMUTATIONS = 5       # of the gates of one gradient
 TINY = np.finfo(float).tiny
+SMALLEST_SCALE = 1e-100  # that initial weights have, and the largest is one over it
 FACTORS = {"pixels": "pixels", "back": "back-projection", "gate": "gate"}
 LAWS = {"law": "law, from pixels and output deltas", "law_of_pixels": "law, from pixels alone",
-        "law_of_even_errors": "the same, if all outputs erred alike"}
+        "law_of_even_errors": "law, if all outputs erred alike"}
 LINES = (("law", plots.BLUE, "-"), ("law_of_pixels", plots.GREEN, "--"), ("law_of_even_errors", plots.GREY, ":"))
 COLUMNS = ("clustering", "law", "permuted_change", *(f"share_{factor}" for factor in FACTORS))
 HEADINGS = {"law": "by the law", "permuted_change": "if permuted", "share_pixels": "share: pixels",
@@ -69,15 +71,11 @@ class Case(NamedTuple):
 
 
 def main(settings):
-    checks.nonempty_tuples(datasets=settings.datasets, scales=settings.scales, activations=settings.activations)
-    checks.distinct(datasets=settings.datasets, activations=settings.activations)
-    checks.positive_integers(images=settings.images, steps=settings.steps, runs=settings.runs,
-                             samples=settings.samples)
-    rows, measurements, provenance = [], {}, []
+    check(settings)
+    rows, measurements = [], {}
     kinds = cases(settings)
-    for data in settings.datasets:
-        dataset = datasets.load(data, limit=settings.images, seed=settings.seed)
-        provenance.append(dataset.provenance)
+    loaded = {data: datasets.load(data, limit=settings.images, seed=settings.seed) for data in settings.datasets}
+    for data, dataset in loaded.items():
         for case in (case for case in kinds if case.data == data):
             net = label(case, kinds[0])
             measurements[net], lost = measure(case, net, dataset, settings)
@@ -88,8 +86,24 @@ def main(settings):
     finding = finding_of(rows)
     figure = picture(rows, measurements, finding, caption(rows, settings))
     return experiment.Result(rows, names=("net",), columns=COLUMNS, headings=HEADINGS, finding=finding, figure=figure,
-                             files={".npz": arrays(measurements)}, data=provenance,
+                             files={".npz": arrays(measurements)},
+                             data=[dataset.provenance for dataset in loaded.values()],
                              suggestion="--datasets mnist noise cifar10 compares images, --quick takes fewer nets")
+
+
+def check(settings):
+    """Raise UserError for settings that no net can have, before any net is measured."""
+    checks.nonempty_tuples(datasets=settings.datasets, scales=settings.scales, activations=settings.activations)
+    checks.distinct(datasets=settings.datasets, activations=settings.activations)
+    checks.positive_integers(images=settings.images, steps=settings.steps, runs=settings.runs,
+                             samples=settings.samples)
+    for scale in settings.scales:
+        if not SMALLEST_SCALE < scale < 1 / SMALLEST_SCALE:
+            raise UserError(f"scales: got {scale!r}, expected positive numbers of ordinary size, such as {ESSAY_SCALE}")
+    for activation in settings.activations:
+        mlp.MLP((1, 1), activation=activation)
+    for rate in settings.learning_rates:
+        checks.training_schedule(settings.steps, rate, 1)
 
 
 def cases(settings):
@@ -287,27 +301,33 @@ def case_rows(rows):
 
 
 def finding_of(rows):
-    """State how close both laws come at the worst scale, and what carries the clustering of the first case."""
+    """State how close both laws come at the worst scale, and what carries the excess of the first untrained case.
+
+    The excess is log(clustering / density).
+    """
     gaps = [abs(row[law] - row["clustering"]) for row in scale_rows(rows) for law in ("law", "law_of_pixels")]
-    first = next(row for row in rows if "clustering" in row)
+    first = min((row for row in rows if "clustering" in row), key=lambda row: row["rate"] > 0)
     most = max(FACTORS, key=lambda factor: first[f"share_{factor}"])
-    names = {"pixels": "pixels carry", "back": "back-projection carries", "gate": "the gate carries"}
+    names = {"pixels": "pixels carry", "back": "back-projection has", "gate": "the gate carries"}
     share = f"{names[most]} {100 * first[f'share_{most}']:.0f} %"
     if not gaps:
-        return f"On {first['data']}, {share} of the clustering beyond density"
+        return f"On {first['data']}, {share} of log(clustering / density)"
     if min(row["gradients"] for row in scale_rows(rows)) < FEWEST:
-        return f"Too few gradients to judge the law, off by {max(gaps):.3f}; {share}"
+        return f"Too few gradients to judge the law, off by {max(gaps):.3f}; {share} of the excess"
     hit = "gives the clustering to" if max(gaps) <= TOLERANCE else "misses the clustering by"
-    return f"A law of deltas {hit} {max(gaps):.3f}; {share} of it"
+    return f"Untrained: a law {hit} {max(gaps):.3f}; {share} of its excess"
 
 
 def caption(rows, settings):
     first, lost = rows[0], sum(row["lost"] for row in rows)
-    gradients, samples = settings.runs * settings.samples, settings.samples
+    measured = [row["gradients"] for row in rows if row["gradients"]]
+    least, most = min(measured), max(measured)
+    n = f"{least} to {most}" if least < most else most
+    total = settings.runs * settings.samples * len(rows)
     return (f"Square nets with one hidden layer, weights uniform in ±{ESSAY_SCALE:g} unless a scale is named; trained "
             f"ones take {settings.steps} single-sample steps. Scales, rates: {first['data']}, {first['activation']}.\n"
-            f"Dots, bars: medians over n = {gradients} gradients, {samples} samples in each of {settings.runs} nets; "
-            f"bands, thin lines: the middle 90 %. {lost} of all {gradients * len(rows)} gradients have no network.")
+            f"Dots, bars: medians over n = {n} gradients, {settings.samples} samples in each of {settings.runs} nets; "
+            f"bands, thin lines: the middle 90 %. {lost} of all {total} gradients have no network.")
 
 
 def arrays(measurements):

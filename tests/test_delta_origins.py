@@ -169,13 +169,26 @@ def test_findings_follow_the_numbers():
     rows = [{"net": "a", "gradients": 40, "data": "mnist", "activation": "tanh", "rate": 0.0, "scale": 0.25,
              "clustering": 0.2, "law": 0.21, "law_of_pixels": 0.199, "share_pixels": 0.2, "share_back": 0.3,
              "share_gate": 0.5}]
-    sentence = "A law of deltas gives the clustering to 0.010; the gate carries 50 % of it"
+    sentence = "Untrained: a law gives the clustering to 0.010; the gate carries 50 % of its excess"
     assert delta_origins.finding_of(rows) == sentence
     rows[0] |= {"law_of_pixels": 0.1, "share_pixels": 0.9}
-    assert delta_origins.finding_of(rows) == "A law of deltas misses the clustering by 0.100; pixels carry 90 % of it"
-    rows[0] |= {"gradients": 39, "share_back": 1.0}
-    sentence = "Too few gradients to judge the law, off by 0.100; back-projection carries 100 %"
+    sentence = "Untrained: a law misses the clustering by 0.100; pixels carry 90 % of its excess"
     assert delta_origins.finding_of(rows) == sentence
+    rows[0] |= {"share_back": 1.0}
+    assert len(delta_origins.finding_of(rows)) <= 90
+    rows[0] |= {"gradients": 39}
+    sentence = "Too few gradients to judge the law, off by 0.100; back-projection has 100 % of the excess"
+    assert delta_origins.finding_of(rows) == sentence
+    assert len(sentence) <= 90
+
+
+def test_the_caption_counts_the_gradients_that_were_measured():
+    settings = experiment.settings(delta_origins, runs=4, samples=5)
+    rows = [{"data": "mnist", "activation": "tanh", "gradients": gradients, "lost": 20 - gradients}
+            for gradients in (20, 13, 0)]
+    assert "medians over n = 13 to 20 gradients, 5 samples in each of 4 nets" in delta_origins.caption(rows, settings)
+    assert "27 of all 60 gradients have no network" in delta_origins.caption(rows, settings)
+    assert "medians over n = 20 gradients" in delta_origins.caption(rows[:1], settings)
 
 
 def test_data_without_a_gradient_are_named(monkeypatch):
@@ -187,10 +200,12 @@ def test_data_without_a_gradient_are_named(monkeypatch):
 
 @pytest.mark.parametrize(("changes", "message"), [
     ({"datasets": ("tree", "tree")}, "each value once"), ({"scales": ()}, "one value or more"),
-    ({"samples": 0}, "samples is 0"), ({"scales": (-1.0,)}, "positive number"),
-    ({"activations": ("sigmoid",)}, "unknown activation"),
+    ({"samples": 0}, "samples is 0"), ({"activations": ("tanh", "sigmoid")}, "unknown activation"),
+    ({"datasets": ("tree", "three")}, "data set is 'three'"), ({"learning_rates": (-0.1,)}, "learning_rate is -0.1"),
+    *[({"scales": (0.1, scale)}, f"scales: got {scale}, expected positive") for scale in (-1, 0, np.inf, np.nan)],
 ])
-def test_mistakes_in_settings_raise(changes, message):
+def test_mistakes_in_settings_raise_before_anything_is_measured(monkeypatch, changes, message):
+    monkeypatch.setattr(delta_origins, "measure", lambda *_: pytest.fail("a net was measured"))
     with pytest.raises(UserError, match=message):
         run(**changes)
 
