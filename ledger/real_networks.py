@@ -43,7 +43,7 @@ def social(parts):
     essays, _ = essay_row(parts)
     return Judgement(
         "share with both marks of Newman and Park", share(count, total),
-        f"{total} networks" + (f", {lost} runs have no gradient" if lost else ""),
+        f"{total} networks" + (f", {lost} runs have no network" if lost else ""),
         "The marks are a clustering and an assortativity above those of the same degrees. "
         f"Of {len(real)} real social networks, {sum(row['social'] for row in real)} show both. At learning rate 0.1 "
         f"the clustering is {brief(essays['clustering_over_null'])} times that of the same degrees.",
@@ -98,15 +98,15 @@ def information(parts):
     """
     row, n = essay_row(parts)
     return Judgement(
-        f"information / that of the {SAME}", of_row(row, "binned_information_over_directed"), n,
+        "information / that of the same total degrees", of_row(row, "binned_information_over_null"), n,
         f"Between eight classes of degree it is {brief(row['binned_information'])} bits; between exact degrees "
         f"{brief(row['information'])} bits, of which networks of the same total degrees have "
         f"{brief(row['information_of_null'])}.",
         first_true((row["binned_information_over_directed_low"] > 1, HOLDS),
                    (row["binned_information_over_null_low"] > 1, EXPLAINED, "the in- and out-degrees")),
-        reference(SAME, 1) | predicted(low=1)
-        | second("Information / that of the same total degrees", "ratio", of_row(row, "binned_information_over_null"),
-                 **reference("same total degrees", 1)))
+        reference("same total degrees", 1) | predicted(low=1)
+        | second(f"Information / that of the {SAME}", "ratio", of_row(row, "binned_information_over_directed"),
+                 **reference(SAME, 1)))
 
 
 def times(row, key, factor):

@@ -68,11 +68,14 @@ def test_verdicts_follow_the_numbers(claim, change, settings, verdict):
 
 def test_numbers_that_the_rules_compute():
     row = judged(SOCIAL, planted({"social": 2}))
-    assert (row["value"], row["n"]) == (pytest.approx(8 / 44), "44 networks, 4 runs have no gradient")
+    assert (row["value"], row["n"]) == (pytest.approx(8 / 44), "44 networks, 4 runs have no network")
     assert row["reference"] == 0.5  # of the social and the collaboration network
     row = judged(NAMED, planted())
     assert (row["value"], row["null"], row["n"]) == (2, 2, "12 runs")
     assert "on 2 of 8 measures: clustering, rich club." in row["beside"]
+    row = judged(INFORMATION, planted())
+    assert (row["value"], row["second_value"]) == (10, 0.95)  # the first lies where the claim in words is true
+    assert row["predicted_low"] == row["reference"] == row["second_reference"] == 1
 
 
 def test_real_social_networks_without_the_marks_judge_nothing():
