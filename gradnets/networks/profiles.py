@@ -87,8 +87,9 @@ def profile(adjacency, rng):
     packed = metrics.pack(adjacency)
     degrees = packed.degrees
     if degrees.min() == degrees.max():
-        raise UserError(f"each of {len(degrees)} nodes has {degrees[0]} link{'s' if degrees[0] > 1 else ''}: expected nodes "
-                        "of different degrees, else there is no mixing by degree")
+        links = f"{degrees[0]} link{'s' if degrees[0] > 1 else ''}"
+        raise UserError(f"each of {len(degrees)} nodes has {links}: expected nodes of different degrees, else there is "
+                        "no mixing by degree")
     counts, _ = metrics.distances(packed)
     core, information = mesoscale.core(packed), mixing.degree_information(packed)
     return {"nodes": len(degrees), "links": len(packed.neighbors) // 2,
