@@ -320,8 +320,8 @@ def caption_of(rows, settings):
     moved = f" Ratios of 0 are drawn at {LEAST:g}." if drawn(rows) != drawn(on_axes(rows)) else ""
     return (f"{len(real) - left_out} real networks, each beside {settings.runs} null networks of the same degrees"
             f"{note}. Gradients: medians and middle 90 % of n = {settings.runs} runs a setting,\n"
-            f"{plots.counted(settings.nulls, 'null network')} of each kind per run; {lost} of {runs} runs have no network. "
-            f"Open squares: beside the same in- and out-degrees.{moved}")
+            f"{plots.counted(settings.nulls, 'null network')} of each kind per run; {lost} of {runs} runs have no "
+            f"network. Open squares: beside the same in- and out-degrees.{moved}")
 
 
 # ---- figures ----------------------------------------------------------------------------------------------
