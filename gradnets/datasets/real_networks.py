@@ -90,6 +90,7 @@ class Network:
     ends : int64 array (m, 2)
         Both ends of each link, sender first, as numbers of nodes in the order in which they occur. Loops are left out.
     source : str
+        The name of its file, or of the library that has it.
     sha256 : dict
         File name -> SHA-256 of its contents.
     """
@@ -224,7 +225,7 @@ def _network(path, contents, name, facts):
     if len(numbers) > LARGEST:
         raise DataError(f"{path} has {len(numbers):,} nodes: expected at most {LARGEST:,}, since a network becomes a "
                         "matrix here; take a part of it")
-    return Network(name, facts.words, facts.kind, facts.directed, len(numbers), np.array(ends), str(path),
+    return Network(name, facts.words, facts.kind, facts.directed, len(numbers), np.array(ends), path.name,
                    {path.name: hashlib.sha256(contents).hexdigest()})
 
 
