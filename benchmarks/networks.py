@@ -122,14 +122,24 @@ def communities(probabilities, name):
     return harness.ratio(what, seconds, "ours", "networkx", 10)
 
 
-def seconds_of_real_networks():
-    """Return the processor time of real_networks.py on built-in data, all of it, in a process of its own."""
+def seconds_of(script, *flags):
+    """Return the processor time of a script in a process of its own."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory() as out:
-        subprocess.run([sys.executable, harness.ROOT / "real_networks.py", "--networks", "repository", "--out", out],
-                       check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, harness.ROOT / script, *flags, "--out", out], check=True,
+                       stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def questions():
+    """Return the rows of the scripts that have a limit of time."""
+    return [harness.figure("real_networks.py, 12 seeds and 15 real networks, seconds on one core",
+                           seconds_of("real_networks.py", "--networks", "repository"), 60),
+            harness.figure("delta_origins.py, seconds on one core", seconds_of("delta_origins.py"), 60),
+            harness.figure("weight_growth.py, MNIST, seconds on one core",
+                           seconds_of("weight_growth.py", "--dataset", "mnist"), 60),
+            harness.figure("gradient_space.py, seconds on one core", seconds_of("gradient_space.py"), 120)]
 
 
 def main():
@@ -150,8 +160,7 @@ def main():
         else:
             rows.append(harness.figure(f"peak memory of grad_network.py, {label}, {inputs}-{inputs}-10, GB",
                                        peak_memory(dataset.name), 2))
-    rows.append(harness.figure("real_networks.py, 12 seeds and 15 real networks, seconds on one core",
-                               seconds_of_real_networks(), 60))
+    rows += questions()
     harness.report("networks", rows, ("numpy", "numba", "networkx", "igraph"), missing)
 
 
