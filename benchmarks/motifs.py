@@ -109,9 +109,9 @@ def check(comparison, counts, expected):
 # ---- published tables -------------------------------------------------------------------------------------
 
 def published(missing):
-    """(name, graph, table) of each published table.
+    """Yield the name, graph and table of each published table.
 
-    Where there are none, standard error says so, and the list `missing` gets the name of the variable.
+    Without any table, print a warning on standard error, and append the variable's name to the list `missing`.
     """
     folder = os.environ.get("FANMOD_TABLES", "")
     paths = sorted(Path(folder).glob("*_size?_fanmod.csv")) if folder else []

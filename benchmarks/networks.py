@@ -112,14 +112,14 @@ def peak_memory(name):
 
 
 def communities(probabilities, name):
-    """Return the row of the search for communities, three times over, as profiles do it."""
+    """Return the benchmark's row for three searches for communities, which is what `networks.profile` makes."""
     adjacency = networks.merge_layers(networks.sample(probabilities, np.random.default_rng(0)))
     packed, graph = networks.pack(adjacency), nx.from_numpy_array(adjacency)
     seconds = harness.medians({
         "ours": (lambda: [networks.communities(packed, seed) for seed in range(3)], 3),
         "networkx": (lambda: [nx.community.louvain_communities(graph, seed=seed) for seed in range(3)], 1)}, ROUNDS)
-    what = f"communities by the Louvain method, {name}, against networkx"
-    return harness.ratio(what, seconds, "ours", "networkx", 10)
+    return harness.ratio(f"communities by the Louvain method, {name}, against networkx", seconds,
+                         "ours", "networkx", 10)
 
 
 def seconds_of(script, *flags):

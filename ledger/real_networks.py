@@ -125,6 +125,6 @@ CLAIMS = (
           "sigma is above 1 in 95 % of the runs beside random links and beside the same degrees; degrees explain it if "
           "it is so beside random links alone", small_world),
     Claim("information beyond degrees", "Links hold information between degrees", "in words", None,
-          "ratio", "in 95 % of the runs the information is above that of the same in- and out-degrees; they explain it "
-          "if it is above that of the same total degrees alone", information),
+          "ratio", "in 95 % of the runs the information exceeds that of networks with the same in- and out-degrees; "
+          "these degrees explain it if it exceeds only that of networks with the same total degrees", information),
 )

@@ -143,9 +143,8 @@ def communities(adjacency, rng):
     P10008.
     """
     packed, rng = metrics.pack(adjacency), np.random.default_rng(rng)
-    n = len(packed.degrees)
-    weights = sparse.csr_array((np.ones(len(packed.neighbors), np.int64), packed.neighbors, packed.starts), (n, n))
-    labels = np.arange(n)
+    weights = _matrix(packed, np.int64)
+    labels = np.arange(len(packed.degrees))
     while True:
         moved = _move_nodes(weights.indptr, weights.indices, weights.data, weights.sum(axis=1),
                             rng.permutation(weights.shape[0]))
@@ -190,10 +189,15 @@ def modularity(adjacency, communities):
     return float(within / ends - shares @ shares)
 
 
+def _matrix(packed, dtype):
+    """Return the adjacency matrix of a network, sparse (n, n), with entries of a dtype."""
+    n = len(packed.degrees)
+    return sparse.csr_array((np.ones(len(packed.neighbors), dtype), packed.neighbors, packed.starts), (n, n))
+
+
 def _giant_matrix(packed):
     """Return the adjacency matrix of the giant component, sparse float64 (g, g), and its degrees, int64 (g,)."""
-    n = len(packed.degrees)
-    matrix = sparse.csr_array((np.ones(len(packed.neighbors)), packed.neighbors, packed.starts), (n, n))
+    matrix = _matrix(packed, np.float64)
     _, component = csgraph.connected_components(matrix, directed=False)
     giant = np.flatnonzero(component == np.bincount(component).argmax())
     return matrix[giant][:, giant], packed.degrees[giant]
