@@ -315,7 +315,8 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
                "files.try_writing files.umask threads.single_blas_thread",
     "names, numbers, texts and paths": """
         checkpoints.check_flags checkpoints.layer_and_step checkpoints.layer_pattern checkpoints.listing
-        checkpoints.matrices checkpoints.provenance checkpoints.ranks.table dimension.random_directions
+        checkpoints.matrices checkpoints.provenance checkpoints.ranks.table checkpoints.ranks_figure.finding
+        checkpoints.ranks_figure.picture dimension.random_directions
         dimension.random_energy_shares
         dimension.random_participation_ratio checkpoints.table_of_contents checks.choice
         checks.distinct checks.is_integer checks.nonempty_tuples

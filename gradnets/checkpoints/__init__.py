@@ -2,7 +2,7 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submodules={
-    "diagnosis", "distribution", "ranks"}, submod_attrs={
+    "diagnosis", "distribution", "ranks", "ranks_figure"}, submod_attrs={
     "formats": ["Tensor"],
     "reading": ["KERNELS", "Matrix", "check_flags", "layer_and_step", "layer_pattern", "listing", "matrices",
                 "provenance", "table_of_contents"],
