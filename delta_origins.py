@@ -88,7 +88,7 @@ def main(settings):
     return experiment.Result(rows, names=("net",), columns=COLUMNS, headings=HEADINGS, finding=finding, figure=figure,
                              files={".npz": arrays(measurements)},
                              data=[dataset.provenance for dataset in loaded.values()],
-                             suggestion="--datasets mnist noise cifar10 compares images, --quick takes fewer nets")
+                             suggestion="--datasets mnist noise cifar10 compares images")
 
 
 def check(settings):
