@@ -16,6 +16,10 @@ class NoResult(UserError):
     """
 
 
+class Malformed(Exception):
+    """Contents that are not what the name of their file promises; a reader makes a UserError of it, with the path."""
+
+
 def one_line(error):
     """Return the message of an exception as one line of text."""
     text = " ".join(str(error).split()) or type(error).__name__

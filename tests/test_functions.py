@@ -328,8 +328,8 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
         plots.drawable plots.figure plots.name_steps plots.plain_ticks plots.shades plots.text_color sparse.by_output
         sparse.schedule streams.generator streams.initial_bias streams.initial_weights streams.name_and_number
         streams.plain_generator networks.rank_one_law.draw_output_deltas""",
-    "functions": "experiment.ensemble.run experiment.run learning.classifier_curve learning.curve plots.styled "
-                 "progress.progress sparse.train_at_best_rate timing.medians",
+    "functions": "experiment.ensemble.run experiment.run learning.classifier_curve learning.curve pickles.expect "
+                 "pickles.read plots.styled progress.progress sparse.train_at_best_rate timing.medians",
     "frozen settings": "mlp.main rbm.main rnn.main",
     "an exception": "errors.one_line",
     "single numbers, infinite too, and samples of such": """

@@ -1,4 +1,4 @@
-"""What files of tensors hold: .npy, .npz, .safetensors, and the index of a checkpoint in several files.
+"""What files of tensors hold: .npy, .npz, .safetensors, PyTorch's own, and the index of a checkpoint in several files.
 
 Files are not trusted. Nothing is unpickled; the claims of a header are checked against the file before memory is
 taken; each error is one line that names the file and the tensor.
@@ -15,9 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from gradnets.errors import UserError
+from gradnets.checkpoints import torch_files
+from gradnets.errors import Malformed, UserError
 
-KNOWN = ".npy, .npz, .safetensors or .safetensors.index.json"
+KNOWN = ".npy, .npz, .safetensors, .pt, .pth, .bin, .ckpt, or the .index.json of a checkpoint in several files"
 PICKLED = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".pt.tar", ".pth.tar")
 BEGINNINGS = {".npy": (b"\x93NUMPY", "a .npy array"),
               ".npz": (b"PK\x03\x04", "a zip archive, such as .npz or PyTorch's .pt")}
@@ -56,7 +57,8 @@ def contents(path):
     Parameters
     ----------
     path : Path
-        A .npy, .npz or .safetensors file, or the .safetensors.index.json of a checkpoint in several files.
+        A .npy, .npz or .safetensors file, one that torch.save wrote, or the .index.json of a checkpoint in several
+        files.
 
     Returns
     -------
@@ -79,9 +81,11 @@ def contents(path):
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): expected {KNOWN}") from None
     if path.name.lower().endswith(PICKLED):
-        raise UserError(f"{path} is pickled, and reading pickles can run code: if you trust it, "
-                        + _conversion(path, start))
-    if path.name.lower().endswith(".index.json"):
+        if not start.startswith(b"PK"):  # PyTorch's files are zip archives, since version 1.6
+            raise UserError(f"{path} is a plain pickle, and reading pickles can run code: if you trust it, "
+                            + _conversion(path, start))
+        entries = _torch(path)
+    elif path.name.lower().endswith(".index.json"):
         entries = _shards(path)
     elif suffix in FORMATS:
         for other_suffix, (magic, words) in BEGINNINGS.items():
@@ -113,15 +117,16 @@ def short(thing):
     return line if len(line) <= 160 else line[:157] + "..."
 
 
-def _conversion(path, start):
+def _conversion(path, start, load="torch.load({}, 'cpu', weights_only=True)"):
     """Return the lines that write the tensors of a pickled checkpoint, which begins with `start`, as plain data."""
     if path.suffix.lower() in (".pkl", ".pickle") and not start.startswith(b"PK"):  # PyTorch's are zip archives
         return ("and it holds a dict of arrays, convert it once with import numpy, pathlib, pickle; "
                 f"numpy.savez({str(path.with_suffix('.npz'))!r}, "
                 f"**pickle.loads(pathlib.Path({str(path)!r}).read_bytes()))")
     target = path.with_suffix("") if path.suffix.lower() == ".tar" else path
-    return (f"convert it once with import torch, safetensors.torch; s = torch.load({str(path)!r}, 'cpu', "
-            "weights_only=True); s = next((s[k] for k in ('state_dict', 'model_state_dict', 'model') if k in s), s); "
+    return (f"convert it once with import torch, safetensors.torch; s = {load.format(repr(str(path)))}; "
+            f"s = next((s[k] for k in {torch_files.STATES} if k in s), s) if isinstance(s, dict) else s; "
+            "s = s if isinstance(s, dict) else s.state_dict(); "
             "safetensors.torch.save_file({k: v.contiguous().clone() for k, v in s.items() if torch.is_tensor(v)}, "
             f"{str(target.with_suffix('.safetensors'))!r})")
 
@@ -280,6 +285,31 @@ def _shards(path):
         check_name(path, name)
         raise UserError(f"{path} says that {shard_of[name]} holds {name}, which it does not: copy both again")
     return entries
+
+
+# ---- PyTorch's archives -----------------------------------------------------------------------------------
+
+def _torch(path):
+    try:
+        views = torch_files.views(path)
+    except torch_files.Foreign as error:
+        load = "torch.jit.load({}, 'cpu')" if error.name == torch_files.PROGRAM else (
+            "torch.load({}, 'cpu', weights_only=False)")
+        raise UserError(f"{path} holds {short(error.name)}, which only its own code can load: if you trust the file, "
+                        + _conversion(path, b"PK", load)) from None
+    except Malformed as error:
+        raise UserError(f"{path} is no whole file of PyTorch's ({short(error)}): write or copy it again") from None
+    return [Entry(Tensor(view.name, view.shape, view.dtype), lambda view=view: _strided(path, view), path)
+            for view in views]
+
+
+def _strided(path, view):
+    """Return a tensor as a view of its mapped storage."""
+    if 0 in view.shape:
+        return np.empty(view.shape, view.stored)
+    storage = _mapped(path, view.stored, view.offset, (view.count,))[view.first:]
+    strides = [stride * storage.itemsize for stride in view.strides]
+    return np.lib.stride_tricks.as_strided(storage, view.shape, strides)
 
 
 FORMATS = {".npy": _npy, ".npz": _npz, ".safetensors": _safetensors}

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gradnets.datasets import pickles, real_files
-from gradnets.datasets.real_files import Malformed, corrupt
+from gradnets.datasets.real_files import corrupt
+from gradnets.errors import Malformed
 
 
 class Published(NamedTuple):

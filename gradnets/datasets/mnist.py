@@ -11,7 +11,9 @@ import struct
 import numpy as np
 
 from gradnets.datasets import pickles, real_files
-from gradnets.datasets.real_files import Malformed, corrupt
+from gradnets.datasets.real_files import corrupt
+from gradnets.errors import Malformed
+from gradnets.pickles import expect
 
 SIDE = 28  # pixels along an image
 PREFIXES = {"train": "train", "test": "t10k"}  # of the files of each split
@@ -77,7 +79,7 @@ def _read_pickle(path, split, limit):
     """Read three pairs (images float32 (n, 784), labels (n,)); the first two are the training set."""
     contents = real_files.contents(path)
     try:
-        pairs = [pickles.expect((tuple, list), pair) for pair in pickles.expect((tuple, list), pickles.read(contents))]
+        pairs = [expect((tuple, list), pair) for pair in expect((tuple, list), pickles.read(contents))]
         if [len(pair) for pair in pairs] != [2, 2, 2]:
             raise Malformed("expected three pairs of images and labels")
         pairs = [tuple(map(pickles.array, pair)) for pair in pairs]

@@ -27,10 +27,6 @@ class DataError(UserError):
     """Data that can be neither found nor trusted; the message is one line."""
 
 
-class Malformed(Exception):
-    """Contents that are not what the name of their file promises; a reader makes a DataError of it, with the path."""
-
-
 def folder():
     """Return the folder of real data: GRADNETS_DATA if that variable is set, else `data/` beside the package."""
     chosen = os.environ.get("GRADNETS_DATA")

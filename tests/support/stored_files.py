@@ -81,3 +81,31 @@ def npy_header(shape, descr="<f8"):
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
     return file.getvalue()
+
+
+def torch_archive(path, pickled, storages, byte_order=b"little", compression=zipfile.ZIP_STORED):
+    """Write an archive as torch.save does: a pickle, and the bytes of each storage."""
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("net/data.pkl", pickled)
+        archive.writestr("net/byteorder", byte_order)
+        for key, contents in storages.items():
+            info = zipfile.ZipInfo(f"net/data/{key}")
+            info.compress_type = compression
+            filling = -(archive.fp.tell() + 34 + len(info.filename)) % 64  # storages begin at multiples of 64 bytes
+            info.extra = struct.pack("<2sH", b"FB", filling) + bytes(filling)
+            archive.writestr(info, contents)
+    return path
+
+
+def torch_pickle(shape, strides, first=0, kind="FloatStorage", key="0"):
+    """Return the pickle of {"w": a tensor of this shape over a storage}."""
+    def numbers(values):
+        return b"(" + b"".join(b"\x8a\x08" + struct.pack("<q", value) for value in values) + b"t"
+
+    def text(word):
+        return b"X" + struct.pack("<I", len(word)) + word.encode()
+
+    storage = (b"(" + text("storage") + b"ctorch\n" + kind.encode() + b"\n" + text(key) + text("cpu") + b"K\x01tQ")
+    return (b"\x80\x02}" + text("w") + b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage
+            + b"\x8a\x08" + struct.pack("<q", first) + numbers(shape) + numbers(strides)
+            + b"\x89ccollections\nOrderedDict\n)RtRs.")
