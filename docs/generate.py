@@ -1,8 +1,10 @@
 """Write the pages of numbers, gallery.md, results.md and performance.md, from the JSON of figures/ and benchmarks/.
 
+Write also the constants of all scripts to gradnets/experiment/constants.json, where edited ones are compared with them.
+
     python docs/generate.py
 
-A test holds that the committed pages are what this writes.
+Tests hold that the committed files are what this writes.
 """
 import ast
 import importlib.util
@@ -14,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # where the page of claims comes from
 
 import ledger.page  # noqa: E402
+from gradnets import experiment  # noqa: E402
 
 VARIANTS = {  # what a command with one of these flags adds to its heading
     "--model rbm": "Boltzmann machine",
@@ -22,6 +25,7 @@ VARIANTS = {  # what a command with one of these flags adds to its heading
 }
 TIMES = ("Times, and the ratios of times, are those of the ledger's own run. A figure that was drawn in another run, "
          "such as `sparse_train_time.png` or `sparse_rnn.png`, may show different times.")
+CONSTANTS = ROOT / "gradnets" / "experiment" / "constants.json"
 NOTE = "<!-- Written by docs/generate.py: edit the script or the JSON behind it, not this page. -->\n"
 SUBJECTS = {  # the order of the page, and what each benchmark compares
     "networks": "Sampled networks and their metrics",
@@ -99,12 +103,21 @@ def performance_page():
     return "\n".join(lines)
 
 
+def constants_of_scripts():
+    """Return the constants of every script as they stand, for the check of edited ones: JSON."""
+    scripts = sorted(path for path in ROOT.glob("*.py") if "experiment.run(" in path.read_text(encoding="utf-8"))
+    values = {path.stem: {name.lower(): value for name, (value, _) in experiment.constants(path).items()}
+              for path in scripts}
+    return json.dumps(values, indent=1) + "\n"
+
+
 PAGES = {"gallery.md": gallery_page, "results.md": results_page, "performance.md": performance_page}
 
 
 def main():
     for name, page in PAGES.items():
         (ROOT / "docs" / name).write_text(page(), encoding="utf-8")
+    CONSTANTS.write_text(constants_of_scripts(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -143,6 +143,8 @@ def test_generated_pages_are_those_of_the_numbers():
     spec.loader.exec_module(generate)
     for name, page in generate.PAGES.items():
         assert PAGES[f"docs/{name}"] == page(), f"docs/{name} is old: run docs/generate.py"
+    assert generate.CONSTANTS.read_text(encoding="utf-8") == generate.constants_of_scripts(), (
+        "gradnets/experiment/constants.json is old: run docs/generate.py")
 
 
 def test_headings_of_the_gallery_differ():

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gradnets import checks
 from gradnets.errors import UserError
+from gradnets.experiment import kinds
 
 ROOT = Path(__file__).resolve().parents[2]  # the repository's folder
 LINE = "# ---- not flags"                   # what stands below this line of a script is no setting
@@ -83,15 +84,19 @@ def settings(script, **changes):
     Raises
     ------
     UserError
-        If the script has no such constant, or the seed is not an integer of at least 0.
+        If the script has no such constant, a value is of another kind than the constant was, or the seed is not an
+        integer of at least 0.
     """
-    values = {name.lower(): value for name, (value, _) in constants(path_of(script)).items()}
+    path = path_of(script)
+    values = {name.lower(): value for name, (value, _) in constants(path).items()}
     for name, value in changes.items():
         if name not in values:
             close = difflib.get_close_matches(name, values, n=1)
-            raise UserError(f"{path_of(script).name} has no setting {name!r}"
+            raise UserError(f"{path.name} has no setting {name!r}"
                             + (f", did you mean {close[0]}?" if close else f": expected one of {', '.join(values)}"))
         values[name] = tuple(value) if isinstance(value, list) else value
+    if path.parent == ROOT:
+        kinds.check(path.stem, values)
     if "seed" in values:
         checks.seed(values["seed"])
     return dataclasses.make_dataclass("Settings", values, frozen=True)(**values)
