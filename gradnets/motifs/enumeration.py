@@ -48,6 +48,8 @@ class Enumeration:
     ----------
     pairs : int64 (states, 2)
         The pairs of colours (there, back) that occur between two nodes, ascending; (0, 0) is the first.
+    reverse_states : int64 (states,)
+        The state of a pair of nodes in the opposite order.
     """
 
     def __init__(self, graph, size, colors):
@@ -56,6 +58,7 @@ class Enumeration:
         pairs, _, _ = linked_pairs(graph)
         self._numbers = np.unique(np.concatenate([[0], self._number(pairs), self._number(pairs[:, ::-1])]))
         self.pairs = np.stack(np.divmod(self._numbers, colors + 1), axis=1)
+        self.reverse_states = np.searchsorted(self._numbers, self._number(self.pairs[:, ::-1]))
         width = len(self.pairs)**(size - 1)
         direct = width <= NARROW_TABLE or (width <= WIDEST_TABLE and subgraphs_at_most(graph, size) > MANY_SUBGRAPHS)
         self._width = width if direct else 0
@@ -74,7 +77,7 @@ class Enumeration:
 
         chance: of each subgraph to be counted; chances below 1 take one thread.
         """
-        links = self._links(graph)
+        links = self.links(graph)
         nodes = len(links.starts) - 1
         plan = Plan(self.size, len(self.pairs), self._width, MOST_CELLS // max(self._width, 1),
                     np.full(self.size, chance**(1 / self.size)))
@@ -95,7 +98,7 @@ class Enumeration:
                 parts = list(pool.map(counts_of, roots))
         return tuple(map(np.concatenate, zip(*parts, strict=True)))
 
-    def _links(self, graph):
+    def links(self, graph):
         """Return the Links of a graph, its linked nodes numbered by rising degree, so that hubs come last."""
         pairs, low, high = linked_pairs(graph)
         there, back = (np.searchsorted(self._numbers, self._number(colors)) for colors in (pairs, pairs[:, ::-1]))
