@@ -7,7 +7,7 @@ from scipy import stats
 from gradnets import checks, streams
 from gradnets.errors import UserError
 from gradnets.motifs.codes import Census, check_size, merge_counts
-from gradnets.motifs.counting import closed_form_is_quicker
+from gradnets.motifs.counting import closed_form_is_quicker, general_counts
 from gradnets.motifs.enumeration import Enumeration, subgraphs_at_most
 from gradnets.motifs.graphs import layer_matrices, layer_of, uncolored
 from gradnets.motifs.layered import layered_counts
@@ -114,7 +114,7 @@ def significance(graph, size, nulls, model="fanmod", seed=0, colored=True, threa
     def census(graph):
         if in_closed_form:
             return merge_counts(*layered_counts(layer_matrices(graph, layer), size, colors), size, colors)
-        return merge_counts(*enumeration.counts(graph, threads), size, colors)
+        return merge_counts(*general_counts(enumeration, graph, threads), size, colors)
 
     observed, drawn = census(graph), exchange_ends(graph, rng, layer)
     counts, totals = np.zeros((nulls, len(observed.codes)), np.int64), np.zeros(nulls, np.int64)

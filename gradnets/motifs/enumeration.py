@@ -13,7 +13,7 @@ import numpy as np
 
 from gradnets.motifs._tables import compiled, doubled, slot, tally
 from gradnets.motifs.codes import canonical, check_size
-from gradnets.motifs.graphs import linked_pairs
+from gradnets.motifs.graphs import order_of_pairs
 
 NARROW_TABLE = 512        # direct tables up to this width always pay off,
 WIDEST_TABLE = 4096       # and up to this width for graphs
@@ -55,7 +55,7 @@ class Enumeration:
     def __init__(self, graph, size, colors):
         check_size(size, colors)
         self.size, self.colors = size, colors
-        pairs, _, _ = linked_pairs(graph)
+        pairs, _, _ = graph.linked_pairs
         self._numbers = np.unique(np.concatenate([[0], self._number(pairs), self._number(pairs[:, ::-1])]))
         self.pairs = np.stack(np.divmod(self._numbers, colors + 1), axis=1)
         self.reverse_states = np.searchsorted(self._numbers, self._number(self.pairs[:, ::-1]))
@@ -100,16 +100,18 @@ class Enumeration:
 
     def links(self, graph):
         """Return the Links of a graph, its linked nodes numbered by rising degree, so that hubs come last."""
-        pairs, low, high = linked_pairs(graph)
-        there, back = (np.searchsorted(self._numbers, self._number(colors)) for colors in (pairs, pairs[:, ::-1]))
+        pairs, low, high = graph.linked_pairs
+        states = np.searchsorted(self._numbers, self._number(pairs))
         sources, targets = np.concatenate([low, high]), np.concatenate([high, low])
-        linked, places = np.unique(sources, return_inverse=True)
-        rank = np.empty(len(linked), np.int64)
-        rank[np.argsort(np.bincount(places, minlength=len(linked)), kind="stable")] = np.arange(len(linked))
-        sources, targets = rank[places], rank[np.searchsorted(linked, targets)]
-        order = np.lexsort((targets, sources))
-        return Links(np.searchsorted(sources[order], np.arange(len(linked) + 1)), targets[order].astype(np.int32),
-                     np.concatenate([there, back])[order])
+        degrees = np.bincount(sources)
+        by_degree = np.argsort(degrees, kind="stable")
+        by_degree = by_degree[np.searchsorted(degrees[by_degree], 1):]  # linked nodes only
+        rank = np.empty(len(degrees), np.int64)
+        rank[by_degree] = np.arange(len(by_degree))
+        sources, targets = rank[sources], rank[targets]
+        order = order_of_pairs(sources, targets)
+        return Links(np.append(0, np.cumsum(degrees[by_degree])), targets[order].astype(np.int32),
+                     np.concatenate([states, self.reverse_states[states]])[order])
 
     def classes(self, raw):
         """Return the class codes of raw codes, int64."""
@@ -134,7 +136,7 @@ def subgraphs_at_most(graph, size):
     For size 5 it is an upper bound of the number of trees, from the degrees of nodes and of their neighbours.
     """
     check_size(size, 1)
-    _, low, high = linked_pairs(graph)
+    _, low, high = graph.linked_pairs
     ends, neighbors = np.concatenate([low, high]), np.concatenate([high, low])
     degrees = np.bincount(ends, minlength=1).astype(float)
     if size == 3:

@@ -13,8 +13,6 @@ many links to few. Only the subgraphs with all six links are visited.
 Every other connected subgraph has a view that leaves out an unlinked pair while a and b are linked, except the cycle of
 four links. For that cycle, views of unlinked pairs are counted too, if c and d are both linked with a and b.
 """
-import itertools
-
 import numpy as np
 
 from gradnets.errors import UserError
@@ -22,8 +20,9 @@ from gradnets.motifs._tables import compiled, doubled, tally
 from gradnets.motifs.enumeration import subgraphs_at_most
 
 VIEWS = ((0, 1, 2, 3), (2, 3, 0, 1), (0, 2, 1, 3), (1, 3, 0, 2), (0, 3, 1, 2), (1, 2, 0, 3))  # nodes a, b, c, d
-MOST_ENTRIES = 2**25         # of each table: of all views, 256 MB, and of the classes beside each node, 200 MB
-MOST_SUBGRAPHS = 2.0**63 / 6  # a subgraph has six views
+MOST_VIEWS = 2**25      # entries of the table of views, 256 MB: up to 32 states
+MOST_CLASSES = 2**25    # entries of the tables of classes beside each node, 200 MB
+MOST_SUBGRAPHS = 2**60  # a subgraph has six views, whose sums have to stay below 2**63
 
 
 def counts_of_four(enumeration, graph):
@@ -43,18 +42,34 @@ def counts_of_four(enumeration, graph):
     Raises
     ------
     UserError
-        If there may be more subgraphs than 64-bit counts hold.
+        If the size is not 4, or the graph is too large for the tables.
 
     Notes
     -----
     Time grows with the sum of squared degrees, with the fifth power of the number of states, and with the number of
     subgraphs that have all six links.
     """
-    if subgraphs_at_most(graph, 4) >= MOST_SUBGRAPHS:
-        raise UserError("there may be more subgraphs than 64-bit counts hold: take a sampled census")
-    links, reverse = enumeration.links(graph), enumeration.reverse_states
-    raw, counts = _count(links, reverse)
+    if enumeration.size != 4:
+        raise UserError(f"size is {enumeration.size}: the formulas count motifs of 4 nodes")
+    if np.isinf(seconds_of_formulas(enumeration, graph)):
+        raise UserError(f"a graph of {graph.nodes:,} nodes, {len(enumeration.pairs)} states of a pair and up to "
+                        f"{subgraphs_at_most(graph, 4):.2g} subgraphs is too large for the formulas: count by "
+                        "enumeration, or take a sampled census")
+    raw, counts = _count(enumeration.links(graph), enumeration.reverse_states)
     return enumeration.classes(raw), counts
+
+
+def seconds_of_formulas(enumeration, graph):
+    """Return how long the formulas are expected to take, infinite for a graph too large for their tables.
+
+    The factors are measured seconds: per pair of links that share a node, and per view.
+    """
+    states = len(enumeration.pairs)
+    degrees = np.bincount(np.concatenate(graph.linked_pairs[1:]), minlength=1).astype(float)
+    if (states**5 > MOST_VIEWS or states**2 * np.count_nonzero(degrees) > MOST_CLASSES
+            or subgraphs_at_most(graph, 4) > MOST_SUBGRAPHS):
+        return np.inf
+    return 1e-8 * (degrees * (degrees - 1) / 2).sum() + 1e-8 * states**5
 
 
 # ---- kernels ----------------------------------------------------------------------------------------------
@@ -82,16 +97,18 @@ def _count_views(links, reverse):
     classes = states * states  # class x + states y: state x from a, state y from b
     views = np.zeros(states * classes * classes, np.int64)
     degrees = np.zeros((nodes, states), np.int64)
+    class_from_b = np.empty(len(neighbors), np.int32)  # of each link, walked towards b
     for node in range(nodes):
         for edge in range(starts[node], starts[node + 1]):
             degrees[node, states_of[edge]] += 1
+            class_from_b[edge] = states * reverse[states_of[edge]]
     keys, values = np.full(1024, -1, np.int64), np.zeros(1024, np.int64)
     used = 0
     state_from_a = np.zeros(nodes, np.int64)
-    common = np.zeros((nodes, classes), np.int32)   # number of common neighbours of a and b, by class
-    occurring = np.zeros((nodes, classes), np.int32)  # classes of common neighbours of a and b,
-    kinds = np.zeros(nodes, np.int64)               # and how many they are
-    reached, reached_by = np.empty(nodes, np.int64), np.empty(nodes, np.int64)
+    common = np.zeros((nodes, classes), np.int32)     # number of common neighbours of a and b, by class
+    occurring = np.zeros((nodes, classes), np.int16)  # classes of common neighbours of a and b,
+    kinds = np.zeros(nodes, np.int64)                 # and how many they are
+    reached = np.empty(nodes, np.int64)
     class_of, count_of = np.empty(classes, np.int64), np.empty(classes, np.int64)
     from_a, from_b = np.empty(states, np.int64), np.empty(states, np.int64)
     in_triangle, class_beside = np.empty(nodes, np.int64), np.full(nodes, -1, np.int64)
@@ -104,7 +121,7 @@ def _count_views(links, reverse):
                 b = neighbors[further]
                 if b >= a:
                     break
-                here = x + states * reverse[states_of[further]]
+                here = x + class_from_b[further]
                 if common[b, here] == 0:
                     if kinds[b] == 0:
                         reached[count] = b
@@ -258,7 +275,7 @@ def _number(pairs, a, b, c, d, states):
 
 @compiled
 def _list_views(pairs, numbers, is_linked, states):
-    """Write the numbers of a subgraph's six views, -1 for a view that is not counted, and whether c and d are linked."""
+    """Write the numbers of a subgraph's six views, -1 where none is counted, and whether each has c and d linked."""
     for k in range(6):
         a, b, c, d = VIEWS[k]
         links_of_c, links_of_d = (pairs[a, c] > 0) + (pairs[b, c] > 0), (pairs[a, d] > 0) + (pairs[b, d] > 0)

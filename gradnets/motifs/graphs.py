@@ -1,6 +1,7 @@
 """Directed graphs with coloured edges, and the layers of a layered graph."""
 import itertools
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numba
 import numpy as np
@@ -39,6 +40,22 @@ class Graph:
     def largest_color(self):
         """The largest colour of an edge; 1 without edges."""
         return int(self.colors.max(initial=1))
+
+    @cached_property
+    def linked_pairs(self):
+        """Each linked pair of nodes once, ascending, as a tuple of colors, low and high; do not write to them.
+
+        colors, int64 (pairs, 2), holds the colour of the edge from the lower node to the higher one, and of the edge
+        back, 0 for no edge; low and high, int64 (pairs,), hold the two nodes.
+        """
+        low, high = np.minimum(self.sources, self.targets), np.maximum(self.sources, self.targets)
+        order = order_of_pairs(low, high)
+        low, high = low[order], high[order]
+        first = np.ones(len(order), bool)
+        first[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
+        colors = np.zeros((np.count_nonzero(first), 2), np.int64)
+        colors[np.cumsum(first) - 1, (self.sources > self.targets)[order].astype(np.int64)] = self.colors[order]
+        return colors, low[first], high[first]
 
 
 # ---- making graphs ----------------------------------------------------------------------------------------
@@ -224,23 +241,19 @@ def _walk_layers(starts, neighbors, leaves):
     return np.maximum(layer, -1)
 
 
-# ---- linked pairs of nodes --------------------------------------------------------------------------------
+# ---- kernels ----------------------------------------------------------------------------------------------
 
-def linked_pairs(graph):
-    """Return each linked pair of nodes once.
-
-    Returns
-    -------
-    colors : int64 (pairs, 2)
-        Colour of the edge from the lower node to the higher one, and of the edge back; 0 for no edge.
-    low, high : int64 (pairs,)
-        The two nodes, low < high.
-    """
-    low, high = np.minimum(graph.sources, graph.targets), np.maximum(graph.sources, graph.targets)
-    order = np.lexsort((high, low))
-    first = np.ones(len(order), bool)
-    first[1:] = (np.diff(low[order]) != 0) | (np.diff(high[order]) != 0)
-    pair = np.cumsum(first) - 1
-    colors = np.zeros((int(first.sum()), 2), np.int64)
-    colors[pair, (graph.sources > graph.targets)[order].astype(int)] = graph.colors[order]
-    return colors, low[order][first], high[order][first]
+@numba.njit(cache=True, nogil=True)
+def order_of_pairs(first, second):
+    """Return the order of pairs of nodes by their first node, and then by their second one, int64 (pairs,)."""
+    order = np.arange(len(first))
+    for nodes in (second, first):
+        place, sorted_order = np.zeros(nodes.max() + 2 if len(nodes) else 1, np.int64), np.empty_like(order)
+        for node in nodes:
+            place[node + 1] += 1
+        place = np.cumsum(place)
+        for pair in order:
+            sorted_order[place[nodes[pair]]] = pair
+            place[nodes[pair]] += 1
+        order = sorted_order
+    return order

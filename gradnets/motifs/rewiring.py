@@ -6,7 +6,7 @@ import numpy as np
 
 from gradnets import streams
 from gradnets.motifs._tables import compiled, slot
-from gradnets.motifs.graphs import Graph, layer_of, linked_pairs
+from gradnets.motifs.graphs import Graph, layer_of
 
 SWEEPS, TRIES = 3, 3  # sweeps over all links, and tries per exchange: FANMOD's
 
@@ -60,7 +60,7 @@ class Links(NamedTuple):
 
 def exchange_ends(graph, rng, layer=None):
     """Return a Rewired graph; `layer`, int64 (nodes,), limits exchanges to links of the same two layers."""
-    pairs, low, high = linked_pairs(graph)
+    pairs, low, high = graph.linked_pairs
     turned = (pairs[:, 0] < pairs[:, 1]) if len(pairs) else np.zeros(0, bool)
     ends, far_ends = np.where(turned, high, low), np.where(turned, low, high)
     pairs = np.sort(pairs, axis=1)[:, ::-1]
