@@ -13,7 +13,6 @@ import numpy as np
 
 from gradnets.motifs._tables import compiled, doubled, slot, tally
 from gradnets.motifs.codes import canonical, check_size
-from gradnets.motifs.graphs import order_of_pairs
 
 NARROW_TABLE = 512        # direct tables up to this width always pay off,
 WIDEST_TABLE = 4096       # and up to this width for graphs
@@ -102,16 +101,13 @@ class Enumeration:
         """Return the Links of a graph, its linked nodes numbered by rising degree, so that hubs come last."""
         pairs, low, high = graph.linked_pairs
         states = np.searchsorted(self._numbers, self._number(pairs))
-        sources, targets = np.concatenate([low, high]), np.concatenate([high, low])
-        degrees = np.bincount(sources)
+        degrees = np.bincount(np.concatenate([low, high]))
         by_degree = np.argsort(degrees, kind="stable")
         by_degree = by_degree[np.searchsorted(degrees[by_degree], 1):]  # linked nodes only
         rank = np.empty(len(degrees), np.int64)
         rank[by_degree] = np.arange(len(by_degree))
-        sources, targets = rank[sources], rank[targets]
-        order = order_of_pairs(sources, targets)
-        return Links(np.append(0, np.cumsum(degrees[by_degree])), targets[order].astype(np.int32),
-                     np.concatenate([states, self.reverse_states[states]])[order])
+        starts = np.append(0, np.cumsum(degrees[by_degree]))
+        return Links(starts, *_list_links(rank[low], rank[high], states, self.reverse_states, starts))
 
     def classes(self, raw):
         """Return the class codes of raw codes, int64."""
@@ -154,6 +150,27 @@ def subgraphs_at_most(graph, size):
 
 
 # ---- kernels ----------------------------------------------------------------------------------------------
+
+@compiled
+def _list_links(low, high, states, reverse, starts):
+    """Return the neighbours of each node, ascending, and the states, as Links has them, of linked pairs of nodes."""
+    unsorted, neighbors = np.empty(2 * len(low), np.int64), np.empty(2 * len(low), np.int32)
+    states_of = np.empty(2 * len(low), np.int64)
+    end = starts.copy()
+    for pair in range(len(low)):
+        for node in (low[pair], high[pair]):
+            unsorted[end[node]] = pair
+            end[node] += 1
+    end[:] = starts
+    for neighbor in range(len(starts) - 1):  # each node is listed with all its neighbours, by rising node
+        for pair in unsorted[starts[neighbor]:starts[neighbor + 1]]:
+            is_high = high[pair] == neighbor
+            node = low[pair] if is_high else high[pair]
+            neighbors[end[node]] = neighbor
+            states_of[end[node]] = states[pair] if is_high else reverse[states[pair]]
+            end[node] += 1
+    return neighbors, states_of
+
 
 @compiled
 def _skipped(rng, log_miss):

@@ -48,14 +48,7 @@ class Graph:
         colors, int64 (pairs, 2), holds the colour of the edge from the lower node to the higher one, and of the edge
         back, 0 for no edge; low and high, int64 (pairs,), hold the two nodes.
         """
-        low, high = np.minimum(self.sources, self.targets), np.maximum(self.sources, self.targets)
-        order = order_of_pairs(low, high)
-        low, high = low[order], high[order]
-        first = np.ones(len(order), bool)
-        first[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
-        colors = np.zeros((np.count_nonzero(first), 2), np.int64)
-        colors[np.cumsum(first) - 1, (self.sources > self.targets)[order].astype(np.int64)] = self.colors[order]
-        return colors, low[first], high[first]
+        return _linked_pairs(self.sources, self.targets, self.colors)
 
 
 # ---- making graphs ----------------------------------------------------------------------------------------
@@ -241,19 +234,32 @@ def _walk_layers(starts, neighbors, leaves):
     return np.maximum(layer, -1)
 
 
-# ---- kernels ----------------------------------------------------------------------------------------------
+# ---- linked pairs of nodes --------------------------------------------------------------------------------
 
 @numba.njit(cache=True, nogil=True)
-def order_of_pairs(first, second):
-    """Return the order of pairs of nodes by their first node, and then by their second one, int64 (pairs,)."""
-    order = np.arange(len(first))
-    for nodes in (second, first):
-        place, sorted_order = np.zeros(nodes.max() + 2 if len(nodes) else 1, np.int64), np.empty_like(order)
-        for node in nodes:
-            place[node + 1] += 1
-        place = np.cumsum(place)
-        for pair in order:
-            sorted_order[place[nodes[pair]]] = pair
-            place[nodes[pair]] += 1
-        order = sorted_order
-    return order
+def _linked_pairs(sources, targets, colors):
+    """Return what `Graph.linked_pairs` holds."""
+    low, high = np.minimum(sources, targets), np.maximum(sources, targets)
+    lower, higher = np.empty_like(low), np.empty_like(high)
+    colors_of_pairs = np.zeros((len(low), 2), np.int64)
+    pair = -1
+    for edge in _order(low, _order(high, np.arange(len(low)))):
+        if pair < 0 or lower[pair] != low[edge] or higher[pair] != high[edge]:
+            pair += 1
+            lower[pair], higher[pair] = low[edge], high[edge]
+        colors_of_pairs[pair, 1 if sources[edge] > targets[edge] else 0] = colors[edge]
+    return colors_of_pairs[:pair + 1], lower[:pair + 1], higher[:pair + 1]
+
+
+@numba.njit(cache=True, nogil=True)
+def _order(nodes, edges):
+    """Return edges ordered by their nodes, by counting; edges of one node stay in their order."""
+    place = np.zeros(nodes.max() + 2 if len(nodes) else 1, np.int64)
+    for node in nodes:
+        place[node + 1] += 1
+    place = np.cumsum(place)
+    ordered = np.empty_like(edges)
+    for edge in edges:
+        ordered[place[nodes[edge]]] = edge
+        place[nodes[edge]] += 1
+    return ordered
