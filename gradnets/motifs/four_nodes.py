@@ -77,21 +77,55 @@ def seconds_of_formulas(enumeration, graph):
 @compiled
 def _count(links, reverse):
     """Return raw codes and their counts, int64; reverse: int64 (states,), the state of a pair from its other end."""
-    views, keys, values = _count_views(links, reverse)
-    return _counts_of_views(views, keys, values, reverse)
+    keys, values = _count_cliques(links, len(reverse))
+    return _counts_of_views(_count_views(links, reverse), keys, values, reverse)
+
+
+@compiled
+def _count_cliques(links, states):
+    """Visit the subgraphs with six links; return their raw codes and counts as a hash table, int64."""
+    starts, neighbors, states_of = links
+    nodes, classes = len(starts) - 1, states * states
+    keys, values = np.full(1024, -1, np.int64), np.zeros(1024, np.int64)
+    used = 0
+    state_from_a, class_beside = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64)  # 0 for what is not linked
+    common = np.empty(nodes, np.int64)  # neighbours of a and b below b
+    for a in range(nodes):
+        for edge in range(starts[a], starts[a + 1]):
+            state_from_a[neighbors[edge]] = states_of[edge]
+        for edge in range(starts[a], starts[a + 1]):
+            b, count = neighbors[edge], 0
+            if b >= a:
+                break
+            for further in range(starts[b], starts[b + 1]):
+                c = neighbors[further]
+                if c >= b:
+                    break
+                if state_from_a[c]:
+                    class_beside[c] = state_from_a[c] + states * states_of[further]
+                    common[count] = c
+                    count += 1
+            for c in common[:count]:
+                inner = states_of[edge] + states * class_beside[c]
+                for further in range(starts[c], starts[c + 1]):
+                    d = neighbors[further]
+                    if d >= c:
+                        break
+                    if class_beside[d]:
+                        outer = class_beside[d] + classes * states_of[further]
+                        used += tally(keys, values, inner + states * classes * outer)
+                        if 2 * used > keys.size:
+                            keys, values = doubled(keys, values)
+            for c in common[:count]:
+                class_beside[c] = 0
+        for edge in range(starts[a], starts[a + 1]):
+            state_from_a[neighbors[edge]] = 0
+    return keys, values
 
 
 @compiled
 def _count_views(links, reverse):
-    """Count the views of all subgraphs, and the subgraphs with six links.
-
-    Returns
-    -------
-    views : int64 (states**5,)
-        Number of views by the raw code of a subgraph in which c and d are not linked.
-    keys, values : int64
-        Hash table of the subgraphs with six links: raw codes and counts.
-    """
+    """Count the views of all subgraphs, int64 (states**5,), by the raw code of a subgraph with c and d not linked."""
     starts, neighbors, states_of = links
     nodes, states = len(starts) - 1, len(reverse)
     classes = states * states  # class x + states y: state x from a, state y from b
@@ -102,21 +136,16 @@ def _count_views(links, reverse):
         for edge in range(starts[node], starts[node + 1]):
             degrees[node, states_of[edge]] += 1
             class_from_b[edge] = states * reverse[states_of[edge]]
-    keys, values = np.full(1024, -1, np.int64), np.zeros(1024, np.int64)
-    used = 0
-    state_from_a = np.zeros(nodes, np.int64)
     common = np.zeros((nodes, classes), np.int32)     # number of common neighbours of a and b, by class
     occurring = np.zeros((nodes, classes), np.int16)  # classes of common neighbours of a and b,
     kinds = np.zeros(nodes, np.int64)                 # and how many they are
     reached = np.empty(nodes, np.int64)
     class_of, count_of = np.empty(classes, np.int64), np.empty(classes, np.int64)
     from_a, from_b = np.empty(states, np.int64), np.empty(states, np.int64)
-    in_triangle, class_beside = np.empty(nodes, np.int64), np.full(nodes, -1, np.int64)
     for a in range(nodes):
         count = 0
         for edge in range(starts[a], starts[a + 1]):
             node, x = neighbors[edge], states_of[edge]
-            state_from_a[node] = x
             for further in range(starts[node], starts[node + 1]):
                 b = neighbors[further]
                 if b >= a:
@@ -151,37 +180,9 @@ def _count_views(links, reverse):
                     class_of[length], count_of[length] = states * x, from_b[x]
                     length += 1
             _add_choices(views, e, class_of, count_of, length, states)
-            if kinds[b]:
-                triangles = 0
-                for further in range(starts[b], starts[b + 1]):
-                    c = neighbors[further]
-                    if c >= b:
-                        break
-                    if state_from_a[c]:
-                        class_beside[c] = state_from_a[c] + states * states_of[further]
-                        in_triangle[triangles] = c
-                        triangles += 1
-                for place in range(triangles):
-                    c = in_triangle[place]
-                    inner = e + states * class_beside[c]
-                    for further in range(starts[c], starts[c + 1]):
-                        d = neighbors[further]
-                        if d >= c:
-                            break
-                        if class_beside[d] >= 0:
-                            outer = class_beside[d] + classes * states_of[further]
-                            used += tally(keys, values, inner + states * classes * outer)
-                            if 2 * used > keys.size:
-                                keys, values = doubled(keys, values)
-                for place in range(triangles):
-                    class_beside[in_triangle[place]] = -1
-        for edge in range(starts[a], starts[a + 1]):
-            b = neighbors[edge]
-            state_from_a[b] = 0
-            if b < a:  # linked pairs are done
-                for kind in range(kinds[b]):
-                    common[b, occurring[b, kind]] = 0
-                kinds[b] = 0
+            for kind in range(kinds[b]):
+                common[b, occurring[b, kind]] = 0
+            kinds[b] = 0
         for place in range(count):
             b = reached[place]
             for kind in range(kinds[b]):
@@ -190,7 +191,7 @@ def _count_views(links, reverse):
                 common[b, here] = 0
             _add_choices(views, 0, class_of, count_of, kinds[b], states)
             kinds[b] = 0
-    return views, keys, values
+    return views
 
 
 @compiled
