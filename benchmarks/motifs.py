@@ -7,8 +7,11 @@ and how two of our own seeds agree.
 
 The peers count uncoloured subgraphs, in a graph that stands before the clock starts, while ours begins with
 arrays of edges. Our census is timed as it comes, in closed form where that seems quicker, and by enumeration as the
-peers have it. Counts are compared before they are timed, class by class, and end the run if they differ; of
-784-1024-1024-10, which no peer can enumerate, three topologies are compared with sums of matrix products.
+peers have it; at size 4 also by the formulas for any directed graph. Counts are compared before they are timed, class
+by class, and end the run if they differ; of 784-1024-1024-10, which no peer can enumerate, three topologies are
+compared with sums of matrix products.
+
+Some peers were measured elsewhere, together with igraph. Their times are scaled by how long igraph takes here.
 
 The largest published graph is not among the files: a random net of as many nodes and edges stands in for it,
 layered 784-190-30-10, its edges drawn with chances that fall with a unit's rank, so that the largest hub has
@@ -31,6 +34,7 @@ import statistics
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import networkx as nx
@@ -53,6 +57,14 @@ ROUNDS = 3
 NETS = {(31, 30, 30, 4): 613, (784, 64, 10): 5000, (784, 128, 10): 20_326}  # layers: edges; the last has a fifth
 REPETITIONS = {(31, 30, 30, 4): 50, (784, 64, 10): 5, (784, 128, 10): 1}    # of our quick counts
 LARGEST, LARGEST_EDGES, FALL = (784, 190, 30, 10), 1860, 0.8  # the stand-in; chances are ranks to the power -FALL
+RANDOM_NODES, RANDOM_EDGES = 1000, 10_000   # of a directed graph without layers
+FORMULA_GOALS = {(31, 30, 30, 4): 20, (784, 64, 10): 20, (784, 128, 10): 500, "random": 40}
+# Milliseconds by the peers' own clocks for nets of these layers and edges, measured elsewhere: PGD (Ahmed and others
+# 2015) and ORCA (Hocevar and Demsar 2014), which count without directions, and gtrieScanner (Ribeiro and Silva 2014).
+MEASURED_ELSEWHERE = {"igraph": {(31, 30, 30, 4): 8.9, (784, 64, 10): 326, (784, 128, 10): 14_000},
+                      "PGD": {(31, 30, 30, 4): 0.54, (784, 64, 10): 9.8, (784, 128, 10): 320},
+                      "ORCA": {(31, 30, 30, 4): 2.5, (784, 64, 10): 11, (784, 128, 10): 53},
+                      "gtrieScanner": {(31, 30, 30, 4): 4.2, (784, 64, 10): 151, (784, 128, 10): 3013}}
 WIDE, WIDE_EDGES = (784, 1024, 1024, 10), 372_326  # a fifth
 
 
@@ -213,6 +225,32 @@ def of_igraph(igraph):
     def read(counts):
         return igraph_counts(igraph, counts)
     return [row for sizes in NETS for row in against("igraph's motifs_randesu", sizes, 4, count, read)]
+
+
+def of_formulas(igraph):
+    """Rows of the formulas for any directed graph, against igraph and against times that were measured elsewhere."""
+    rng = np.random.default_rng(0)
+    graphs = {sizes: motifs.from_layers(random_layers(sizes, edges, 1, 0)) for sizes, edges in NETS.items()}
+    graphs["random"] = motifs.graph(RANDOM_NODES, *rng.integers(0, RANDOM_NODES, (2, RANDOM_EDGES)))
+    rows = []
+    for key, graph in graphs.items():
+        name = (f"random graph of {RANDOM_NODES:,} nodes and {RANDOM_EDGES:,} edges" if key == "random" else
+                f"{'-'.join(map(str, key))} with {NETS[key]:,} edges")
+        edges = np.stack([graph.sources, graph.targets], axis=1)
+        standing = igraph.Graph(n=graph.nodes, edges=edges, directed=True)
+        counts = named(motifs.census(graph, 4, method="formulas"), 1)
+        check(f"{name}, formulas, against igraph", counts, igraph_counts(igraph, standing.motifs_randesu(4)))
+        seconds = harness.medians({
+            "formulas": (lambda g=graph: motifs.census(replace(g), 4, method="formulas"), REPETITIONS.get(key, 10)),
+            "igraph": (lambda s=standing: s.motifs_randesu(4), 1)}, ROUNDS)
+        rows.append(harness.ratio(f"formulas for any graph of size 4 against igraph's motifs_randesu, {name}", seconds,
+                                  "formulas", "igraph", FORMULA_GOALS[key]) | {"subgraphs": sum(counts.values())})
+        if key in NETS:
+            slower = seconds["igraph"] / MEASURED_ELSEWHERE["igraph"][key]
+            rows += [harness.ratio(f"formulas for any graph of size 4 against {peer}, measured elsewhere, {name}",
+                                   seconds | {peer: slower * MEASURED_ELSEWHERE[peer][key]}, "formulas", peer, 1)
+                     for peer in ("PGD", "ORCA", "gtrieScanner")]
+    return rows
 
 
 def of_networkx():
@@ -378,7 +416,7 @@ def main():
     for table in tables:
         rows += agreement(*table)
     if igraph:
-        rows += of_igraph(igraph)
+        rows += of_igraph(igraph) + of_formulas(igraph)
     rows += [*of_networkx(), *largest_published(), of_z, wide()]
     rows += [untrained(init) for init in motif_stats.INITS]
     rows.append(exact_graphs())

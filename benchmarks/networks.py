@@ -1,4 +1,4 @@
-"""How fast are a sampled network's metrics, beside networkx and igraph?
+"""How fast are a sampled network's metrics and null models, beside networkx, igraph and networkit?
 
 Networks are sampled from a gradient of the essay's net on MNIST (784 nodes) and CIFAR-10 (3072). End to end starts at
 the bool adjacency matrix and includes packing it, or building the peer's graph by its quickest constructor; all
@@ -23,6 +23,7 @@ from gradnets import networks
 STEPS = {"mnist": 500, "cifar10": 100}
 ROUNDS = 5
 SOURCES = 64      # number of networkx's walks on CIFAR-10
+SWITCHES = 10     # tries per link of a rewired network
 NETWORKS = 1000   # number of networks sampled from one gradient
 
 
@@ -122,6 +123,27 @@ def communities(probabilities, name):
                          "ours", "networkx", 10)
 
 
+def rewiring(probabilities, name, networkit):
+    """Return the rows of rewired networks: one tried switch, and against networkit's tried switches."""
+    adjacency = networks.merge_layers(networks.sample(probabilities, np.random.default_rng(0)))
+    links, rng = np.count_nonzero(adjacency) // 2, np.random.default_rng(1)
+    packed = networks.pack(adjacency)
+    contestants = {"ours": (lambda: networks.undirected_configuration(packed, rng), 10)}
+    if networkit:
+        networkit.setNumberOfThreads(1)
+        graph = networkit.nxadapter.nx2nk(nx.from_numpy_array(adjacency))
+
+        def switch():  # the same number of tries; the graph is copied, as ours is
+            networkit.randomization.EdgeSwitching(graph, SWITCHES, False).run()
+        contestants["networkit"] = (switch, 1)
+    seconds = harness.medians(contestants, ROUNDS)
+    rows = [harness.figure(f"one tried switch, {name}, nanoseconds", 1e9 * seconds["ours"] / links / SWITCHES, 18)]
+    if networkit:
+        rows.append(harness.ratio(f"random network with the same degrees, {name}, against networkit's EdgeSwitching",
+                                  seconds, "ours", "networkit", 10))
+    return rows
+
+
 def seconds_of(script, *flags):
     """Return the processor time of a script in a process of its own."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -144,7 +166,7 @@ def questions():
 
 def main():
     rows, missing = [], []
-    igraph = harness.peer("igraph", missing)
+    igraph, networkit = harness.peer("igraph", missing), harness.peer("networkit", missing)
     for name, steps in STEPS.items():
         dataset = harness.real(name, 10_000, missing)
         inputs = dataset.inputs.shape[1]
@@ -154,6 +176,7 @@ def main():
         rows += compare(label, probabilities, igraph)
         if inputs == 784:
             rows.append(communities(probabilities, label))
+            rows += rewiring(probabilities, label, networkit)
             seconds = harness.medians({"all": (lambda p=probabilities: sample_and_measure(p), 1)}, 3)["all"]
             rows.append(harness.figure(f"{NETWORKS} networks sampled from one {label} gradient, every metric, seconds",
                                        seconds, 6))
@@ -161,7 +184,7 @@ def main():
             rows.append(harness.figure(f"peak memory of grad_network.py, {label}, {inputs}-{inputs}-10, GB",
                                        peak_memory(dataset.name), 2))
     rows += questions()
-    harness.report("networks", rows, ("numpy", "numba", "networkx", "igraph"), missing)
+    harness.report("networks", rows, ("numpy", "numba", "networkx", "igraph", "networkit"), missing)
 
 
 if __name__ == "__main__":

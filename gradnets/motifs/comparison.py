@@ -7,11 +7,11 @@ from scipy import stats
 from gradnets import checks, streams
 from gradnets.errors import UserError
 from gradnets.motifs.codes import Census, check_size, merge_counts
-from gradnets.motifs.counting import closed_form_is_quicker
+from gradnets.motifs.counting import closed_form_is_quicker, general_counts
 from gradnets.motifs.enumeration import Enumeration, subgraphs_at_most
 from gradnets.motifs.graphs import layer_matrices, layer_of, uncolored
 from gradnets.motifs.layered import layered_counts
-from gradnets.motifs.rewiring import exchange_ends
+from gradnets.motifs.rewiring import random_graphs
 
 MODELS = ("fanmod", "layered")
 MOST_NULLS = 10**9  # random graphs
@@ -114,13 +114,14 @@ def significance(graph, size, nulls, model="fanmod", seed=0, colored=True, threa
     def census(graph):
         if in_closed_form:
             return merge_counts(*layered_counts(layer_matrices(graph, layer), size, colors), size, colors)
-        return merge_counts(*enumeration.counts(graph, threads), size, colors)
+        return merge_counts(*general_counts(enumeration, graph, threads), size, colors)
 
-    observed, drawn = census(graph), exchange_ends(graph, rng, layer)
+    observed, random = census(graph), random_graphs(graph, rng, layer)
+    drawn = next(random)
     counts, totals = np.zeros((nulls, len(observed.codes)), np.int64), np.zeros(nulls, np.int64)
     tries, exchanges = drawn.tries, drawn.exchanges
     for row in progress(range(nulls)):
-        drawn = exchange_ends(drawn.graph, rng, layer)
+        drawn = next(random)
         null = census(drawn.graph)
         if len(null.codes):
             places = np.searchsorted(null.codes, observed.codes).clip(max=len(null.codes) - 1)

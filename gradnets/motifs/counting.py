@@ -1,4 +1,4 @@
-"""Count the motifs of a graph: exactly, by the quicker of two ways, or in a random sample of its subgraphs."""
+"""Count the motifs of a graph: exactly, by the quickest of three ways, or in a random sample of its subgraphs."""
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,9 +9,10 @@ from gradnets.errors import UserError
 from gradnets.motifs import layered
 from gradnets.motifs.codes import check_size, merge_counts
 from gradnets.motifs.enumeration import Enumeration, subgraphs_at_most
+from gradnets.motifs.four_nodes import counts_of_four, seconds_of_formulas
 from gradnets.motifs.graphs import NotLayered, layer_matrices, layer_of, layers, uncolored
 
-METHODS = ("auto", "enumerate", "layered")
+METHODS = ("auto", "enumerate", "formulas", "layered")
 MOST_ENTRIES = 2**28  # of the matrices that the closed form may make, 2 GB
 FEW_SUBGRAPHS = 5e4   # enumerated before the layers of a graph would be found
 RAREST = 1e-30        # smallest chance of a subgraph whose logarithms are not rounded to 0
@@ -28,9 +29,10 @@ def census(graph, size, colored=True, threads=1, method="auto"):
         Whether edges of two colours differ.
     threads : int
         Number of threads of the enumeration. The counts do not depend on it.
-    method : "auto", "enumerate" or "layered"
-        "layered" is the closed form of `layered_census`; "auto" chooses the closed form if the graph is layered and
-        the closed form is expected to be quicker. The counts do not depend on the method.
+    method : "auto", "enumerate", "formulas" or "layered"
+        "formulas", for size 4 alone, counts what surrounds each pair of nodes. "layered" is the closed form of
+        `layered_census`, for graphs with layers. "auto" chooses the method that is expected to be quickest. The counts
+        do not depend on the method.
 
     Returns
     -------
@@ -39,7 +41,8 @@ def census(graph, size, colored=True, threads=1, method="auto"):
     Raises
     ------
     UserError
-        For another size, and for more colours than `most_colors(size)`.
+        For another size, for more colours than `most_colors(size)`, and with the method "formulas" for a size other
+        than 4 and for a graph too large for its tables.
     NotLayered
         With the method "layered", for a graph without layers.
 
@@ -61,7 +64,21 @@ def census(graph, size, colored=True, threads=1, method="auto"):
                 return layered.layered_census(layer_matrices(graph, layer), size)
         except NotLayered:
             pass
-    return merge_counts(*Enumeration(graph, size, colors).counts(graph, threads), size, colors)
+    enumeration = Enumeration(graph, size, colors)
+    counts = {"auto": lambda: general_counts(enumeration, graph, threads),
+              "enumerate": lambda: enumeration.counts(graph, threads),
+              "formulas": lambda: counts_of_four(enumeration, graph)}[method]()
+    return merge_counts(*counts, size, colors)
+
+
+def general_counts(enumeration, graph, threads=1):
+    """Return codes and counts of any graph, by formulas if these are expected to be quicker than enumeration.
+
+    Enumeration counts 1e8 subgraphs per second, or fewer if there are many colours.
+    """
+    if enumeration.size == 4 and seconds_of_formulas(enumeration, graph) < subgraphs_at_most(graph, 4) / 1e8:
+        return counts_of_four(enumeration, graph)
+    return enumeration.counts(graph, threads)
 
 
 def closed_form_is_quicker(graph, layer, size, colors):

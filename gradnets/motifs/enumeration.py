@@ -13,7 +13,6 @@ import numpy as np
 
 from gradnets.motifs._tables import compiled, doubled, slot, tally
 from gradnets.motifs.codes import canonical, check_size
-from gradnets.motifs.graphs import linked_pairs
 
 NARROW_TABLE = 512        # direct tables up to this width always pay off,
 WIDEST_TABLE = 4096       # and up to this width for graphs
@@ -48,14 +47,17 @@ class Enumeration:
     ----------
     pairs : int64 (states, 2)
         The pairs of colours (there, back) that occur between two nodes, ascending; (0, 0) is the first.
+    reverse_states : int64 (states,)
+        The state of a pair of nodes in the opposite order.
     """
 
     def __init__(self, graph, size, colors):
         check_size(size, colors)
         self.size, self.colors = size, colors
-        pairs, _, _ = linked_pairs(graph)
+        pairs, _, _ = graph.linked_pairs
         self._numbers = np.unique(np.concatenate([[0], self._number(pairs), self._number(pairs[:, ::-1])]))
         self.pairs = np.stack(np.divmod(self._numbers, colors + 1), axis=1)
+        self.reverse_states = np.searchsorted(self._numbers, self._number(self.pairs[:, ::-1]))
         width = len(self.pairs)**(size - 1)
         direct = width <= NARROW_TABLE or (width <= WIDEST_TABLE and subgraphs_at_most(graph, size) > MANY_SUBGRAPHS)
         self._width = width if direct else 0
@@ -74,7 +76,7 @@ class Enumeration:
 
         chance: of each subgraph to be counted; chances below 1 take one thread.
         """
-        links = self._links(graph)
+        links = self.links(graph)
         nodes = len(links.starts) - 1
         plan = Plan(self.size, len(self.pairs), self._width, MOST_CELLS // max(self._width, 1),
                     np.full(self.size, chance**(1 / self.size)))
@@ -95,18 +97,17 @@ class Enumeration:
                 parts = list(pool.map(counts_of, roots))
         return tuple(map(np.concatenate, zip(*parts, strict=True)))
 
-    def _links(self, graph):
+    def links(self, graph):
         """Return the Links of a graph, its linked nodes numbered by rising degree, so that hubs come last."""
-        pairs, low, high = linked_pairs(graph)
-        there, back = (np.searchsorted(self._numbers, self._number(colors)) for colors in (pairs, pairs[:, ::-1]))
-        sources, targets = np.concatenate([low, high]), np.concatenate([high, low])
-        linked, places = np.unique(sources, return_inverse=True)
-        rank = np.empty(len(linked), np.int64)
-        rank[np.argsort(np.bincount(places, minlength=len(linked)), kind="stable")] = np.arange(len(linked))
-        sources, targets = rank[places], rank[np.searchsorted(linked, targets)]
-        order = np.lexsort((targets, sources))
-        return Links(np.searchsorted(sources[order], np.arange(len(linked) + 1)), targets[order].astype(np.int32),
-                     np.concatenate([there, back])[order])
+        pairs, low, high = graph.linked_pairs
+        states = np.searchsorted(self._numbers, self._number(pairs))
+        degrees = np.bincount(np.concatenate([low, high]))
+        by_degree = np.argsort(degrees, kind="stable")
+        by_degree = by_degree[np.searchsorted(degrees[by_degree], 1):]  # linked nodes only
+        rank = np.empty(len(degrees), np.int64)
+        rank[by_degree] = np.arange(len(by_degree))
+        starts = np.append(0, np.cumsum(degrees[by_degree]))
+        return Links(starts, *_list_links(rank[low], rank[high], states, self.reverse_states, starts))
 
     def classes(self, raw):
         """Return the class codes of raw codes, int64."""
@@ -131,7 +132,7 @@ def subgraphs_at_most(graph, size):
     For size 5 it is an upper bound of the number of trees, from the degrees of nodes and of their neighbours.
     """
     check_size(size, 1)
-    _, low, high = linked_pairs(graph)
+    _, low, high = graph.linked_pairs
     ends, neighbors = np.concatenate([low, high]), np.concatenate([high, low])
     degrees = np.bincount(ends, minlength=1).astype(float)
     if size == 3:
@@ -149,6 +150,27 @@ def subgraphs_at_most(graph, size):
 
 
 # ---- kernels ----------------------------------------------------------------------------------------------
+
+@compiled
+def _list_links(low, high, states, reverse, starts):
+    """Return the neighbours of each node, ascending, and the states, as Links has them, of linked pairs of nodes."""
+    unsorted, neighbors = np.empty(2 * len(low), np.int64), np.empty(2 * len(low), np.int32)
+    states_of = np.empty(2 * len(low), np.int64)
+    end = starts.copy()
+    for pair in range(len(low)):
+        for node in (low[pair], high[pair]):
+            unsorted[end[node]] = pair
+            end[node] += 1
+    end[:] = starts
+    for neighbor in range(len(starts) - 1):  # each node is listed with all its neighbours, by rising node
+        for pair in unsorted[starts[neighbor]:starts[neighbor + 1]]:
+            is_high = high[pair] == neighbor
+            node = low[pair] if is_high else high[pair]
+            neighbors[end[node]] = neighbor
+            states_of[end[node]] = states[pair] if is_high else reverse[states[pair]]
+            end[node] += 1
+    return neighbors, states_of
+
 
 @compiled
 def _skipped(rng, log_miss):

@@ -1,6 +1,7 @@
 """Directed graphs with coloured edges, and the layers of a layered graph."""
 import itertools
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numba
 import numpy as np
@@ -39,6 +40,15 @@ class Graph:
     def largest_color(self):
         """The largest colour of an edge; 1 without edges."""
         return int(self.colors.max(initial=1))
+
+    @cached_property
+    def linked_pairs(self):
+        """Each linked pair of nodes once, ascending, as a tuple of colors, low and high; do not write to them.
+
+        colors, int64 (pairs, 2), holds the colour of the edge from the lower node to the higher one, and of the edge
+        back, 0 for no edge; low and high, int64 (pairs,), hold the two nodes.
+        """
+        return _linked_pairs(self.sources, self.targets, self.colors)
 
 
 # ---- making graphs ----------------------------------------------------------------------------------------
@@ -226,21 +236,30 @@ def _walk_layers(starts, neighbors, leaves):
 
 # ---- linked pairs of nodes --------------------------------------------------------------------------------
 
-def linked_pairs(graph):
-    """Return each linked pair of nodes once.
+@numba.njit(cache=True, nogil=True)
+def _linked_pairs(sources, targets, colors):
+    """Return what `Graph.linked_pairs` holds."""
+    low, high = np.minimum(sources, targets), np.maximum(sources, targets)
+    lower, higher = np.empty_like(low), np.empty_like(high)
+    colors_of_pairs = np.zeros((len(low), 2), np.int64)
+    pair = -1
+    for edge in _order(low, _order(high, np.arange(len(low)))):
+        if pair < 0 or lower[pair] != low[edge] or higher[pair] != high[edge]:
+            pair += 1
+            lower[pair], higher[pair] = low[edge], high[edge]
+        colors_of_pairs[pair, 1 if sources[edge] > targets[edge] else 0] = colors[edge]
+    return colors_of_pairs[:pair + 1], lower[:pair + 1], higher[:pair + 1]
 
-    Returns
-    -------
-    colors : int64 (pairs, 2)
-        Colour of the edge from the lower node to the higher one, and of the edge back; 0 for no edge.
-    low, high : int64 (pairs,)
-        The two nodes, low < high.
-    """
-    low, high = np.minimum(graph.sources, graph.targets), np.maximum(graph.sources, graph.targets)
-    order = np.lexsort((high, low))
-    first = np.ones(len(order), bool)
-    first[1:] = (np.diff(low[order]) != 0) | (np.diff(high[order]) != 0)
-    pair = np.cumsum(first) - 1
-    colors = np.zeros((int(first.sum()), 2), np.int64)
-    colors[pair, (graph.sources > graph.targets)[order].astype(int)] = graph.colors[order]
-    return colors, low[order][first], high[order][first]
+
+@numba.njit(cache=True, nogil=True)
+def _order(nodes, edges):
+    """Return edges ordered by their nodes, by counting; edges of one node stay in their order."""
+    place = np.zeros(nodes.max() + 2 if len(nodes) else 1, np.int64)
+    for node in nodes:
+        place[node + 1] += 1
+    place = np.cumsum(place)
+    ordered = np.empty_like(edges)
+    for edge in edges:
+        ordered[place[nodes[edge]]] = edge
+        place[nodes[edge]] += 1
+    return ordered

@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradnets import streams
+from gradnets import draws, streams
 from gradnets.motifs._tables import compiled, slot
-from gradnets.motifs.graphs import Graph, layer_of, linked_pairs
+from gradnets.motifs.graphs import Graph, layer_of
 
 SWEEPS, TRIES = 3, 3  # sweeps over all links, and tries per exchange: FANMOD's
+WORDS_PER_LINK = 16   # a bit for each pair of nodes, if these take fewer words than a hash table of the links
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ def rewire(graph, rng, keep_layers=False, sizes=None):
     NotLayered
         With `keep_layers`, for a graph without layers.
     """
-    return exchange_ends(graph, streams.plain_generator(rng), layer_of(graph, sizes) if keep_layers else None)
+    return next(random_graphs(graph, streams.plain_generator(rng), layer_of(graph, sizes) if keep_layers else None))
 
 
 class Links(NamedTuple):
@@ -58,70 +59,64 @@ class Links(NamedTuple):
     symmetric: np.ndarray  # bool (links,): two mutual edges of one colour, which are the same link from both ends
 
 
-def exchange_ends(graph, rng, layer=None):
-    """Return a Rewired graph; `layer`, int64 (nodes,), limits exchanges to links of the same two layers."""
-    pairs, low, high = linked_pairs(graph)
-    turned = (pairs[:, 0] < pairs[:, 1]) if len(pairs) else np.zeros(0, bool)
+def random_graphs(graph, rng, layer=None):
+    """Yield Rewired graphs without end, each rewired from the one before it as by `rewire`.
+
+    layer : int64 (nodes,), optional; limits exchanges to links of the same two layers
+    """
+    pairs, low, high = graph.linked_pairs
+    turned = pairs[:, 0] < pairs[:, 1]
     ends, far_ends = np.where(turned, high, low), np.where(turned, low, high)
     pairs = np.sort(pairs, axis=1)[:, ::-1]
-    kinds = [pairs[:, 0], pairs[:, 1]]
+    kind = pairs[:, 0] * (graph.largest_color + 1) + pairs[:, 1]
     if layer is not None:
-        kinds.append(layer[ends])
-    order = np.lexsort(kinds)
-    pairs, ends, far_ends = pairs[order], np.ascontiguousarray(ends[order]), np.ascontiguousarray(far_ends[order])
-    new_kind = np.ones(len(order), bool)
-    new_kind[1:] = np.any([np.diff(kind[order]) != 0 for kind in kinds], axis=0)
-    starts = np.flatnonzero(new_kind)
-    first = starts[np.cumsum(new_kind) - 1] if len(order) else np.empty(0, np.int64)
-    last = np.append(starts[1:], len(order))[np.cumsum(new_kind) - 1]
-    tries, exchanges = _exchange(Links(ends, far_ends, first, last, pairs[:, 0] == pairs[:, 1]), graph.nodes, SWEEPS,
-                                 TRIES, rng)
+        kind = kind * (layer.max(initial=0) + 1) + layer[ends]
+    order = np.argsort(kind, kind="stable")
+    pairs, ends, far_ends, kind = pairs[order], ends[order], far_ends[order], kind[order]
+    links = Links(ends, far_ends, np.searchsorted(kind, kind), np.searchsorted(kind, kind, side="right"),
+                  pairs[:, 0] == pairs[:, 1])
     mutual = pairs[:, 1] > 0
-    drawn = replace(graph, sources=np.concatenate([ends, far_ends[mutual]]),
-                    targets=np.concatenate([far_ends, ends[mutual]]),
-                    colors=np.concatenate([pairs[:, 0], pairs[mutual, 1]]))
-    return Rewired(drawn, tries, exchanges)
+    colors = np.concatenate([pairs[:, 0], pairs[mutual, 1]])
+    has_bits = graph.nodes**2 < 64 * WORDS_PER_LINK * len(ends)
+    while True:
+        tries, exchanges = _exchange(links, graph.nodes, has_bits, SWEEPS, TRIES, draws.first_state(rng))
+        yield Rewired(replace(graph, sources=np.concatenate([ends, far_ends[mutual]]),
+                              targets=np.concatenate([far_ends, ends[mutual]]), colors=colors), tries, exchanges)
 
 
 @compiled
-def _exchange(links, nodes, sweeps, most_tries, rng):
+def _exchange(links, nodes, has_bits, sweeps, most_tries, state):
     """Exchange the far ends of links of one kind, in place; return the numbers of tries and of exchanges.
 
     An exchange is refused if its four ends are not distinct, or if either new pair of nodes is linked already, in any
-    direction.
+    direction. `has_bits` chooses the table of linked pairs; `state` is the first state of the random numbers.
     """
     ends, far_ends, first, last, symmetric = links
     count = len(ends)
-    size = 1024
-    while size < 8 * count:
-        size *= 2
-    keys = np.full(size, -1, np.int64)  # linked pairs of nodes; -2 where a pair was taken out
-    filled = 0
-    tries, exchanges = 0, 0
+    table = _table_of(links, nodes, has_bits)
+    filled, tries, exchanges = count, 0, 0
     for _sweep in range(sweeps):
         for link in range(count):
-            if filled < count or 2 * filled > size:  # at first, and after many pairs were taken out
-                keys[:] = -1
-                for k in range(count):
-                    low, high = min(ends[k], far_ends[k]), max(ends[k], far_ends[k])
-                    keys[slot(keys, low * nodes + high)] = low * nodes + high
-                filled = count
+            if not has_bits and 2 * filled > len(table):  # after many pairs were taken out of the hash table
+                table, filled = _table_of(links, nodes, has_bits), count
             for _attempt in range(most_tries):
                 tries += 1
-                partner = rng.integers(first[link], last[link])
+                state += draws.STEP
+                place, rest = draws.split(draws.word_of(state), last[link] - first[link])
+                partner = first[link] + place
                 a, b, c, d = ends[link], far_ends[link], ends[partner], far_ends[partner]
-                turned = symmetric[partner] and rng.random() < 0.5
+                turned = symmetric[partner] and draws.split(rest, 2)[0] == 1
                 if turned:
                     c, d = d, c
                 if a in (c, d) or b in (c, d):
                     continue
                 new, partners_new = min(a, d) * nodes + max(a, d), min(c, b) * nodes + max(c, b)
-                if keys[slot(keys, new)] == new or keys[slot(keys, partners_new)] == partners_new:
+                if _is_in(table, new, has_bits) or _is_in(table, partners_new, has_bits):
                     continue
-                keys[slot(keys, min(a, b) * nodes + max(a, b))] = -2
-                keys[slot(keys, min(c, d) * nodes + max(c, d))] = -2
-                keys[slot(keys, new)] = new
-                keys[slot(keys, partners_new)] = partners_new
+                _take_out(table, min(a, b) * nodes + max(a, b), has_bits)
+                _take_out(table, min(c, d) * nodes + max(c, d), has_bits)
+                _put_in(table, new, has_bits)
+                _put_in(table, partners_new, has_bits)
                 filled += 2
                 far_ends[link] = d
                 if turned:
@@ -131,3 +126,41 @@ def _exchange(links, nodes, sweeps, most_tries, rng):
                 exchanges += 1
                 break
     return tries, exchanges
+
+
+# ---- linked pairs of nodes: bits, or a hash table if the graph is sparse ----------------------------------
+
+@compiled
+def _table_of(links, nodes, has_bits):
+    """Return the table of all linked pairs, low * nodes + high, int64; in a hash table -2 stands for what is gone."""
+    size = 1024
+    while size < 8 * len(links.ends):
+        size *= 2
+    table = np.zeros(nodes * nodes // 64 + 1, np.int64) if has_bits else np.full(size, -1, np.int64)
+    for link in range(len(links.ends)):
+        low, high = min(links.ends[link], links.far_ends[link]), max(links.ends[link], links.far_ends[link])
+        _put_in(table, low * nodes + high, has_bits)
+    return table
+
+
+@compiled
+def _is_in(table, pair, has_bits):
+    if has_bits:
+        return (table[pair >> 6] >> (pair & 63)) & 1 == 1
+    return table[slot(table, pair)] == pair
+
+
+@compiled
+def _put_in(table, pair, has_bits):
+    if has_bits:
+        table[pair >> 6] |= np.int64(1) << (pair & 63)
+    else:
+        table[slot(table, pair)] = pair
+
+
+@compiled
+def _take_out(table, pair, has_bits):
+    if has_bits:
+        table[pair >> 6] &= ~(np.int64(1) << (pair & 63))
+    else:
+        table[slot(table, pair)] = -2

@@ -6,7 +6,7 @@ network. The closed forms say what any network of that kind shows. What a real n
 import numpy as np
 from numba import njit
 
-from gradnets import checks
+from gradnets import checks, draws
 from gradnets.errors import UserError
 from gradnets.networks import graphs, metrics
 
@@ -72,7 +72,7 @@ def undirected_configuration(adjacency, rng):
     random = metrics.unpack(packed)
     first, second = np.repeat(np.arange(len(random)), packed.degrees), packed.neighbors.astype(np.int64)
     once = first < second
-    _switch_undirected(random, first[once], second[once], np.random.default_rng(rng))
+    _switch_undirected(random, first[once], second[once], draws.first_state(np.random.default_rng(rng)))
     return random
 
 
@@ -96,7 +96,7 @@ def directed_configuration(adjacency, rng):
     """
     random = np.array(checks.bool_matrix("adjacency", adjacency))
     rows, columns = np.divmod(np.flatnonzero(random), random.shape[1])  # faster than np.nonzero
-    _switch_directed(random, rows, columns, np.random.default_rng(rng))
+    _switch_directed(random, rows, columns, draws.first_state(np.random.default_rng(rng)))
     return random
 
 
@@ -248,8 +248,8 @@ def _factors(row, column):
 # already if it fails. Random numbers are drawn for AHEAD switches at once, which lets their memory accesses overlap.
 
 @njit(cache=True)
-def _switch_undirected(adjacency, first, second, rng):
-    """Switch links first[k]-second[k] of a symmetric matrix, in place."""
+def _switch_undirected(adjacency, first, second, state):
+    """Switch links first[k]-second[k] of a symmetric matrix, in place; state: the first state of random numbers."""
     links = len(first)
     e, f, flipped = np.empty(AHEAD, np.int64), np.empty(AHEAD, np.int64), np.empty(AHEAD, np.bool_)
     left = SWITCHES * links
@@ -257,8 +257,10 @@ def _switch_undirected(adjacency, first, second, rng):
         switches = min(left, AHEAD)
         left -= switches
         for k in range(switches):
-            e[k], f[k] = int(rng.random() * links), int(rng.random() * links)
-            flipped[k] = rng.random() < 0.5  # so that each end of a link is as likely to change
+            state += draws.STEP
+            e[k], rest = draws.split(draws.word_of(state), links)
+            f[k], rest = draws.split(rest, links)
+            flipped[k] = draws.split(rest, 2)[0] == 1  # so that each end of a link is as likely to change
         for k in range(switches):
             a, b, start, end = first[e[k]], second[e[k]], first[f[k]], second[f[k]]
             c = end if flipped[k] else start
@@ -274,8 +276,8 @@ def _switch_undirected(adjacency, first, second, rng):
 
 
 @njit(cache=True)
-def _switch_directed(adjacency, rows, columns, rng):
-    """Switch links rows[k] to columns[k] of a matrix, in place."""
+def _switch_directed(adjacency, rows, columns, state):
+    """Switch links rows[k] to columns[k] of a matrix, in place; state: the first state of random numbers."""
     links = len(rows)
     e, f = np.empty(AHEAD, np.int64), np.empty(AHEAD, np.int64)
     left = SWITCHES * links
@@ -283,7 +285,9 @@ def _switch_directed(adjacency, rows, columns, rng):
         switches = min(left, AHEAD)
         left -= switches
         for k in range(switches):
-            e[k], f[k] = int(rng.random() * links), int(rng.random() * links)
+            state += draws.STEP
+            e[k], rest = draws.split(draws.word_of(state), links)
+            f[k], rest = draws.split(rest, links)
         for k in range(switches):
             a, b, c, d = rows[e[k]], columns[e[k]], rows[f[k]], columns[f[k]]
             linked_ad, linked_cb = adjacency[a, d], adjacency[c, b]

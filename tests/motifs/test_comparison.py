@@ -1,4 +1,5 @@
 """Columns of a comparison by their definitions, in plain Python; what both null models conserve and find."""
+import itertools
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from scipy import stats
 
 from gradnets import motifs
 from gradnets.errors import UserError
-from gradnets.motifs import comparison
+from gradnets.motifs import comparison, rewiring
 
 
 def assert_comparison(result, observed, nulls, model):
@@ -80,9 +81,9 @@ def test_significance_compares_the_censuses_of_random_graphs(monkeypatch, model,
 
     colors = 2 if colored else 1
     graph = graph if colored else motifs.uncolored(graph)
-    observed, rng, drawn = brute_force(matrix_of(graph), size, colors), np.random.default_rng(6), []
-    for _ in range(nulls + 1):
-        drawn.append(motifs.rewire(drawn[-1].graph if drawn else graph, rng, model == "layered", sizes))
+    observed, rng = brute_force(matrix_of(graph), size, colors), np.random.default_rng(6)
+    random = rewiring.random_graphs(graph, rng, motifs.layer_of(graph, sizes) if model == "layered" else None)
+    drawn = list(itertools.islice(random, nulls + 1))
     censuses = [brute_force(matrix_of(null.graph), size, colors) for null in drawn[1:]]  # the first is not counted
     assert_census(result.census, observed, size, colors)
     assert_comparison(result, observed, censuses, model)

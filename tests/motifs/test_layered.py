@@ -145,5 +145,5 @@ def test_large_sparse_layers_are_not_made_dense():
 
 
 def test_an_unknown_method_is_refused():
-    with pytest.raises(UserError, match="method is 'fast': expected auto, enumerate or layered"):
+    with pytest.raises(UserError, match="method is 'fast': expected auto, enumerate, formulas or layered"):
         motifs.census(motifs.graph(3, [0, 1], [1, 2]), 3, method="fast")

@@ -60,12 +60,14 @@ SMALL = {
 }
 
 
+@pytest.mark.parametrize("words", [16, 0])  # linked pairs as bits, or in a hash table
 @pytest.mark.parametrize("name", SMALL)
-def test_random_graphs_are_uniform_over_all_graphs_with_the_same_links(monkeypatch, many, name):
+def test_random_graphs_are_uniform_over_all_graphs_with_the_same_links(monkeypatch, many, name, words):
     # With one try, an exchange and its reverse are equally likely. Exchanges lead from each of these graphs to each,
     # so in the long run all graphs are equally likely.
     monkeypatch.setattr(rewiring, "SWEEPS", 10)
     monkeypatch.setattr(rewiring, "TRIES", 1)
+    monkeypatch.setattr(rewiring, "WORDS_PER_LINK", words)
     matrix, sizes = SMALL[name], (3, 3, 3) if name == "layered" else None
     possible = all_with_the_links_of(matrix, np.repeat(range(3), 3) if sizes else None)
     assert 10 < len(possible) < 120
@@ -116,10 +118,12 @@ def test_three_sweeps_of_up_to_three_tries_follow_the_law_of_fanmods_rules(name)
     assert stats.chisquare(observed).pvalue < 1e-4  # not uniform: few exchanges lead away from some graphs
 
 
+@pytest.mark.parametrize("words", [16, 0])
 @pytest.mark.parametrize(("chance", "colors", "kind"), [
     (0.03, 2, "any"), (0.3, 3, "any"), (0.2, 1, "any"), (0.5, 1, "mutual"), (0.4, 2, "mutual"),
     (0.6, 2, "oriented")])
-def test_a_random_graph_keeps_the_links_of_each_node_by_kind(chance, colors, kind):
+def test_a_random_graph_keeps_the_links_of_each_node_by_kind(monkeypatch, chance, colors, kind, words):
+    monkeypatch.setattr(rewiring, "WORDS_PER_LINK", words)
     rng = np.random.default_rng(14)
     matrix = random_matrix(rng, 30, chance, colors, kind)
     graph, before = graph_of(matrix), matrix.copy()
@@ -191,6 +195,21 @@ def test_a_graph_without_possible_exchanges_stays_as_it_is(matrix):
     null = motifs.rewire(graph_of(matrix), 0)
     np.testing.assert_array_equal(matrix_of(null.graph), matrix)
     assert (null.tries, null.exchanges) == (9 * np.count_nonzero(np.triu(matrix + matrix.T)), 0)
+
+
+def test_random_graphs_follow_each_other_and_stay_as_they_were(monkeypatch):
+    graph = graph_of(random_matrix(np.random.default_rng(18), 20, 0.2, 2))
+    chains = []
+    for words in (16, 0):
+        monkeypatch.setattr(rewiring, "WORDS_PER_LINK", words)
+        random = rewiring.random_graphs(graph, np.random.default_rng(1))
+        drawn = [next(random).graph for _ in range(3)]
+        chains.append([matrix_of(null) for null in drawn])
+    first, second, third = chains[0]
+    assert (first != second).any()
+    assert (second != third).any()
+    np.testing.assert_array_equal(*chains)  # the table of linked pairs changes nothing
+    np.testing.assert_array_equal(first, matrix_of(motifs.rewire(graph, 1).graph))
 
 
 def test_the_same_seed_gives_the_same_random_graph():
