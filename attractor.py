@@ -216,7 +216,7 @@ def summary(runs):
 def finding_of(runs):
     """State how many runs end on a strange attractor, with and without weight decay."""
     count = {decays: [run["regime"] for run in runs if bool(run["decay"]) == decays] for decays in (False, True)}
-    parts = [f"{regimes.count(STRANGE)} of {len(regimes)} runs {words} weight decay"
+    parts = [f"{regimes.count(STRANGE)} of {len(regimes)} runs {words} decay"
              for decays, words in ((True, "with"), (False, "without")) if (regimes := count[decays])]
     return f"Training ends on a strange attractor in {' and '.join(parts)}"
 
