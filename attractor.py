@@ -65,8 +65,7 @@ REGIMES = {DRIFTS: (plots.GREY, "x"), CALM: (plots.BLUE, "s"), COLLAPSED: (plots
            STRANGE: (plots.RED, "o")}  # with color and marker
 DIVERGED, CONTROL = "diverged", "control"
 CONTROL_POINTS = 8000   # of each control, after a tenth of these
-HEADINGS = {"strange": "strange attractors", "collapsed": "collapsed nets", "exponent": "largest exponent",
-            "kaplan_yorke": "Kaplan-Yorke dimension"}
+HEADINGS = {"strange": "strange attractors", "exponent": "largest exponent"}
 SUGGESTION = "attractor.py --transient 100000 --orbit 100000 --stride 50 waits longer for the drift to end"
 QUICK = {"transient": 1000, "orbit": 1000, "spectrum_steps": 100, "theiler": 20, "runs": 1}
 
@@ -365,7 +364,7 @@ def main(settings):
     figure = picture(runs, least_exponent(settings.spectrum_steps), sentence, caption["regimes"])
     dimensions = dimension_picture(runs, controls, points, finding_of_dimensions(runs, points), caption["dimensions"])
     return experiment.Result(printed + runs + controls, names=("training", "decay", "learning_rate", "control", "seed"),
-                             columns=("drift", "exponent", "entropy", "collapsed", "strange"), headings=HEADINGS,
+                             columns=("drift", "exponent", "entropy", "strange"), headings=HEADINGS,
                              printed=printed, finding=sentence, figure=figure, figures={"_dimension": dimensions},
                              data=[images.provenance], suggestion=SUGGESTION)
 

@@ -92,8 +92,7 @@ def test_controls_have_their_known_numbers(result):
 
 
 def test_rows_are_settings_and_runs(result):
-    assert_fits_the_page(result.figure)
-    assert_fits_the_page(result.figures["_dimension"])
+    assert_fits_the_page(result)
     settings = list(itertools.product(("full batch", "single samples"), (0.0, 0.05), (0.3, 3.0)))
     assert [(row["training"], row["decay"], row["learning_rate"]) for row in result.printed] == settings
     runs = [row for row in result.rows if "regime" in row]
