@@ -41,11 +41,11 @@ SIDE = 4                    # side of the images after pooling, in pixels
 HIDDEN_UNITS = 4            # number of hidden tanh units
 LEARNING_RATES = (0.4, 1.2, 2.4)  # learning rates
 DECAYS = (0.0, 0.001, 0.05)  # weight decays: each times the weights is added to the gradient
-TRANSIENT = 10_000          # number of steps before the orbit
-ORBIT = 10_000              # number of steps of the orbit, a multiple of STRIDE
-STRIDE = 5                  # steps from one recorded point of the orbit to the next
+TRANSIENT = 30_000          # number of steps before the orbit
+ORBIT = 20_000              # number of steps of the orbit, a multiple of STRIDE
+STRIDE = 20                 # steps from one recorded point of the orbit to the next
 SPECTRUM_STEPS = 500        # number of steps, behind the orbit, that the Lyapunov exponents average
-THEILER = 100               # recorded points within which pairs do not count for a correlation dimension
+THEILER = 50                # recorded points within which pairs do not count for a correlation dimension
 SURROGATES = 5              # number of surrogates of each kind, per orbit
 RUNS = 3                    # number of runs per setting, with seeds starting at SEED
 JOBS = 2                    # number of worker processes
@@ -66,8 +66,8 @@ REGIMES = {DRIFTS: (plots.GREY, "x"), CALM: (plots.BLUE, "s"), COLLAPSED: (plots
 DIVERGED, CONTROL = "diverged", "control"
 CONTROL_POINTS = 8000   # of each control, after a tenth of these
 HEADINGS = {"strange": "strange attractors", "exponent": "largest exponent"}
-SUGGESTION = "attractor.py --transient 100000 --orbit 100000 --stride 50 waits longer for the drift to end"
-QUICK = {"transient": 1000, "orbit": 1000, "spectrum_steps": 100, "theiler": 20, "runs": 1}
+SUGGESTION = "attractor.py --transient 200000 --orbit 100000 --stride 100 waits longer for the drift to end"
+QUICK = {"transient": 2000, "orbit": 4000, "spectrum_steps": 100, "theiler": 20, "runs": 1}
 
 
 # ---- one run ----------------------------------------------------------------------------------------------
@@ -101,22 +101,26 @@ def measure(training, decay, learning_rate, seed, dataset, images, side, hidden_
     data = load(dataset, images, side, data_seed)
     network = mlp.MLP((data.inputs.shape[1], hidden_units, data.classes), "tanh", "squared", "glorot", seed)
     whole = training == FULL_BATCH
-    order = np.random.default_rng((seed, 1)).integers(images, size=transient + orbit + spectrum_steps + ALIGNMENT)
+    shape = transient + orbit + spectrum_steps + ALIGNMENT, 0 if whole else 1
+    order = np.random.default_rng((seed, 1)).integers(images, size=shape)
+    targets = network.targets[data.labels]
 
-    def maps(first):
-        batches = (itertools.repeat((data.inputs, data.labels)) if whole else
-                   ((data.inputs[k:k + 1], data.labels[k:k + 1]) for k in order[first:]))
-        return dynamics.descent(network, learning_rate, batches, decay, whole)
+    def after(point, steps):
+        moved = attractors.descend(point, data.inputs, targets, order[steps], learning_rate, decay)
+        if not np.isfinite(moved).all():
+            raise curvature.NotFinite("the weights are not finite: lower the learning rate")
+        return moved
 
-    advance, _ = maps(0)
-    point, points = curvature.parameters(network), []
     try:
+        point, points = after(curvature.parameters(network), slice(transient)), []
+        for start in range(transient, transient + orbit, stride):
+            points.append(point)
+            point = after(point, slice(start, start + stride))
+        batches = ((data.inputs[chosen], data.labels[chosen]) for chosen in
+                   (itertools.repeat(slice(None)) if whole else order[transient + orbit:]))
+        maps = dynamics.descent(network, learning_rate, batches, decay, whole)
         with np.errstate(over="ignore", invalid="ignore"):
-            for step in range(transient + orbit):
-                if step >= transient and (step - transient) % stride == 0:
-                    points.append(point)
-                point = advance(point)
-            logs, _ = dynamics.lyapunov(*maps(transient + orbit), point, ALIGNMENT + spectrum_steps, point.size, seed)
+            logs, _ = dynamics.lyapunov(*maps, point, ALIGNMENT + spectrum_steps, point.size, seed)
         points = np.array(points)
         outputs = [curvature.at(network, point).forward(data.inputs)[-1] for point in points[-LAST:]]
         return of_spectrum(logs[ALIGNMENT:].mean(axis=0)) | of_orbit(points, theiler, surrogates, seed) | {

@@ -46,7 +46,7 @@ SEED = 0                    # seed of data, weights and batches
 # ---- not flags --------------------------------------------------------------------------------------------
 
 CHECK = 10          # steps between two measurements of the test accuracy
-LAST, APART = 8, 10  # points at the end of training whose Hessians are averaged, and steps between them
+LAST, APART = 5, 10  # points at the end of training whose Hessians are averaged, and steps between them
 RESAMPLES = 2000    # of nets, by bootstrap
 FEWEST = 10         # nets that a rank correlation needs
 NEAR = 1.5          # factor between the fastest rate and the onset of chaos that counts as equal
@@ -274,6 +274,9 @@ def picture(rows, onsets, images, title, caption):
                           transform=axes.get_xaxis_transform())
         exponents.set(xscale="log", title="full batch" if size == images else f"batches of {size}")
         exponents.set_yscale("symlog", linthresh=dynamics.NEAR_ZERO)
+        exponents.set_yticks([-0.1, -0.02, 0, 0.02, 0.1, 1], [f"{tick:g}".replace("-", "\N{MINUS SIGN}")
+                                                              for tick in (-0.1, -0.02, 0, 0.02, 0.1, 1)])
+        exponents.minorticks_off()
         times.set(xscale="log", yscale="log", xlabel="learning rate")
         if column == 0:
             exponents.set_ylabel("largest exponent, per step")

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
-from gradnets import attractors, dynamics
+import mlp
+from gradnets import attractors, curvature, datasets, dynamics
 from gradnets.errors import UserError
 
 RNG = np.random.default_rng(963)
@@ -147,6 +148,24 @@ def test_a_walk_has_the_steps_of_the_orbit():
     np.testing.assert_array_equal(walk, attractors.walk_surrogate(points, np.random.default_rng(1)))
 
 
+# ---- orbits of training -----------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("batch", [0, 1, 3])
+def test_compiled_descent_is_that_by_plain_gradients(batch):
+    data = datasets.pool(datasets.load("glyphs", limit=20), 4)
+    network = mlp.MLP((16, 3, 10), "tanh", "squared", "normal(0.8)", 1, targets=(-1.0, 1.0))
+    order = RNG.integers(20, size=(12, batch))
+    start = curvature.parameters(network)
+    moved = attractors.descend(start, data.inputs, network.targets[data.labels], order, 0.4, 0.03)
+    point = start
+    for chosen in order:
+        chosen = chosen if batch else slice(None)
+        gradient = curvature.gradient(curvature.at(network, point), data.inputs[chosen], data.labels[chosen])
+        point = point - 0.4 * (gradient + 0.03 * point)
+    np.testing.assert_allclose(moved, point, rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(start, curvature.parameters(network))
+
+
 # ---- mistakes ---------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize(("call", "message"), [
@@ -155,6 +174,10 @@ def test_a_walk_has_the_steps_of_the_orbit():
     (lambda: attractors.correlation_dimension(np.ones((9, 2)), 1, (0.5, 0.1)), r"scales is \(0.5, 0.1\)"),
     (lambda: attractors.drift(np.ones((3, 2))), "got 3 points, expected at least 4"),
     (lambda: attractors.drift([[np.nan], [0], [1], [2]]), "1 of 4 numbers are NaN"),
+    (lambda: attractors.descend(np.ones(9), np.ones((4, 2)), np.ones((4, 3)), np.full((1, 1), 4), 0.1),
+     "samples from 4 to 4, expected 0 to 3"),
+    (lambda: attractors.descend(np.ones(10), np.ones((4, 2)), np.ones((4, 3)), np.zeros((1, 1), int), 0.1),
+     r"point of 10 parameters, inputs \(4, 2\), targets \(4, 3\)"),
     (lambda: attractors.kaplan_yorke([[1.0]]), "exponents: got float64 of shape"),
 ])
 def test_mistakes_are_named(call, message):

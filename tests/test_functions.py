@@ -117,6 +117,9 @@ CALLS = {
     "attractors.correlation_dimension": (lambda points: attractors.correlation_dimension(points, 1),
                                          {"points": WEIGHTS}),
     "attractors.correlation_sums": (lambda points: attractors.correlation_sums(points, 1), {"points": WEIGHTS}),
+    "attractors.descend": (
+        lambda point, inputs, targets: attractors.descend(point, inputs, targets, np.zeros((2, 0), int), 0.1),
+        {"point": PARAMETERS, "inputs": INPUTS, "targets": np.eye(3)[LABELS]}),
     "attractors.drift": (attractors.drift, {"points": WEIGHTS}),
     "attractors.entropy": (attractors.entropy, {"exponents": FACTOR}),
     "attractors.kaplan_yorke": (attractors.kaplan_yorke, {"exponents": FACTOR - 0.5}),
