@@ -72,12 +72,6 @@ QUICK = {"transient": 2000, "orbit": 4000, "spectrum_steps": 100, "theiler": 20,
 
 # ---- one run ----------------------------------------------------------------------------------------------
 
-@functools.cache
-def load(dataset, images, side, seed):
-    """Return the pooled images of a data set."""
-    return datasets.pool(datasets.load(dataset, limit=images, seed=seed), side)
-
-
 def measure(training, decay, learning_rate, seed, dataset, images, side, hidden_units, transient, orbit, stride,
             spectrum_steps, theiler, surrogates, data_seed):
     """Train one net and measure its orbit.
@@ -98,7 +92,7 @@ def measure(training, decay, learning_rate, seed, dataset, images, side, hidden_
         deviation of outputs over images; accuracy; largest_weight, by size; radii, a list, at which CURVE of the pairs
         are closer. Only "diverged" if weights or outputs are not finite.
     """
-    data = load(dataset, images, side, data_seed)
+    data = datasets.pool(datasets.load(dataset, limit=images, seed=data_seed), side)
     network = mlp.MLP((data.inputs.shape[1], hidden_units, data.classes), "tanh", "squared", "glorot", seed)
     whole = training == FULL_BATCH
     shape = transient + orbit + spectrum_steps + ALIGNMENT, 0 if whole else 1
@@ -219,9 +213,9 @@ def summary(runs):
 def finding_of(runs):
     """State how many runs end on a strange attractor, with and without weight decay."""
     count = {decays: [run["regime"] for run in runs if bool(run["decay"]) == decays] for decays in (False, True)}
-    parts = [f"{regimes.count(STRANGE)} of {len(regimes)} runs {words} decay"
-             for decays, words in ((True, "with"), (False, "without")) if (regimes := count[decays])]
-    return f"Training ends on a strange attractor in {' and '.join(parts)}"
+    parts = [f"{regimes.count(STRANGE)} of {len(regimes)} runs {words}"
+             for decays, words in ((True, "with weight decay"), (False, "without")) if (regimes := count[decays])]
+    return f"Strange attractors in {' and '.join(parts)}"
 
 
 def finding_of_dimensions(runs, points):

@@ -31,7 +31,7 @@ GALLERY = (  # the command behind each figure, and the folder of figures/ that i
     ("critical_points.py --dataset mnist", ""),
     ("third_order.py --dataset mnist", ""),
     ("lyapunov.py --dataset mnist", ""),
-    ("attractor.py --dataset mnist --runs 5", ""),
+    ("attractor.py --dataset mnist --runs 4", ""),
     ("edge_of_chaos.py --dataset mnist", ""),
     ("motif_stats.py", ""),
     ("motif_miner.py --null-model layered --nulls 3600", ""),

@@ -85,6 +85,10 @@ def training_time(parts):
             if ratio["value_low"] >= 1 / NEAR and ratio["value_high"] <= NEAR]
     each = " ".join(f"With {size} samples per step the ratio is {brief(ratio['value'])}."
                     for size, ratio in sizes.items())
+    sensitive = [row for row in rows if "sensitive_ratio" in row]
+    each += " With a threshold of 0.005, which a slow drift may also reach, the ratios are "
+    each += ", ".join(f"{brief(spread(column(pick(sensitive, batch_size=size), 'sensitive_ratio'))['value'])} "
+                      f"({size} samples)" for size in dict.fromkeys(row["batch_size"] for row in sensitive)) + "."
     return Judgement("fastest rate / rate where chaos begins", spread(column(rows, "ratio")), f"{len(rows)} runs",
                      f"{each} Chaos begins at the smallest rate whose exponent is above {dynamics.NEAR_ZERO:g} in the "
                      "second half of training.",

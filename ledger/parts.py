@@ -56,7 +56,7 @@ PARTS = {  # the longest first
     "large init": Part("show_stats", {"datasets": ("mnist",), "init": "uniform(0.25)", "runs": 10},
                        {"datasets": ("glyphs",), "steps": 3000, "replicates": 10, "runs": 2}),
     "lyapunov": Part("lyapunov", {"dataset": "mnist"}, {"runs": 2, "steps": 400, "transient": 200, "window": 100}),
-    "attractor": Part("attractor", {"dataset": "mnist", "runs": 5, "jobs": 1},
+    "attractor": Part("attractor", {"dataset": "mnist", "runs": 4, "jobs": 1},
                       {"transient": 500, "orbit": 500, "spectrum_steps": 100, "theiler": 20, "runs": 1}),
     "edge of chaos": Part("edge_of_chaos", {"dataset": "mnist", "jobs": 1},
                           {"steps": 200, "learning_rates": (0.2, 0.8, 2.3, 3.2), "batch_sizes": (200,)}),

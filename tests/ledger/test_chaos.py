@@ -51,7 +51,8 @@ def test_a_minority_of_runs_is_not_enough():
 # ---- the edge of chaos ------------------------------------------------------------------------------------
 
 def onsets(**ratios):
-    return [{"part": "onset", "batch_size": int(size[1:]), "seed": seed, "ratio": ratio * (1 + 0.01 * seed)}
+    return [{"part": "onset", "batch_size": int(size[1:]), "seed": seed, "ratio": ratio * (1 + 0.01 * seed),
+             "sensitive_ratio": 2 * ratio}
             for size, ratio in ratios.items() for seed in range(6)]
 
 
