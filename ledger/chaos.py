@@ -137,11 +137,12 @@ CLAIMS = (
     Claim("Kolmogorov-Sinai information", "Training produces information, by its positive exponents", "in words", None,
           "entropy", "in more than half of the runs of every setting the orbit is settled and chaotic, also if the net "
           "has collapsed", entropy),
-    Claim("fastest at the onset of chaos", "Nets learn fastest where chaos begins", "in words", None, "ratio",
+    Claim("fastest at the onset of chaos", "Nets learn fastest where chaos begins", "arXiv 2506.08523", None, "ratio",
           f"the fastest rate is within a factor of {NEAR:g} of the rate where chaos begins in 95 % of the runs, at "
           "every batch size", training_time),
     Claim("generalisation by a whole-spectrum dimension", "Generalisation goes with the sharpness dimension",
-          "in words", None, "correlation", "over the nets that have learned its rank correlation with test less "
-          "training loss is positive, and larger than those of trace, largest eigenvalue and learning rate, each in "
-          "95 % of the bootstrap's draws; the learning rate explains it if it alone is not exceeded", generalisation),
+          "arXiv 2604.19740", None, "correlation", "over the nets that have learned its rank correlation with test "
+          "less training loss is positive, and larger than those of trace, largest eigenvalue and learning rate, each "
+          "in 95 % of the bootstrap's draws; the learning rate explains it if it alone is not exceeded",
+          generalisation),
 )
