@@ -49,6 +49,7 @@ FIGURES = {  # the sections of each figure, by the end of its file's name
     "_deltas": ("Deltas", "Space of gradients", "Growth of weights"),
     "_tails_sparse": ("Tails", "Sparse training"),
     "_second_order_motifs": ("Second order", "Motifs"),
+    "_chaos": ("Chaos in training",),
 }
 STYLES = {  # of each kind of verdict: color, and marker with its filling
     HOLDS: (plots.GREEN, {"marker": "o"}),
@@ -99,6 +100,7 @@ PANELS = (  # of all figures
     Panel("Training loss", ("loss",), (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)),
     Panel("Decades of curvature", ("decades",)),
     Panel("Largest Lyapunov exponent, per step", ("Lyapunov exponent",)),
+    Panel("Kolmogorov-Sinai entropy, nats per step", ("entropy",)),
     Panel("Iterations saved, percent", ("percent of iterations",)),
     Panel("Percent of motifs", ("percent of motifs",)),
 )

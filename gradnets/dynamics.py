@@ -80,19 +80,31 @@ def lyapunov(advance, tangent, start, steps, count, seed=0, restart=None):
 
 # ---- gradient descent as a map ----------------------------------------------------------------------------
 
-def descent(network, learning_rate, batches):
+def descent(network, learning_rate, batches, decay=0.0, whole=False):
     """Return gradient descent as two functions for `lyapunov`: its step, and its Jacobian times the rows of a frame.
 
-    batches : iterable of (inputs, labels), one per step. Each of the two functions goes through all batches itself, one
-    batch per call.
+    Parameters
+    ----------
+    network : mlp.MLP
+    learning_rate : float
+    batches : iterable of (inputs, labels), one per step
+        Each of the two functions goes through all batches itself, one batch per call.
+    decay : float
+        Weight decay: decay times the parameters is added to the gradient.
+    whole : bool
+        Compute whole Hessians instead of products with the frame. For as many rows as parameters this is quicker over
+        large batches, and slower on single samples.
     """
     for_points, for_frames = itertools.tee(batches)
+    kept = 1 - learning_rate * decay
 
     def advance(point):
-        return point - learning_rate * curvature.gradient(curvature.at(network, point), *next(for_points))
+        return kept * point - learning_rate * curvature.gradient(curvature.at(network, point), *next(for_points))
 
     def tangent(point, frame):
-        return frame - learning_rate * curvature.products(curvature.at(network, point), *next(for_frames))(frame)
+        moved, batch = curvature.at(network, point), next(for_frames)
+        image = frame @ curvature.hessian(moved, *batch) if whole else curvature.products(moved, *batch)(frame)
+        return kept * frame - learning_rate * image
 
     return advance, tangent
 
@@ -178,12 +190,8 @@ def single_sample(network, inputs, labels, learning_rate, steps, transient, wind
 def whole_spectrum(network, inputs, labels, learning_rate, steps, transient, seed):
     """Return all exponents after a transient, float64 (p,), largest first; NaN if the run diverges."""
     curvature.loss(network, inputs, labels)  # refuses inputs and labels that are none
-    advance, _ = descent(network, learning_rate, itertools.repeat((inputs, labels)))
-    point = curvature.parameters(network)
-
-    def tangent(x, frame):  # for p rows the Hessian is cheaper than its products
-        return frame - learning_rate * frame @ curvature.hessian(curvature.at(network, x), inputs, labels)
-
+    point, batches = curvature.parameters(network), itertools.repeat((inputs, labels))
+    advance, tangent = descent(network, learning_rate, batches, whole=True)
     try:
         for _ in range(transient):
             point = advance(point)

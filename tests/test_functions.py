@@ -24,6 +24,7 @@ import mlp
 import rbm
 import rnn
 from gradnets import (
+    attractors,
     checkpoints,
     checks,
     curvature,
@@ -113,6 +114,19 @@ def curve(module, network, **options):
 
 PARAMETERS = np.arange(55.0)  # of `perceptron`
 CALLS = {
+    "attractors.correlation_dimension": (lambda points: attractors.correlation_dimension(points, 1),
+                                         {"points": WEIGHTS}),
+    "attractors.correlation_sums": (lambda points: attractors.correlation_sums(points, 1), {"points": WEIGHTS}),
+    "attractors.descend": (
+        lambda point, inputs, targets: attractors.descend(point, inputs, targets, np.zeros((2, 0), int), 0.1),
+        {"point": PARAMETERS, "inputs": INPUTS, "targets": np.eye(3)[LABELS]}),
+    "attractors.drift": (attractors.drift, {"points": WEIGHTS}),
+    "attractors.entropy": (attractors.entropy, {"exponents": FACTOR}),
+    "attractors.kaplan_yorke": (attractors.kaplan_yorke, {"exponents": FACTOR - 0.5}),
+    "attractors.on_circles": (attractors.on_circles, {"angles": WEIGHTS}),
+    "attractors.phase_surrogate": (attractors.phase_surrogate, {"points": WEIGHTS}),
+    "attractors.walk_surrogate": (attractors.walk_surrogate, {"points": WEIGHTS}),
+
     "checkpoints.diagnosis.describe": (lambda values: checkpoints.diagnosis.describe("x", values, 2),
                                        {"values": VALUES}),
     "checkpoints.diagnosis.table": (lambda values: checkpoints.diagnosis.table([("x", values)], 2),
@@ -311,8 +325,8 @@ CALLS = {
     "tails.survival": (lambda x: tails.survival("lognormal", {"mu": 0.0, "sigma": 1.0}, x), {"x": VALUES}),
 }
 WITHOUT_ARRAYS = {  # public functions by what they take instead
-    "nothing": "caches.prepare caches.version_of_kernels experiment.processor "
-               "files.try_writing files.umask threads.single_blas_thread",
+    "nothing": "attractors.henon attractors.logistic attractors.torus caches.prepare caches.version_of_kernels "
+               "experiment.processor files.try_writing files.umask threads.single_blas_thread",
     "names, numbers, texts and paths": """
         checkpoints.check_flags checkpoints.layer_and_step checkpoints.layer_pattern checkpoints.listing
         checkpoints.matrices checkpoints.provenance checkpoints.ranks.table checkpoints.ranks_figure.finding

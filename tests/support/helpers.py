@@ -25,6 +25,9 @@ FEWER_STEPS = {
                  "essay_steps": 20},
     "second_order": {"steps": 100}, "critical_points": {"steps": 100}, "block_newton": {"steps": 5},
     "functional_inverse": {"steps": 5}, "weight_growth": {"images": 1000, "starts": (0, 200), "window": 100},
+    "attractor": {"transient": 50, "orbit": 300, "stride": 5, "spectrum_steps": 10, "theiler": 10, "surrogates": 1,
+                  "jobs": 1},
+    "edge_of_chaos": {"steps": 80, "learning_rates": (0.2, 1.0), "batch_sizes": (200, 20)},
     "gradient_space": {"steps": (0, 20), "directions": (5,), "depths": (1,), "images": 300, "samples": 60},
 }
 
