@@ -37,7 +37,7 @@ IMAGES = 40                 # number of training images, which are the full batc
 WRONG_LABELS = 0.1          # share of the images whose label is drawn wrong, in [0, 0.5)
 HIDDEN_UNITS = 1            # number of hidden tanh units
 DECAYS = (0.05, 0.02, 0.01)  # weight decays of all parameters, one group of nets per number
-LONGEST = 64                # longest period that is followed, a power of 2 and at least 4
+LONGEST = 256               # longest period that is followed, a power of 2 and at least 4
 LARGEST = 20.0              # largest learning rate, in units of the edge of stability
 WELL_RATES = 11             # number of superstable rates of the double well, at least 3
 RUNS = 20                   # number of nets at each weight decay, with seeds starting at SEED
@@ -50,7 +50,7 @@ INIT = 0.5           # standard deviation of the initial weights
 ALIVE = 0.01         # spread of outputs, between -1 and 1, from which on a net is alive
 POOL = 3000          # images from which each net draws its own
 BELOW_EDGE = 0.9     # rate, in units of the edge, at which the minimum is taken over
-DIAGRAM_RATES, DIAGRAM_DISCARDED, DIAGRAM_KEPT = 500, 1500, 100  # of a bifurcation diagram: rates, steps before, points
+DIAGRAM_RATES, DIAGRAM_DISCARDED, DIAGRAM_KEPT = 700, 1500, 120  # of a bifurcation diagram: rates, steps before, points
 WELL = "double well"
 DEAD_CASCADE, LIVE_CASCADE, TORUS, JUMP = "doubles, collapsed", "doubles, alive", "torus", "neither"
 OUTCOMES = (TORUS, LIVE_CASCADE, DEAD_CASCADE, JUMP)
@@ -122,7 +122,7 @@ def main(settings):
     figure = picture(well, runs, finding, caption(dataset, runs, len(lost), settings))
     return experiment.Result(rows, names=("system", "decay", "seed", "crossing"), columns=COLUMNS, headings=HEADINGS,
                              printed=printed, finding=finding, figure=figure, data=[dataset.provenance],
-                             suggestion="--hidden-units 2 gives a net two units, and --longest 256 two more doublings")
+                             suggestion="--hidden-units 2 gives each net two units")
 
 
 def check(settings):
@@ -244,14 +244,11 @@ def summary(decay, runs, total):
 def finding_of(runs):
     """State how the cycles of living and of collapsed nets end."""
     live, dead, torus = (len(with_outcome(runs, outcome)) for outcome in (LIVE_CASCADE, DEAD_CASCADE, TORUS))
-    doubling = f"Periods double in {live + dead} of {plots.counted(len(runs), 'net')}"
-    if not live + dead:
-        return f"No net of {len(runs)} doubles its period to the end; {torus} end in a torus"
-    return f"{doubling}, {dead} of them collapsed; {torus} others end in a torus"
+    return f"{live} living and {dead} collapsed nets of {len(runs)} double their periods; {torus} end in a torus"
 
 
 def caption(dataset, runs, lost, settings):
-    features = settings.side**2 if dataset.inputs.shape[1] == settings.side**2 else dataset.inputs.shape[1]
+    features = dataset.inputs.shape[1]
     return (f"{dataset.name}, two classes, {settings.images} images, {100 * settings.wrong_labels:g} % wrong labels; "
             f"{features}-{settings.hidden_units}-1 tanh nets, full batch. n = {len(runs)} nets, {lost} without a minimum; "
             f"periods up to {settings.longest}.\nA net is alive if its outputs differ by more than {ALIVE:g} (standard "
@@ -263,11 +260,10 @@ def picture(well, runs, title, caption):
     figure, panels = plots.figure([["well", "dead"], ["torus", "live"], ["ratios", "outcomes"]], 11.5, 10.5, title,
                                   caption)
     draw_well(panels["well"], well)
-    for name, outcome, words in (("dead", DEAD_CASCADE, "collapses, then doubles"),
-                                 ("torus", TORUS, "alive, ends in a torus"),
-                                 ("live", LIVE_CASCADE, "alive, and doubles")):
-        chosen = [run for run in with_outcome(runs, outcome) if outcome != TORUS or run.rows[-1]["alive"]]
-        draw_net(panels[name], chosen, f"a net that {words}" if outcome != TORUS else "a living net that ends in a torus")
+    draw_net(panels["dead"], with_outcome(runs, DEAD_CASCADE), "a net that collapses, then doubles its period")
+    torus = [run for run in with_outcome(runs, TORUS) if run.rows[-1]["alive"]]
+    draw_net(panels["torus"], torus, "a living net that ends in a torus")
+    draw_net(panels["live"], with_outcome(runs, LIVE_CASCADE), "a living net that doubles its period")
     draw_ratios(panels["ratios"], well, runs)
     draw_outcomes(panels["outcomes"], runs)
     return figure
@@ -325,23 +321,32 @@ def draw_net(axes, runs, title):
 
 def draw_ratios(axes, well, runs):
     """Draw the ratio of successive distances against the period, for the control and for nets that double."""
-    periods = 2.0 ** np.arange(2, len(well))
-    axes.plot(periods, cycles.ratios(well), "D-", color=plots.INK, ms=3, lw=1, label=WELL)
-    last = periods[-1]
-    for outcome, marker in ((DEAD_CASCADE, "s"), (LIVE_CASCADE, "o")):
-        color, chosen = LOOKS[outcome][0], [run for run in with_outcome(runs, outcome) if len(run.ratios())]
-        for k, run in enumerate(chosen):
-            values = run.ratios()
-            start = doublings(run.rows)[2]["period"]
-            axes.plot(start * 2.0 ** np.arange(len(values)), values, marker + "-", color=color, ms=3, lw=0.7,
-                      alpha=0.6, label=f"nets: {outcome} (n = {len(chosen)})" if k == 0 else None)
-    plots.draw_source(axes, last * 1.6, cycles.FEIGENBAUM)
-    axes.annotate("Feigenbaum: 4.669", (last * 1.6, cycles.FEIGENBAUM), xytext=(0, -14), textcoords="offset points",
-                  ha="right", fontsize=8)
+    lines = []
+    for outcome, marker, dash in ((DEAD_CASCADE, "s", "--"), (LIVE_CASCADE, "o", "-")):
+        color, chosen = LOOKS[outcome][0], with_outcome(runs, outcome)
+        ratios = {}  # by period of the last of the three flips
+        for run in chosen:
+            for flip, ratio in zip(doublings(run.rows)[2:], run.ratios(), strict=True):
+                ratios.setdefault(flip["period"], []).append(ratio)
+        levels = sorted(period for period, values in ratios.items() if 2 * len(values) > len(chosen))
+        if levels:
+            rows = [summaries.median_intervals(ratio=ratios[period]) for period in levels]
+            plots.draw_band(axes, np.log2(levels), rows, "ratio", color, marker=marker, ls=dash)
+            name = f"{outcome.split(', ')[1]} nets (n = {len(chosen)})"
+            lines.append((name, color, marker, dash))
+    last = max([np.log2(row["period"]) for run in runs for row in run.rows], default=3)
+    values = cycles.ratios(well)
+    axes.plot(np.arange(2, 2 + len(values)), values, "D:", color=plots.INK, ms=3)
+    lines.append((WELL, plots.INK, "D", ":"))
+    for name, color, marker, dash in lines:
+        axes.plot([], [], color=color, marker=marker, ls=dash, ms=4, label=name)
+    last = max(last, 1 + len(values))
     axes.axhline(cycles.FEIGENBAUM, color=plots.GREY, lw=0.7, zorder=0)
-    axes.set_xscale("log", base=2)
+    plots.draw_source(axes, last + 0.5, cycles.FEIGENBAUM, label=f"Feigenbaum: {cycles.FEIGENBAUM:.3f}")
+    ticks = np.arange(2, last + 1)
     axes.set(title="how fast the doublings crowd together", ylabel="ratio of successive distances", yscale="log",
-             xlabel="period after the second doubling")
+             xlabel="period that flips", xticks=ticks, xticklabels=[f"{2**int(tick):,}" for tick in ticks],
+             ylim=(0.5, 60))
     axes.legend(fontsize=8)
 
 

@@ -17,10 +17,11 @@ from gradnets.errors import NoResult, UserError
 
 FLIP, FOLD, TORUS = "flip", "fold", "torus"
 ITERATIONS = 12      # of Newton's method
-ACCURATE = 1e-9      # largest distance of a cycle's point from where it returns, in lengths of the point
+ACCURATE = 1e-10     # largest distance of a cycle's point from where it returns, in lengths of the point
 SHRINK = 1e-9        # smallest step of the rate, as a share of the rate
+PRECISE = 1e-14      # of the rate of a crossing, relative
 NEARER = 1e-7        # points nearer than this share of their length are one point
-NUDGE = 0.05         # distance from a flip at which the doubled cycle is found, in the least distance of points
+NUDGES = (0.05, 0.02, 0.01, 0.005, 0.002)  # distances from a flip at which the doubled cycle is looked for
 REAL = 1e-6          # imaginary part up to which a multiplier at the unit circle counts as real
 BEYOND = 1e-3        # how far beyond a crossing an orbit starts, relative, in rate and in point
 
@@ -63,7 +64,7 @@ class Crossing(NamedTuple):
     kind : str
         FLIP, FOLD (a multiplier of +1: fold or pitchfork) or TORUS.
     cycle : Cycle
-        The last stable one.
+        Where its largest multiplier reaches the unit circle, or the last that is found before it merges.
     multiplier : complex
         The one that leaves the unit circle.
     """
@@ -150,11 +151,11 @@ def follow(around, cycle, step, largest):
             return _crossing(cycle, FOLD)
         try:
             further = _continued(around, cycle, min(cycle.rate + step, largest))
+            if further.radius >= 1:
+                return _located(around, cycle, further.rate)
         except NoCycle:
             step /= 2
             continue
-        if further.radius >= 1:
-            return _located(around, cycle, further.rate)
         cycle, step = further, 1.5 * step
     return None
 
@@ -171,22 +172,13 @@ def _continued(around, cycle, rate):
 
 
 def _located(around, cycle, beyond):
-    """Return the crossing between a stable cycle and a rate where it is unstable, by bisection."""
-    for _ in range(60):
-        rate = (cycle.rate + beyond) / 2
-        if not cycle.rate < rate < beyond or beyond - cycle.rate < 1e-13 * abs(beyond):
-            break
-        try:
-            further = _continued(around, cycle, rate)
-        except NoCycle:
-            beyond = rate
-            continue
-        if further.radius < 1:
-            cycle = further
-        else:
-            beyond = rate
-    multiplier = cycle.multipliers[np.abs(cycle.multipliers).argmax()]
-    return _crossing(cycle, TORUS if abs(multiplier.imag) > REAL else FLIP if multiplier.real < 0 else FOLD)
+    """Return the crossing between a stable cycle and a rate where it is unstable."""
+    rate = scipy.optimize.brentq(lambda rate: _continued(around, cycle, rate).radius - 1, cycle.rate, beyond,
+                                 xtol=PRECISE * abs(beyond), rtol=PRECISE)
+    crossing = _crossing(_continued(around, cycle, rate), FOLD)
+    multiplier = crossing.multiplier
+    kind = TORUS if abs(multiplier.imag) > REAL else FLIP if multiplier.real < 0 else FOLD
+    return crossing._replace(kind=kind)
 
 
 def _crossing(cycle, kind):
@@ -211,7 +203,18 @@ def split(around, crossing):
     _, jacobian, _ = around(cycle.point, cycle.rate, cycle.period)
     direction = scipy.linalg.svd(jacobian + np.eye(len(cycle.point)))[2][-1]  # the null vector of J + 1
     shifts = [_separation(around, cycle, cycle.period // 2**k) for k in range(1, cycle.period.bit_length())]
-    distance = NUDGE * min([_length(cycle.point), *shifts])
+    for nudge in NUDGES:
+        point, rate = _beside(around, cycle, direction, nudge * min([_length(cycle.point), *shifts]))
+        if rate is None:
+            continue
+        if not rate > cycle.rate:
+            raise NoCycle(f"the cycle of period {2 * cycle.period} is born below rate {cycle.rate:.6g}, and unstable")
+        return find(around, point, rate, 2 * cycle.period)
+    raise NoCycle(f"no cycle of period {2 * cycle.period} near rate {cycle.rate:.6g}")
+
+
+def _beside(around, cycle, direction, distance):
+    """Return a point and a rate of the doubled cycle, at a distance from a cycle that flips, or None and None."""
     point, rate = cycle.point + distance * direction, cycle.rate
     for _ in range(ITERATIONS):
         end, jacobian, by_rate = around(point, rate, 2 * cycle.period)
@@ -221,14 +224,11 @@ def split(around, crossing):
             break
         step = np.linalg.lstsq(matrix, rest)[0]
         point, rate = point + step[:-1], rate + step[-1]
-        if np.abs(rest).max() <= ACCURATE * distance:
-            break
-    if not rate > cycle.rate:
-        raise NoCycle(f"no cycle of period {2 * cycle.period} is born above rate {cycle.rate:.6g}")
-    doubled = find(around, point, rate, 2 * cycle.period)
-    if _separation(around, doubled, cycle.period) < distance / 10:
-        raise NoCycle(f"no cycle of period {2 * cycle.period} near rate {cycle.rate:.6g}")
-    return doubled
+        # The distance is fixed, so that the point is not on the cycle that flips unless the rate is far away.
+        if np.abs(step[:-1]).max() <= 1e-4 * distance:
+            near = np.abs(point - cycle.point - distance * direction).max() < distance
+            return (point, rate) if near else (None, None)
+    return None, None
 
 
 def settle(around, orbit, point, rate, discarded, longest):
