@@ -21,7 +21,7 @@ ACCURATE = 1e-10     # largest distance of a cycle's point from where it returns
 SHRINK = 1e-9        # smallest step of the rate, as a share of the rate
 PRECISE = 1e-14      # of the rate of a crossing, relative
 NEARER = 1e-7        # points nearer than this share of their length are one point
-NUDGES = (0.05, 0.02, 0.01, 0.005, 0.002)  # distances from a flip at which the doubled cycle is looked for
+NUDGES = 0.05, 0.01, 0.002  # distances from a flip at which the doubled cycle is looked for, in the least distance
 REAL = 1e-6          # imaginary part up to which a multiplier at the unit circle counts as real
 BEYOND = 1e-3        # how far beyond a crossing an orbit starts, relative, in rate and in point
 
@@ -188,24 +188,28 @@ def _crossing(cycle, kind):
 def split(around, crossing):
     """Return the cycle of twice the period that is born at a flip, a little beyond the flip.
 
-    Newton's method for point and rate at once, at a fixed distance from the flip along the direction that flips.
-
     Raises
     ------
     NoCycle
         If there is none at higher rates: the doubled cycle is born unstable, towards lower rates.
     UserError
         If the crossing is no flip.
+
+    Notes
+    -----
+    The doubled cycle has points c + a e and c - a e that f^T maps to each other, at a small distance a. Newton's method
+    finds center c, direction e and rate at once. Halved sum and difference of both equations, the latter divided by a,
+    stay regular at the flip, where e is the direction of the multiplier -1.
     """
     if crossing.kind != FLIP:
         raise UserError(f"the crossing is a {crossing.kind}: expected a {FLIP}")
     cycle = crossing.cycle
     _, jacobian, _ = around(cycle.point, cycle.rate, cycle.period)
     direction = scipy.linalg.svd(jacobian + np.eye(len(cycle.point)))[2][-1]  # the null vector of J + 1
-    shifts = [_separation(around, cycle, cycle.period // 2**k) for k in range(1, cycle.period.bit_length())]
+    halves = [_separation(around, cycle, cycle.period // 2**k) for k in range(1, cycle.period.bit_length())]
     for nudge in NUDGES:
-        point, rate = _beside(around, cycle, direction, nudge * min([_length(cycle.point), *shifts]))
-        if rate is None:
+        point, rate = _beside(around, cycle, direction, nudge * min([_length(cycle.point), *halves]))
+        if point is None:
             continue
         if not rate > cycle.rate:
             raise NoCycle(f"the cycle of period {2 * cycle.period} is born below rate {cycle.rate:.6g}, and unstable")
@@ -214,20 +218,27 @@ def split(around, crossing):
 
 
 def _beside(around, cycle, direction, distance):
-    """Return a point and a rate of the doubled cycle, at a distance from a cycle that flips, or None and None."""
-    point, rate = cycle.point + distance * direction, cycle.rate
+    """Return a point and the rate of the doubled cycle, at a distance from a cycle that flips, or None and None."""
+    size, one = len(direction), np.eye(len(direction))
+    center, axis, rate = cycle.point, direction, cycle.rate
     for _ in range(ITERATIONS):
-        end, jacobian, by_rate = around(point, rate, 2 * cycle.period)
-        matrix = np.block([[np.eye(len(point)) - jacobian, -by_rate[:, None]], [direction, np.zeros(1)]])
-        rest = np.append(end - point, distance - direction @ (point - cycle.point))
-        if not np.isfinite(matrix).all():
+        (end, jacobian, slope), (end_2, jacobian_2, slope_2) = (
+            around(center + sign * distance * axis, rate, cycle.period) for sign in (1, -1))
+        mean, half = (jacobian + jacobian_2) / 2, (jacobian - jacobian_2) / 2
+        matrix = np.block([[mean - one, distance * half, (slope + slope_2)[:, None] / 2],
+                           [half / distance, mean + one, (slope - slope_2)[:, None] / (2 * distance)],
+                           [np.zeros(size), direction, np.zeros(1)]])
+        rest = np.concatenate([(end + end_2) / 2 - center, (end - end_2) / (2 * distance) + axis,
+                               [direction @ axis - 1]])
+        if not (np.isfinite(matrix).all() and np.isfinite(rest).all()):
             break
-        step = np.linalg.lstsq(matrix, rest)[0]
-        point, rate = point + step[:-1], rate + step[-1]
-        # The distance is fixed, so that the point is not on the cycle that flips unless the rate is far away.
-        if np.abs(step[:-1]).max() <= 1e-4 * distance:
-            near = np.abs(point - cycle.point - distance * direction).max() < distance
-            return (point, rate) if near else (None, None)
+        try:
+            step = np.linalg.solve(matrix, -rest)
+        except np.linalg.LinAlgError:
+            break
+        center, axis, rate = center + step[:size], axis + step[size:-1], rate + step[-1]
+        if np.abs(step[:size]).max() <= 1e-4 * distance and np.abs(step[size:-1]).max() <= 1e-4:
+            return center + distance * axis, rate
     return None, None
 
 
