@@ -1,8 +1,8 @@
 """Does gradient descent become chaotic by doubling its period, with Feigenbaum's constant?
 
 As the learning rate rises, full-batch descent x - η g(x) first settles at a minimum. At the edge of stability the
-minimum flips: descent alternates between two points, a cycle of period 2. If 2 becomes 4, 8, 16 and so on, the distances
-between these rates shrink by 4.669 per doubling in a wide class of maps (Feigenbaum 1978). A cycle can also end in a
+minimum flips: descent alternates between two points, a cycle of period 2. If 2 becomes 4, 8, 16 and so on, the
+distances between these rates shrink by 4.669 per doubling in a wide class of maps (Feigenbaum 1978). A cycle can also end in a
 torus, where a complex pair of multipliers leaves the unit circle.
 
 Control: the double well x - η (x³ - x), with its superstable rates. Nets: one hidden layer of tanh units and one tanh
@@ -11,8 +11,8 @@ method follows each cycle as the rate rises, its multipliers say where and how i
 turn. Beside each such crossing stands whether the net is alive: a net whose outputs hardly differ between images has
 collapsed, and its descent is the map of a single output bias.
 
-The rows also hold the crossings of every net, with rates, multipliers, spread of outputs and length of the weights.
-
+A net jumps if the next cycle is unstable at birth and no stable one is found near. The rows also hold the crossings of
+every net, with rates, multipliers, spread of outputs and length of the weights.
 Figure: bifurcation diagrams of the double well and of three nets (collapsed, torus, alive and doubling), the ratios of
 distances by doubling, and how the cycles end at each weight decay.
 
@@ -52,11 +52,11 @@ POOL = 3000          # images from which each net draws its own
 BELOW_EDGE = 0.9     # rate, in units of the edge, at which the minimum is taken over
 DIAGRAM_RATES, DIAGRAM_DISCARDED, DIAGRAM_KEPT = 700, 1500, 120  # of a bifurcation diagram: rates, steps before, points
 WELL = "double well"
-DEAD_CASCADE, LIVE_CASCADE, TORUS, JUMP = "doubles, collapsed", "doubles, alive", "torus", "neither"
+DEAD_CASCADE, LIVE_CASCADE, TORUS, JUMP = "doubles, collapsed", "doubles, alive", "torus", "jumps"
 OUTCOMES = (TORUS, LIVE_CASCADE, DEAD_CASCADE, JUMP)
 LOOKS = {TORUS: (plots.BLUE, "//"), LIVE_CASCADE: (plots.RED, ""), DEAD_CASCADE: (plots.ORANGE, ".."),
          JUMP: (plots.PALE, "")}
-COLUMNS = ("torus", "live_cascades", "dead_cascades", "neither", "last_ratio_live", "last_ratio_dead")
+COLUMNS = ("torus", "live_cascades", "dead_cascades", "jumps", "last_ratio_live", "last_ratio_dead")
 HEADINGS = {"decay": "weight decay", "torus": "torus", "live_cascades": "double alive",
             "dead_cascades": "double collapsed", "last_ratio_live": "last ratio alive",
             "last_ratio_dead": "last ratio collapsed"}
@@ -89,8 +89,7 @@ class Run(NamedTuple):
     outcome: str
 
     def ratios(self):
-        """Return the ratios of the distances between the flips from period 2 on, or none if the periods do not double.
-        """
+        """Return the ratios of the distances between flips that double the period to the end, or none."""
         if self.outcome not in (LIVE_CASCADE, DEAD_CASCADE):
             return np.array([])
         return cycles.ratios([row["rate"] for row in doublings(self.rows)])
@@ -115,6 +114,7 @@ def main(settings):
     printed = [summary(decay, [run for run in runs if run.decay == decay], settings.runs)
                for decay in dict.fromkeys(settings.decays)]
     rows += printed
+    rows += map(run_row, runs)
     for run in runs:
         rows += [{"system": "net", "decay": run.decay, "seed": run.seed, "outcome": run.outcome} | row
                  for row in run.rows]
@@ -213,7 +213,8 @@ def doublings(rows):
 def outcome_of(rows, longest):
     """Return how the cycles of a net end: one of OUTCOMES.
 
-    Periods double if the flips go on, each of twice the period, up to the longest one, or to half of it.
+    Periods double if the flips go on, each of twice the period, up to the longest one, or to half of it. A net jumps if
+    no stable cycle is found beyond its last crossing.
     """
     if rows and rows[-1]["kind"] == cycles.TORUS:
         return TORUS
@@ -233,12 +234,19 @@ def summary(decay, runs, total):
     """Return the row of a weight decay: how many nets end in which way, and the last ratios of those that double."""
     row = {"system": "nets", "decay": decay, "runs": total, "without_result": total - len(runs),
            "torus": len(with_outcome(runs, TORUS)), "live_cascades": len(with_outcome(runs, LIVE_CASCADE)),
-           "dead_cascades": len(with_outcome(runs, DEAD_CASCADE)), "neither": len(with_outcome(runs, JUMP)),
+           "dead_cascades": len(with_outcome(runs, DEAD_CASCADE)), "jumps": len(with_outcome(runs, JUMP)),
            "live_torus": sum(run.rows[-1]["alive"] for run in with_outcome(runs, TORUS))}
     for name, outcome in (("live", LIVE_CASCADE), ("dead", DEAD_CASCADE)):
         last = [run.ratios()[-1] for run in with_outcome(runs, outcome)]
         row |= summaries.median_intervals(**{f"last_ratio_{name}": last}) if last else {}
     return row
+
+
+def run_row(run):
+    """Return the row of one net: how its cycles end, and the last ratio of distances if its periods double."""
+    row = {"system": "net", "decay": run.decay, "seed": run.seed, "edge": run.edge, "outcome": run.outcome,
+           "alive": bool(run.rows) and run.rows[-1]["alive"]}
+    return row | ({"last_ratio": float(run.ratios()[-1])} if len(run.ratios()) else {})
 
 
 def finding_of(runs):

@@ -1,9 +1,9 @@
 """Cycles of a map x -> f(x, rate): Newton's method, their multipliers, and where these leave the unit circle.
 
-A cycle of period T is a fixed point of f^T. The eigenvalues of the Jacobian of f^T there, its multipliers, say how small
-differences grow in a turn: the cycle is stable while all lie inside the unit circle. As the rate rises it ends in a flip
-(a multiplier reaches -1, and a cycle of twice the period is born), in a torus (a complex pair, Neimark 1959 and Sacker
-1964), or in a fold or pitchfork (+1).
+A cycle of period T is a fixed point of f^T. Its multipliers, the eigenvalues of the Jacobian of f^T there, say how
+small differences grow in a turn: the cycle is stable while all lie inside the unit circle. As the rate rises the cycle ends
+in a flip (a multiplier reaches -1, and a cycle of twice the period is born), in a torus (a complex pair reaches the
+circle, Neimark 1959 and Sacker 1964), or in a fold or pitchfork (+1).
 
 Functions take the map as `around`, a function from a point (p,), a rate and a period to the point after that many
 steps, its Jacobian (p, p), and its derivative with respect to the rate (p,); `chain` makes one from single steps.
@@ -261,7 +261,8 @@ def settle(around, orbit, point, rate, discarded, longest):
     NoCycle
         If there is no stable cycle up to this period.
     """
-    points = orbit(point, rate, discarded, longest + 1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        points = orbit(point, rate, discarded, longest + 1)
     if not np.isfinite(points).all():
         raise NoCycle(f"the orbit at rate {rate:.6g} leaves for infinity")
     away = np.abs(points[1:] - points[0]).max(axis=1)
@@ -336,4 +337,5 @@ def _separation(around, cycle, steps):
 
 
 def _length(point):
-    return max(float(np.linalg.norm(point)), np.finfo(float).tiny)
+    """Return the length of a point, the unit of small distances; 1 at the origin."""
+    return float(np.linalg.norm(point)) or 1.0
