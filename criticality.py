@@ -1,8 +1,8 @@
 """Do recurrent nets learn best at criticality, and does training lead them there?
 
 Recurrent weights are drawn with a gain g: small gains make a net forget, and large ones make it chaotic. Plain tanh
-nets read digits row by row. Before and after training the script measures three things. Each has a critical point of its
-own, the gain at which it crosses its border in untrained nets:
+nets read digits row by row. Before and after training the script measures three things. Each has a critical point of
+its own, the gain at which it crosses its border in untrained nets:
 
 1. without input: the largest Lyapunov exponent of the net alone reaches zero;
 2. deltas: the first delta of backpropagation is as long as the last one (a vanishing gradient lies below);
@@ -16,7 +16,7 @@ are the critical points.
 Source: Howon Lee's notes suppose that recurrent nets that avoid vanishing gradients are "systems at criticality". Nils
 Bertschinger and Thomas Natschläger, *Real-time computation at the edge of chaos in recurrent neural networks*, 2004.
 
-Takes 50 s.
+Takes 30 s on one core.
 """
 import contextlib
 import itertools
@@ -54,9 +54,9 @@ NAMES = {"free": "without input", "deltas": "deltas", "driven": "driven by image
 BEST = "best accuracy"  # the row of the gains that learn best
 LOOKS = {"free": (plots.BLUE, "s", "--"), "deltas": (plots.INK, "^", "-."), "driven": (plots.RED, "o", "-")}
 AFTER = plots.GREEN, "D", ":"
-COLUMNS = ("accuracy", "driven", "driven_after", "free", "deltas", "deltas_after")
+COLUMNS = ("accuracy", "driven", "driven_after", "deltas", "deltas_after")
 HEADINGS = {"init": "recurrent weights", "driven": "exponent driven", "driven_after": "after training",
-            "free": "exponent without input", "deltas": "log10 first / last delta", "deltas_after": "after training"}
+            "deltas": "log10 first / last delta", "deltas_after": "after training"}
 QUICK = {"runs": 2, "steps": 2000, "learning_rates": (0.03,)}
 
 
@@ -181,7 +181,7 @@ def caption(whole, test, settings):
     return (f"{whole.name} read row by row, {settings.hidden_units} tanh units, {settings.steps:,} single-sample "
             f"steps, rates {', '.join(f'{rate:g}' for rate in settings.learning_rates)} chosen on validation images.\n"
             f"Medians and the middle 90 % of n = {settings.runs} runs at each gain; {len(test.labels):,} test images. "
-            "Open diamonds: critical points of untrained nets.")
+            f"Open diamonds: critical points of untrained nets; the title is on {settings.laws[0]} weights.")
 
 
 @plots.styled

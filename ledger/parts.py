@@ -59,7 +59,7 @@ PARTS = {  # the longest first
     "weights": Part("weight_network", {"dataset": "mnist"}, {"images": 1000, "steps": 2000, "draws": 10}, seeds=5),
     "growth": Part("weight_growth", {"dataset": "mnist"}, {"runs": 5, "starts": (0, 3000), "window": 500}),
     "period doubling": Part("period_doubling", {"dataset": "mnist"}, {"runs": 7, "longest": 8}),
-    "criticality": Part("criticality", {"dataset": "mnist"},
+    "criticality": Part("criticality", {"dataset": "mnist", "steps": 12_000},
                         {"images": 1000, "gains": (0.5, 1.0, 1.5), "steps": 300, "learning_rates": (0.03,)}),
     "space": Part("gradient_space",
                   {"parts": ("dimension", "training"), "datasets": ("mnist",), "steps": (0, 500), "directions": (100,),

@@ -38,13 +38,13 @@ def universality(parts):
     beside = (f"Of {len(nets)} nets {len(alive)} are alive where their cycles end. Of these {len(living)} double their "
               f"periods and {torus} end in a torus. {len(collapsed)} nets double their periods after they collapsed")
     beside += f", with the last ratio {in_words(spread(column(collapsed, 'last_ratio')))}." if collapsed else "."
-    control = spread(column([row for row in rows if row.get("system") == "double well" and "ratio" in row][-1:], "ratio"))
+    well = [row for row in pick(rows, system="double well") if "ratio" in row]
     return Judgement(f"last ratio of distances between doublings, {'living' if verdict else 'collapsed'} nets", number,
                      f"{len(living if verdict else collapsed)} of {len(nets)} nets", beside,
                      first_true((not near, NOT), (verdict is None, WHERE, "where the net has collapsed"),
                                 (not most, WHERE, "where periods double, not where a torus or a jump comes first"),
                                 (True, HOLDS)),
-                     reference("Feigenbaum's constant", FEIGENBAUM) | null("the double well", control))
+                     reference("Feigenbaum's constant", FEIGENBAUM) | null("the double well", spread(column(well[-1:], "ratio"))))
 
 
 def criticality(parts):
@@ -58,24 +58,22 @@ def criticality(parts):
         raise NotMeasured(f"fewer than {FEWEST_RUNS} runs at some gain")
     trained = [row for row in nets if _is_critical(row, "_after")]
     untrained = sum(_is_critical(row, "") for row in nets)
-    ends = [row["driven_after"] for row in nets]
-    number = {"value": float(np.median(ends)), "value_low": min(row["driven_after_low"] for row in nets),
-              "value_high": max(row["driven_after_high"] for row in nets)}
-    starts = {"value": float(np.median([row["driven"] for row in nets])),
-              "value_low": min(row["driven_low"] for row in nets), "value_high": max(row["driven_high"] for row in nets)}
+    ends = column(nets, "driven_after")
     points = [row for row in rows if "critical_gain" in row]
-    words = " ".join(f"With {row['init']} weights the critical gain {_border(row)} is {brief(row['critical_gain'])}."
-                     for row in points if row["border"] != "best accuracy")
+    words = " ".join(f"With {row['init']} weights the critical gain is {brief(row['critical_gain'])} by "
+                     f"{row['border']}." for row in points if row["border"] != "best accuracy")
     best = pick(points, border="best accuracy")
     words += "".join(f" With {row['init']} weights gains from {brief(row['critical_gain_low'])} to "
                      f"{brief(row['critical_gain_high'])} learn best." for row in best)
-    kept = sorted({row["gain"] for row in trained})
-    return Judgement("driven exponent after training", number, f"{len(nets)} laws and gains",
+    kept = [gain for gain in sorted({row["gain"] for row in nets})
+            if all(_is_critical(row, "_after") for row in nets if row["gain"] == gain)]
+    return Judgement("driven exponent after training", _over_all(nets, "driven_after"), f"{len(nets)} laws and gains",
                      f"{len(trained)} of {len(nets)} laws and gains are critical after training, {untrained} before. "
-                     f"The exponent is below zero after training at {sum(end < 0 for end in ends)} of them. {words}",
+                     f"The exponent is below zero after training at {np.count_nonzero(ends < 0)} of them. {words}",
                      first_true((len(trained) <= untrained, NOT), (len(trained) == len(nets), HOLDS),
-                                (True, WHERE, f"where the initial gain is {_range(kept)}")),
-                     predicted(low=-CLOSE, high=CLOSE) | null("before training", starts)
+                                (not kept, NOT),
+                                (True, WHERE, f"where the initial gain is {_in_words(kept)}")),
+                     predicted(low=-CLOSE, high=CLOSE) | null("before training", _over_all(nets, "driven"))
                      | second("The gain that learns best", "gain", {
                          "value": best[0]["critical_gain"], "value_low": best[0]["critical_gain_low"],
                          "value_high": best[0]["critical_gain_high"]}))
@@ -87,12 +85,14 @@ def _is_critical(row, end):
             and row[f"driven{end}_high"] <= CLOSE)
 
 
-def _border(row):
-    return {"deltas": "at which deltas neither fade nor grow"}.get(row["border"], row["border"])
+def _over_all(rows, key):
+    """Return the median over rows, and the least and largest end of their intervals."""
+    return {"value": float(np.median(column(rows, key))), "value_low": min(column(rows, f"{key}_low")),
+            "value_high": max(column(rows, f"{key}_high"))}
 
 
-def _range(gains):
-    return f"{gains[0]:g}" if len(gains) == 1 else f"{gains[0]:g} to {gains[-1]:g}"
+def _in_words(gains):
+    return " or ".join(f"{gain:g}" for gain in gains)
 
 
 CLAIMS = (

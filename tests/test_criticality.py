@@ -1,4 +1,6 @@
 """Recurrent nets near criticality: exponents with closed forms, planted critical gains, and the script."""
+import itertools
+
 import numpy as np
 import pytest
 from helpers import assert_fits_the_page
@@ -140,7 +142,7 @@ def test_there_is_a_row_for_each_law_and_gain():
         (law, gain) for law in ("normal", "orthogonal") for gain in (0.5, 1.0, 1.5)]
     assert len(result.rows) == len(rows) + 8
     assert all(row["learning_rate"] in (0.03, 0.1) for row in rows)
-    assert all(first["driven"] < second["driven"] for first, second in zip(rows[:2], rows[1:3], strict=True))
+    assert all(first["driven"] < second["driven"] for first, second in itertools.pairwise(rows))
     assert_fits_the_page(result)
 
 

@@ -158,7 +158,8 @@ CALLS = {
 
     "criticality.driven_exponents": (lambda recurrent_weights, states: criticality.driven_exponents(
         recurrent_weights, states, 1), {"recurrent_weights": SQUARE, "states": np.tanh(rng.normal(size=(4, 3, 6)))}),
-    "criticality.first_crossing": (criticality.first_crossing, {"gains": np.arange(1.0, 5), "values": np.arange(-2.0, 2)}),
+    "criticality.first_crossing": (criticality.first_crossing,
+                                   {"gains": np.arange(1.0, 5), "values": np.arange(-2.0, 2)}),
     "criticality.free_exponent": (lambda recurrent_weights, bias: criticality.free_exponent(
         recurrent_weights, bias, 10, 5), {"recurrent_weights": SQUARE, "bias": FACTOR}),
 
@@ -331,7 +332,8 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
         checks.distinct checks.is_integer checks.nonempty_tuples
         checks.positive_integers checks.seed checks.training_schedule datasets.available datasets.load
         datasets.load_network datasets.network_available datasets.network_of_repository datasets.read_network
-        cycles.superstable_rates dynamics.double_well essay.named_init experiment.constants experiment.result_of experiment.settings
+        cycles.superstable_rates dynamics.double_well essay.named_init experiment.constants experiment.result_of
+        experiment.settings
         files.atomic files.atomic_group files.make_writable_folder files.naming motifs.adjacency_of motifs.check_size
         motifs.edge_styles motifs.fanmod.read_graph motifs.fanmod.read_table motifs.most_colors plots.counted
         plots.drawable plots.figure plots.name_steps plots.plain_ticks plots.shades plots.text_color sparse.by_output

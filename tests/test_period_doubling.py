@@ -30,11 +30,11 @@ def test_the_double_well_gives_the_constant_to_four_digits():
 @pytest.mark.parametrize(("rows", "outcome"), [
     (flips(1, 2, 4, 8, 16), period_doubling.LIVE_CASCADE),
     (flips(1, 2, 4, 8, alive=False), period_doubling.DEAD_CASCADE),
-    (flips(1) + [row(cycles.FOLD, 2)] + flips(2, 4, 8), period_doubling.LIVE_CASCADE),
-    (flips(1, 2, 4, 8) + [row(cycles.TORUS, 16)], period_doubling.TORUS),
-    (flips(1) + [row(cycles.TORUS, 2)], period_doubling.TORUS),
+    ([*flips(1), row(cycles.FOLD, 2), *flips(2, 4, 8)], period_doubling.LIVE_CASCADE),
+    ([*flips(1, 2, 4, 8), row(cycles.TORUS, 16)], period_doubling.TORUS),
+    ([*flips(1), row(cycles.TORUS, 2)], period_doubling.TORUS),
     (flips(1, 2, 4), period_doubling.JUMP),
-    (flips(1, 2, 4) + [row(cycles.FLIP, 24)], period_doubling.JUMP),
+    ([*flips(1, 2, 4), row(cycles.FLIP, 24)], period_doubling.JUMP),
     ([], period_doubling.JUMP),
 ])
 def test_outcomes_are_told_apart(rows, outcome):
@@ -47,9 +47,9 @@ def test_outcomes_are_told_apart(rows, outcome):
 
 
 def test_only_an_unbroken_cascade_counts():
-    rows = flips(1, 2, 4)[:2] + [row(cycles.FOLD, 4)] + flips(2, 4, 8)
+    rows = [*flips(1, 2, 4)[:2], row(cycles.FOLD, 4), *flips(2, 4, 8)]
     assert [flip["period"] for flip in period_doubling.doublings(rows)] == [2, 4, 8]
-    assert period_doubling.doublings(rows + [row(cycles.FOLD, 16)]) == []
+    assert period_doubling.doublings([*rows, row(cycles.FOLD, 16)]) == []
 
 
 def test_a_net_under_strong_decay_is_dead_and_one_under_weak_decay_is_alive():
@@ -84,7 +84,7 @@ def test_images_are_those_of_two_classes_and_some_labels_are_wrong():
 def test_the_finding_counts_nets():
     runs = [period_doubling.Run(0.05, seed, None, 1.0, None, rows, period_doubling.outcome_of(rows, 8))
             for seed, rows in enumerate((flips(1, 2, 4, 8), flips(1, 2, 4, 8, alive=False), flips(1, 2, 4, 8),
-                                         flips(1) + [row(cycles.TORUS, 2)]))]
+                                         [*flips(1), row(cycles.TORUS, 2)]))]
     finding = period_doubling.finding_of(runs)
     assert finding == "2 living and 1 collapsed nets of 4 double their periods; 1 end in a torus"
     summary = period_doubling.summary(0.05, runs, 5)
@@ -111,7 +111,8 @@ def test_rows_are_those_of_the_well_the_nets_and_their_crossings():
 
 @pytest.mark.parametrize(("changes", "message"), [
     ({"longest": 12}, "power of 2"), ({"longest": 2}, "at least 4"), ({"well_rates": 2}, "3 to 14"),
-    ({"wrong_labels": 0.5}, "wrong_labels is 0.5"), ({"largest": 1.0}, "largest is 1"), ({"decays": (0.0,)}, "decay is 0"),
+    ({"wrong_labels": 0.5}, "wrong_labels is 0.5"), ({"largest": 1.0}, "largest is 1"),
+    ({"decays": (0.0,)}, "decay is 0"),
     ({"decays": ()}, "one value or more"), ({"images": 10_000}, "images is 10000"), ({"runs": 0}, "runs is 0"),
 ])
 def test_mistakes_are_named(changes, message):

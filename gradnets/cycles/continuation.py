@@ -1,9 +1,9 @@
 """Cycles of a map x -> f(x, rate): Newton's method, their multipliers, and where these leave the unit circle.
 
 A cycle of period T is a fixed point of f^T. Its multipliers, the eigenvalues of the Jacobian of f^T there, say how
-small differences grow in a turn: the cycle is stable while all lie inside the unit circle. As the rate rises the cycle ends
-in a flip (a multiplier reaches -1, and a cycle of twice the period is born), in a torus (a complex pair reaches the
-circle, Neimark 1959 and Sacker 1964), or in a fold or pitchfork (+1).
+small differences grow in a turn: the cycle is stable while all lie inside the unit circle. As the rate rises the cycle
+ends in a flip (a multiplier reaches -1, and a cycle of twice the period is born), in a torus (a complex pair reaches
+the circle, Neimark 1959 and Sacker 1964), or in a fold or pitchfork (+1).
 
 Functions take the map as `around`, a function from a point (p,), a rate and a period to the point after that many
 steps, its Jacobian (p, p), and its derivative with respect to the rate (p,); `chain` makes one from single steps.

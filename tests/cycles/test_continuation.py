@@ -80,7 +80,8 @@ def test_flips_of_the_double_well_begin_at_one():
 
 
 def test_henon_flips_where_its_trace_says():
-    """A fixed point flips where 1 + trace + determinant = 0: a = 3 (1 - b)² / 4; the 2-cycle where a = (1 - b)² + (1 + b)² / 4.
+    """A fixed point flips where 1 + trace + determinant = 0: a = 3 (1 - b)² / 4, b = 0.3. The doubled cycle flips at
+    a = (1 - b)² + (1 + b)² / 4.
     """
     crossings = cascade(henon, [0.8, 0.2], 0.2, 2.0, 2)
     assert crossings[0].cycle.rate == pytest.approx(3 * 0.7**2 / 4, abs=1e-9)
