@@ -256,11 +256,12 @@ def finding_of(runs):
 
 
 def caption(dataset, runs, lost, settings):
-    features = dataset.inputs.shape[1]
-    return (f"{dataset.name}, two classes, {settings.images} images, {100 * settings.wrong_labels:g} % wrong "
-            f"labels; {features}-{settings.hidden_units}-1 tanh nets, full batch. n = {len(runs)} nets, {lost} without a "
-            f"minimum; periods up to {settings.longest}.\nA net is alive if its outputs differ by more than {ALIVE:g} (standard "
-            "deviation over images). Rates of nets are in units of the edge of stability.")
+    sizes = f"{dataset.inputs.shape[1]}-{settings.hidden_units}-1"
+    wrong = 100 * settings.wrong_labels
+    return (f"{dataset.name}, two classes, {settings.images} images, {wrong:g} % wrong labels; {sizes} tanh nets, full "
+            f"batch. n = {len(runs)} nets, {lost} without a minimum; periods up to {settings.longest}.\n"
+            f"A net is alive if its outputs differ by more than {ALIVE:g} (standard deviation over images). Rates of "
+            "nets are in units of the edge of stability.")
 
 
 @plots.styled

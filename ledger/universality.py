@@ -44,7 +44,8 @@ def universality(parts):
                      first_true((not near, NOT), (verdict is None, WHERE, "where the net has collapsed"),
                                 (not most, WHERE, "where periods double, not where a torus or a jump comes first"),
                                 (True, HOLDS)),
-                     reference("Feigenbaum's constant", FEIGENBAUM) | null("the double well", spread(column(well[-1:], "ratio"))))
+                     reference("Feigenbaum's constant", FEIGENBAUM)
+                     | null("the double well", spread(column(well[-1:], "ratio"))))
 
 
 def criticality(parts):

@@ -25,6 +25,8 @@ FEWER_STEPS = {
                  "essay_steps": 20},
     "second_order": {"steps": 100}, "critical_points": {"steps": 100}, "block_newton": {"steps": 5},
     "functional_inverse": {"steps": 5}, "weight_growth": {"images": 1000, "starts": (0, 200), "window": 100},
+    "period_doubling": {"decays": (0.05,), "longest": 4},
+    "criticality": {"images": 240, "steps": 50, "hidden_units": 12},
     "gradient_space": {"steps": (0, 20), "directions": (5,), "depths": (1,), "images": 300, "samples": 60},
 }
 
