@@ -61,19 +61,20 @@ def criticality(parts):
     untrained = sum(_is_critical(row, "") for row in nets)
     ends = column(nets, "driven_after")
     points = [row for row in rows if "critical_gain" in row]
-    words = " ".join(f"With {row['init']} weights the critical gain is {brief(row['critical_gain'])} by "
-                     f"{row['border']}." for row in points if row["border"] != "best accuracy")
+    words = " ".join(f"The critical gain of {row['init']} weights ({row['border']}) is "
+                     f"{brief(row['critical_gain'])}." for row in points if row["border"] != "best accuracy")
     best = pick(points, border="best accuracy")
     words += "".join(f" With {row['init']} weights gains from {brief(row['critical_gain_low'])} to "
                      f"{brief(row['critical_gain_high'])} learn best." for row in best)
-    kept = [gain for gain in sorted({row["gain"] for row in nets})
-            if all(_is_critical(row, "_after") for row in nets if row["gain"] == gain)]
+    missed = {row["gain"] for row in nets if row not in trained}
+    kept = {row["gain"] for row in nets} - missed
     return Judgement("driven exponent after training", _over_all(nets, "driven_after"), f"{len(nets)} laws and gains",
                      f"{len(trained)} of {len(nets)} laws and gains are critical after training, {untrained} before. "
                      f"The exponent is below zero after training at {np.count_nonzero(ends < 0)} of them. {words}",
                      first_true((len(trained) <= untrained, NOT), (len(trained) == len(nets), HOLDS),
                                 (not kept, NOT),
-                                (True, WHERE, f"where the initial gain is {_in_words(kept)}")),
+                                (True, WHERE, "where the initial gain is "
+                                 + (_in_words(kept) if len(kept) <= len(missed) else f"not {_in_words(missed)}"))),
                      predicted(low=-CLOSE, high=CLOSE) | null("before training", _over_all(nets, "driven"))
                      | second("The gain that learns best", "gain", {
                          "value": best[0]["critical_gain"], "value_low": best[0]["critical_gain_low"],
@@ -93,7 +94,7 @@ def _over_all(rows, key):
 
 
 def _in_words(gains):
-    return " or ".join(f"{gain:g}" for gain in gains)
+    return " or ".join(f"{gain:g}" for gain in sorted(gains))
 
 
 CLAIMS = (
