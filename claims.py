@@ -49,7 +49,7 @@ FIGURES = {  # the sections of each figure, by the end of its file's name
     "_deltas": ("Deltas", "Space of gradients", "Growth of weights"),
     "_tails_sparse": ("Tails", "Sparse training"),
     "_second_order_motifs": ("Second order", "Motifs"),
-    "_chaos": ("Chaos in training",),
+    "_dynamics": ("Chaos in training", "Universality and criticality"),
 }
 STYLES = {  # of each kind of verdict: color, and marker with its filling
     HOLDS: (plots.GREEN, {"marker": "o"}),

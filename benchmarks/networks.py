@@ -161,6 +161,8 @@ def questions():
             harness.figure("delta_origins.py, seconds on one core", seconds_of("delta_origins.py"), 60),
             harness.figure("weight_growth.py, MNIST, seconds on one core",
                            seconds_of("weight_growth.py", "--dataset", "mnist"), 60),
+            harness.figure("period_doubling.py, seconds on one core", seconds_of("period_doubling.py"), 120),
+            harness.figure("criticality.py, seconds on one core", seconds_of("criticality.py"), 120),
             harness.figure("gradient_space.py, seconds on one core", seconds_of("gradient_space.py"), 120)]
 
 

@@ -33,6 +33,8 @@ GALLERY = (  # the command behind each figure, and the folder of figures/ that i
     ("lyapunov.py --dataset mnist", ""),
     ("attractor.py --dataset mnist --runs 4", ""),
     ("edge_of_chaos.py --dataset mnist", ""),
+    ("period_doubling.py --dataset mnist", ""),
+    ("criticality.py --dataset mnist --steps 12000", ""),
     ("motif_stats.py", ""),
     ("motif_miner.py --null-model layered --nulls 3600", ""),
     ("mlp.py --dataset mnist --steps 60000", ""),

@@ -1,12 +1,25 @@
 """All claims by section, and the ledger of them."""
-from ledger import chaos, growth, motifs, networks, origins, real_networks, second_order, space, sparse, tails
+from ledger import (
+    chaos,
+    growth,
+    motifs,
+    networks,
+    origins,
+    real_networks,
+    second_order,
+    space,
+    sparse,
+    tails,
+    universality,
+)
 from ledger.rows import Row
 from ledger.verdicts import NOT_MEASURED, NotMeasured
 
 SECTIONS = {"Gradient networks": networks.CLAIMS, "Likeness to real networks": real_networks.CLAIMS,
             "Deltas": origins.CLAIMS, "Space of gradients": space.CLAIMS, "Growth of weights": growth.CLAIMS,
             "Tails": tails.CLAIMS, "Sparse training": sparse.CLAIMS, "Second order": second_order.CLAIMS,
-            "Motifs": motifs.CLAIMS, "Chaos in training": chaos.CLAIMS}
+            "Motifs": motifs.CLAIMS, "Chaos in training": chaos.CLAIMS,
+            "Universality and criticality": universality.CLAIMS}
 
 
 def judge(parts, sections=SECTIONS):

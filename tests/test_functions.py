@@ -27,7 +27,9 @@ from gradnets import (
     attractors,
     checkpoints,
     checks,
+    criticality,
     curvature,
+    cycles,
     dimension,
     dynamics,
     growth,
@@ -167,6 +169,15 @@ CALLS = {
     "curvature.split": (lambda vectors: curvature.split(perceptron(), vectors), {"vectors": PARAMETERS}),
     "curvature.third": (lambda inputs, labels, direction: curvature.third(perceptron(), inputs, labels, direction),
                         {"inputs": INPUTS, "labels": LABELS, "direction": PARAMETERS}),
+
+    "criticality.driven_exponents": (lambda recurrent_weights, states: criticality.driven_exponents(
+        recurrent_weights, states, 1), {"recurrent_weights": SQUARE, "states": np.tanh(rng.normal(size=(4, 3, 6)))}),
+    "criticality.first_crossing": (criticality.first_crossing,
+                                   {"gains": np.arange(1.0, 5), "values": np.arange(-2.0, 2)}),
+    "criticality.free_exponent": (lambda recurrent_weights, bias: criticality.free_exponent(
+        recurrent_weights, bias, 10, 5), {"recurrent_weights": SQUARE, "bias": FACTOR}),
+
+    "cycles.ratios": (cycles.ratios, {"rates": np.array([1.0, 2.0, 2.5, 2.7])}),
 
     "dimension.cosines": (dimension.cosines, {"gram": SQUARE}),
     "dimension.effective_dimension": (dimension.effective_dimension, {"gram": SQUARE}),
@@ -336,7 +347,8 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
         checks.distinct checks.is_integer checks.nonempty_tuples
         checks.positive_integers checks.seed checks.training_schedule datasets.available datasets.load
         datasets.load_network datasets.network_available datasets.network_of_repository datasets.read_network
-        dynamics.double_well essay.named_init experiment.constants experiment.result_of experiment.settings
+        cycles.superstable_rates dynamics.double_well essay.named_init experiment.constants experiment.result_of
+        experiment.settings
         files.atomic files.atomic_group files.make_writable_folder files.naming motifs.adjacency_of motifs.check_size
         motifs.edge_styles motifs.fanmod.read_graph motifs.fanmod.read_table motifs.most_colors plots.counted
         plots.drawable plots.figure plots.name_steps plots.plain_ticks plots.shades plots.text_color sparse.by_output
@@ -359,6 +371,8 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
     "finite entries, sorted if order counts, as checkpoints.diagnosis makes them": """
         checkpoints.distribution.ccdf checkpoints.distribution.fingerprint checkpoints.distribution.moments
         checkpoints.distribution.nearest_law checkpoints.distribution.sums""",
+    "a map and its cycles": """
+        cycles.cascade cycles.chain cycles.find cycles.follow cycles.settle cycles.split""",
     "a Dataset": "datasets.hold_out datasets.pool dynamics.separation essay.network essay.train",
     "a net, and samples that the functions around it check": """
         curvature.parameters dynamics.active_part dynamics.descent rbm.filters""",

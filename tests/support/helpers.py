@@ -28,6 +28,8 @@ FEWER_STEPS = {
     "attractor": {"transient": 50, "orbit": 300, "stride": 5, "spectrum_steps": 10, "theiler": 10, "surrogates": 1,
                   "jobs": 1},
     "edge_of_chaos": {"steps": 80, "learning_rates": (0.2, 1.0), "batch_sizes": (200, 20)},
+    "period_doubling": {"decays": (0.05,), "longest": 4},
+    "criticality": {"images": 240, "steps": 50, "hidden_units": 12},
     "gradient_space": {"steps": (0, 20), "directions": (5,), "depths": (1,), "images": 300, "samples": 60},
 }
 
