@@ -60,7 +60,7 @@ def test_passes_do_not_share_their_arrays():
         np.testing.assert_array_equal(values, before)
 
 
-@pytest.mark.parametrize("changes, message", [
+@pytest.mark.parametrize(("changes", "message"), [
     ({"inputs": np.ones((12, 3))}, "inputs of shape"), ({"targets": np.ones((11, 3))}, "inputs of shape"),
     ({"start": np.ones(3)}, "a start of 3 numbers"), ({"output": "relu"}, "output"),
     ({"inputs": np.full((12, 4), np.nan)}, "NaN")])

@@ -1,4 +1,6 @@
 """Small objectives of dense tanh nets, and their Jacobians and Gauss-Newton matrices written out."""
+import itertools
+
 import numpy as np
 
 from gradnets import curvature
@@ -12,7 +14,7 @@ def objective(output, sizes=SIZES, samples=12, l2=0.03, seed=0):
     targets = 0.5 * rng.normal(size=(samples, sizes[-1]))
     if output == "softmax":
         targets = np.eye(sizes[-1])[rng.integers(sizes[-1], size=samples)]
-    size = sum((below + 1) * above for below, above in zip(sizes, sizes[1:], strict=False))
+    size = sum((below + 1) * above for below, above in itertools.pairwise(sizes))
     return curvature.FusedObjective(sizes, rng.normal(size=(samples, sizes[0])), targets, 0.4 * rng.normal(size=size),
                                     output, l2)
 
