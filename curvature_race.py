@@ -30,6 +30,7 @@ import scipy
 import mlp
 import optimizers
 from gradnets import checks, curvature, datasets, experiment, plots, streams, summaries, threads
+from gradnets.errors import UserError
 from gradnets.progress import progress
 
 DATASET = "glyphs"          # data set of gray images: glyphs, noise or mnist
@@ -49,10 +50,10 @@ START = 5                                       # random stream of starts with r
 RIVALS = ("Adam", "Muon", "L-BFGS 10", "L-BFGS 50")
 FIRST_ORDER = RIVALS[:2]
 STYLES = {"Adam": (plots.INK, "^"), "Muon": (plots.INK, "v"), "L-BFGS 10": (plots.GREY, "s"),
-          "L-BFGS 50": (plots.GREY, "D"), "self-scaled BFGS": (plots.BLUE, "o"), "K-FAC": (plots.RED, "o"),
-          "Levenberg-Marquardt": (plots.GREEN, "o"), "Gauss-Newton-CG": (plots.ORANGE, "o"),
-          "saddle-free": (plots.PURPLE, "o")}
-HEADINGS = {"what": "task, loss", "fastest": "fastest by curvature", "seconds": "its seconds", "rival": "fastest rival",
+          "L-BFGS 50": (plots.GREY, "D"), "self-scaled BFGS": (plots.BLUE, "P"), "K-FAC": (plots.RED, "o"),
+          "Levenberg-Marquardt": (plots.GREEN, "X"), "Gauss-Newton-CG": (plots.ORANGE, "*"),
+          "saddle-free": (plots.PURPLE, "d")}
+HEADINGS = {"what": "task, loss", "fastest": "fastest by curvature", "fastest_seconds": "its seconds", "rival": "fastest rival",
             "rival_seconds": "rival's seconds", "sooner": "times as fast"}
 
 
@@ -284,35 +285,37 @@ def comparisons(rows):
     Returns
     -------
     list of dict
-        what, task, target, fastest and seconds, rival and rival_seconds, and sooner, the rival's time over the other.
-        Where fewer than half of the runs arrive, the seconds are infinite, and there is no `sooner` if both are.
+        what, task, target; fastest and rival, "none" where fewer than half of the runs of each method arrive;
+        fastest_seconds and rival_seconds; first, the quicker of both; sooner, the rival's seconds over the other's, if
+        both arrive.
     """
     compared = []
     for (task, target), group in itertools.groupby(rows, key=lambda row: (row["task"], row["target"])):
-        seconds = {row["method"]: row["seconds"] for row in group}
-        best = min((name for name in seconds if name not in RIVALS), key=seconds.get)
-        rival = min((name for name in seconds if name in RIVALS), key=seconds.get)
-        row = {"what": f"{task}, {loss_in_words(target)}", "task": task, "target": target, "fastest": best,
-               "seconds": seconds[best], "rival": rival, "rival_seconds": seconds[rival]}
-        if np.isfinite(min(seconds[best], seconds[rival])) and max(seconds[best], seconds[rival]) > 0:
-            row["sooner"] = seconds[rival] / seconds[best] if seconds[best] > 0 else np.inf
+        arrived = {row["method"]: row["seconds"] for row in group if np.isfinite(row["seconds"])}
+        row = {"what": f"{task}, {loss_in_words(target)}", "task": task, "target": target}
+        for key, side in (("fastest", [name for name in arrived if name not in RIVALS]),
+                          ("rival", [name for name in arrived if name in RIVALS])):
+            row[key] = min(side, key=arrived.get, default="none")
+            row[f"{key}_seconds"] = arrived.get(row[key], np.inf)
+        row["first"] = row["fastest"] if row["fastest_seconds"] < row["rival_seconds"] else row["rival"]
+        if np.isfinite(row["fastest_seconds"] + row["rival_seconds"]):
+            row["sooner"] = row["rival_seconds"] / row["fastest_seconds"]
         compared.append(row)
     return compared
 
 
 def finding_of(compared):
-    """Say at how many losses a method by curvature is first, and on which tasks a first-order method leads."""
-    decided = [row for row in compared if "sooner" in row]
+    """Say at how many losses a method by curvature is first, and where a rival is, in one sentence."""
+    decided = [row for row in compared if row["first"] != "none"]
     if not decided:
         return "No method reached a loss that counts: give the race more patience"
-    wins = sum(row["sooner"] > 1 for row in decided)
+    wins = sum(row["first"] not in RIVALS for row in decided)
     sentence = f"Curvature is first to {wins} of {plots.counted(len(decided), 'loss', 'losses')}"
-    leads = {}
-    for row in decided:
-        if row["sooner"] <= 1 and row["rival"] in FIRST_ORDER:
-            leads.setdefault(row["rival"], []).append(row["task"])
-    words = " and ".join(f"{name} on {' and '.join(dict.fromkeys(tasks))}" for name, tasks in leads.items())
-    longer = f"{sentence}; {words} leads to some" if words else sentence
+    words = []
+    for rival in RIVALS:
+        tasks = [row["task"] for row in decided if row["first"] == rival]
+        words += [f"{rival} to {len(tasks)} ({', '.join(dict.fromkeys(tasks))})"] if tasks else []
+    longer = "; ".join([sentence, ", ".join(words)]) if words else sentence
     return longer if len(longer) <= plots.LONGEST_TITLE else sentence
 
 
@@ -343,7 +346,9 @@ def picture(rows, compared, title, caption):
 
 def mark_of(method):
     """Return the look of a method's mark: open for rivals, filled for methods by curvature."""
-    return {"ms": 6, "mew": 1.2} | ({"mfc": "white"} if method in RIVALS else {"mec": "white", "mew": 0.6})
+    if method in RIVALS:
+        return {"ms": 6, "mew": 1.2, "mfc": "white"}
+    return {"ms": 11 if STYLES[method][1] == "*" else 8, "mew": 0.6, "mec": "white"}
 
 
 def draw_task(axes, rows, compared, methods):
@@ -351,7 +356,7 @@ def draw_task(axes, rows, compared, methods):
     finite = [row[key] for row in rows for key in ("seconds_low", "seconds", "seconds_high")
               if np.isfinite(row[key]) and row[key] > 0]
     low, high = (min(finite) / 1.5, max(finite) * 1.5) if finite else (0.1, 10)
-    right = high * (high / low)**0.42  # room for words
+    right = high * (high / low)**0.7  # room for words
     targets = [row["target"] for row in compared]
     shifts = np.linspace(-0.36, 0.36, len(methods))
     for row in rows:
@@ -374,14 +379,22 @@ def draw_task(axes, rows, compared, methods):
 
 
 def verdict_of(row):
-    """Return the words for one loss, such as "K-FAC first,\n2.1 × L-BFGS 10", and their color."""
-    winner, loser = (row["fastest"], row["rival"]) if row.get("sooner", 0) > 1 else (row["rival"], row["fastest"])
-    if "sooner" not in row:
+    """Return who is first to a loss, how much longer the other side takes, and the first one's color."""
+    if row["first"] == "none":
         return "not reached", plots.GREY
-    ratio = max(row["sooner"], 1 / row["sooner"]) if row["sooner"] > 0 else np.inf
-    if not np.isfinite(ratio):
-        return f"{winner} alone", STYLES[winner][0]
-    return f"{winner} first,\n{loser} {ratio:.2g} × later", STYLES[winner][0]
+    loser = row["rival"] if row["first"] == row["fastest"] else row["fastest"]
+    takes = "no rival arrives" if loser == row["rival"] else "no curvature arrives"
+    if "sooner" in row:
+        takes = f"{loser} takes {max(row['sooner'], 1 / row['sooner']):.2g} \N{MULTIPLICATION SIGN}"
+    return f"{row['first']}\n{takes}", STYLES[row["first"]][0]
+
+
+def caption_of(name, runs):
+    """Return the caption of the figure, from the name of the data set and the number of seeds."""
+    return (f"{name}; n = {plots.counted(runs, 'seed')}: marks are medians, lines the middle 90 %. No mark: most seeds "
+            "did not arrive in the time given. Open marks: rivals; Adam and Muon show the best of a grid of runs. "
+            "Self-scaled BFGS is a quasi-Newton method. At the right: who is first, and how long the best of the other "
+            "kind takes. Lowest: the lowest loss of any method on the seed.")
 
 
 def main(settings):
@@ -390,6 +403,8 @@ def main(settings):
     checks.distinct(tasks=settings.tasks)
     for task in settings.tasks:
         checks.choice("tasks", task, tuple(TABLE))
+    if not 0 < settings.patience < np.inf:
+        raise UserError(f"patience is {settings.patience:g}: expected a positive number")
     most = max(TABLE[task].images for task in settings.tasks)
     dataset = optimizers.gray_images(settings.dataset, most, settings.seed)
     seeds, rows = range(settings.seed, settings.seed + settings.runs), []
@@ -398,11 +413,9 @@ def main(settings):
                      settings.patience)
     compared = comparisons(rows)
     finding = finding_of(compared)
-    caption = (f"{dataset.name}; n = {plots.counted(settings.runs, 'seed')}: marks are medians, lines the middle 90 %; "
-               "no mark: most seeds did not arrive. Open marks: rivals; Adam and Muon show the best of a grid of runs. "
-               "Self-scaled BFGS is a quasi-Newton method. Lowest: of any method on the seed.")
+    caption = caption_of(dataset.name, settings.runs)
     return experiment.Result(compared + rows, names=("what",), finding=finding, printed=compared,
-                             columns=("fastest", "seconds", "rival", "rival_seconds", "sooner"), headings=HEADINGS,
+                             columns=("fastest", "fastest_seconds", "rival", "rival_seconds", "sooner"), headings=HEADINGS,
                              figure=picture(rows, compared, finding, caption), data=[dataset.provenance],
                              suggestion="--runs 5 shows the spread over seeds")
 
