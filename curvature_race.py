@@ -2,8 +2,8 @@
 
 A race of training losses against processor seconds, on six tasks. All methods use one fused pass for loss and gradient.
 K-FAC, Levenberg-Marquardt, Gauss-Newton-CG and saddle-free Newton use curvature; self-scaled BFGS is a quasi-Newton
-method, which learns curvature from gradients. Their rivals are Adam and Muon, which are first-order methods, and scipy's
-L-BFGS with histories of 10 and 50 steps. Adam and Muon have an advantage: at each loss the best run of a grid of rates,
+method, which learns curvature from gradients. Their rivals are Adam and Muon, which are first-order methods, and
+scipy's L-BFGS with histories of 10 and 50 steps. Adam and Muon have an advantage: at each loss the best run of a grid of rates,
 lengths and batches counts for each seed, and the other runs cost nothing. All other methods run once, with settings
 that are the same on all tasks and seeds.
 
@@ -53,8 +53,8 @@ STYLES = {"Adam": (plots.INK, "^"), "Muon": (plots.INK, "v"), "L-BFGS 10": (plot
           "L-BFGS 50": (plots.GREY, "D"), "self-scaled BFGS": (plots.BLUE, "P"), "K-FAC": (plots.RED, "o"),
           "Levenberg-Marquardt": (plots.GREEN, "X"), "Gauss-Newton-CG": (plots.ORANGE, "*"),
           "saddle-free": (plots.PURPLE, "d")}
-HEADINGS = {"what": "task, loss", "fastest": "fastest by curvature", "fastest_seconds": "its seconds", "rival": "fastest rival",
-            "rival_seconds": "rival's seconds", "sooner": "times as fast"}
+HEADINGS = {"what": "task, loss", "fastest": "fastest by curvature", "fastest_seconds": "its seconds",
+            "rival": "fastest rival", "rival_seconds": "rival's seconds", "sooner": "times as fast"}
 
 
 # ---- tasks ------------------------------------------------------------------------------------------------
@@ -225,7 +225,8 @@ def courses(task, method, objective, seed, patience):
                 for rate, steps, batch in itertools.product(*task.grids[method])]
     if method.startswith("L-BFGS"):
         return [lbfgs_course(fused, int(method.split()[1]), patience)]
-    descents = {"K-FAC": functools.partial(curvature.kfac_descent, seed=seed), "self-scaled BFGS": curvature.bfgs_descent,
+    descents = {"K-FAC": functools.partial(curvature.kfac_descent, seed=seed),
+                "self-scaled BFGS": curvature.bfgs_descent,
                 "Levenberg-Marquardt": curvature.levenberg_marquardt_descent,
                 "Gauss-Newton-CG": curvature.gauss_newton_descent,
                 "saddle-free": functools.partial(saddle_free_descent, objective)}
@@ -415,8 +416,8 @@ def main(settings):
     finding = finding_of(compared)
     caption = caption_of(dataset.name, settings.runs)
     return experiment.Result(compared + rows, names=("what",), finding=finding, printed=compared,
-                             columns=("fastest", "fastest_seconds", "rival", "rival_seconds", "sooner"), headings=HEADINGS,
-                             figure=picture(rows, compared, finding, caption), data=[dataset.provenance],
+                             columns=("fastest", "fastest_seconds", "rival", "rival_seconds", "sooner"),
+                             headings=HEADINGS, figure=picture(rows, compared, finding, caption), data=[dataset.provenance],
                              suggestion="--runs 5 shows the spread over seeds")
 
 

@@ -1,11 +1,11 @@
 """All claims by section, and the ledger of them."""
-from ledger import growth, motifs, networks, origins, real_networks, second_order, space, sparse, tails
+from ledger import growth, motifs, networks, origins, race, real_networks, second_order, space, sparse, tails
 from ledger.rows import Row
 from ledger.verdicts import NOT_MEASURED, NotMeasured
 
 SECTIONS = {"Gradient networks": networks.CLAIMS, "Likeness to real networks": real_networks.CLAIMS,
             "Deltas": origins.CLAIMS, "Space of gradients": space.CLAIMS, "Growth of weights": growth.CLAIMS,
-            "Tails": tails.CLAIMS, "Sparse training": sparse.CLAIMS, "Second order": second_order.CLAIMS,
+            "Tails": tails.CLAIMS, "Sparse training": sparse.CLAIMS, "Second order": second_order.CLAIMS + race.CLAIMS,
             "Motifs": motifs.CLAIMS}
 
 
