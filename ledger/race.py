@@ -34,11 +34,12 @@ def second_order_pays(parts):
                        f"{brief(widest['sooner'])} times as fast as {widest['rival']}.")
     context += [f"{words}." for words in led]
     wins = sum(map(_won, rows))
-    return Judgement("share of losses that a curvature method reaches first", share(wins, len(rows)),
-                     f"{len(rows)} losses on {len(tasks)} tasks, {rows[0]['runs']} runs each", " ".join(context),
+    first = {key: 100 * value for key, value in share(wins, len(rows)).items()}
+    return Judgement("losses that a curvature method reaches first, %", first,
+                     f"{rows[0]['runs']} runs to {len(rows)} losses on {len(tasks)} tasks", " ".join(context),
                      first_true((wins == len(rows), HOLDS), (where, WHERE, f"where the task is {any_of(where)}"),
                                 (True, NOT)),
-                     predicted(low=0.5) | reference("as often as rivals", 0.5))
+                     predicted(low=50) | reference("as often as rivals", 50))
 
 
 def _won(row):
@@ -48,7 +49,7 @@ def _won(row):
 
 CLAIMS = (
     Claim("second order pays", "Second order reaches a loss sooner than the methods in use", "hoped for", None,
-          "share of losses", "on every task and for every loss the median time of a curvature method is less than that "
+          "percent of losses", "on every task and for every loss the median time of a curvature method is less than that "
           f"of Adam, Muon and L-BFGS by a factor of more than {MARGIN:g}, or no rival arrives; the losses are 2, 1.2, "
           "1.05 and 1.0001 times the lowest on the seed, or absolute for the smooth function; it holds in places if "
           "this is so on a whole task, or on a task below some loss", second_order_pays),
