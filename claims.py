@@ -99,7 +99,8 @@ PANELS = (  # of all figures
     Panel("Training loss", ("loss",), (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)),
     Panel("Decades of curvature", ("decades",)),
     Panel("Largest Lyapunov exponent, per step", ("Lyapunov exponent",)),
-    Panel("Percent of iterations saved, or of losses reached first", ("percent of iterations", "percent of losses")),
+    Panel("Percent of iterations saved, or of losses reached first",
+          ("percent of iterations", "percent of losses")),
     Panel("Percent of motifs", ("percent of motifs",)),
 )
 
