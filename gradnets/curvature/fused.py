@@ -125,9 +125,9 @@ class FusedObjective:
             layer_inputs.append(values)
             total = values @ layer
         if self.output == "softmax":
-            total = total - total.max(axis=1, keepdims=True)
+            total = total - _highest(total)
             outputs = np.exp(total)
-            sums = outputs.sum(axis=1, keepdims=True)
+            sums = row_sums(outputs)
             outputs /= sums
             delta = outputs - targets
             summed = np.log(sums).sum() - np.vdot(total, targets)
@@ -167,3 +167,17 @@ class FusedObjective:
         """Return the loss of all samples, or of a batch, and its gradient (p,): one pass forward and one backward."""
         run = self.forward(point, rows)
         return run.loss, self.gradient(run)
+
+
+def row_sums(matrix):
+    """Return the sum of each row, float64 (n, 1), by a product: numpy takes three times as long to sum short rows."""
+    return matrix @ np.ones((matrix.shape[1], 1))
+
+
+def _highest(total):
+    """Return what softmax can subtract without overflow: one number if all entries are near, else each row's highest.
+
+    The highest number of each short row takes numpy three times as long as all exponentials.
+    """
+    highest = total.max()
+    return highest if highest - total.min() < 500 else total.max(axis=1, keepdims=True)

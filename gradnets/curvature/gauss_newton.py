@@ -9,7 +9,7 @@ import functools
 
 import numpy as np
 
-from gradnets.curvature.fused import Iterate
+from gradnets.curvature.fused import Iterate, row_sums
 
 MOST_PRODUCTS = 250  # in one step
 
@@ -40,7 +40,7 @@ def output_curvature(objective, run, change):
     outputs = run.outputs
     if objective.output == "softmax":
         weighted = outputs * change
-        return weighted - outputs * weighted.sum(axis=1, keepdims=True)
+        return weighted - outputs * row_sums(weighted)
     return (1.0 - outputs * outputs)**2 * change if objective.output == "tanh" else change
 
 

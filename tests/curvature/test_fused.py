@@ -3,6 +3,7 @@ import dense_nets
 import numpy as np
 import pytest
 from plain_perceptron import problem
+from scipy.special import logsumexp
 
 from gradnets import curvature
 from gradnets.errors import UserError
@@ -49,6 +50,22 @@ def test_batches_and_known_first_layers():
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-12)
     first = objective.inputs @ objective.split(objective.start)[0]
     assert objective.forward(objective.start, first=first).loss == objective.loss(objective.start)
+
+
+def test_distant_outputs_neither_overflow_nor_vanish():
+    """One sample's outputs lie 2,000 below those of the others, and one output lies 1,500 below the rest."""
+    objective = dense_nets.objective("softmax", (4, 3), l2=0.0)
+    inputs = objective.inputs[:, :-1].copy()
+    inputs[0] = [-2000, 0, 0, 0]
+    inputs[1] = [0, -1500, 0, 0]
+    point = np.zeros((5, 3))
+    point[0], point[1, 0], point[-1] = 1.0, 1.0, [0.1, 0.2, 0.3]
+    targets = np.eye(3)[[0, 0, *objective.targets[2:].argmax(axis=1)]]
+    distant = curvature.FusedObjective((4, 3), inputs, targets, point.ravel())
+    last = dense_nets.preactivations(distant, point.ravel())
+    expected = logsumexp(last, axis=1) - (last * targets).sum(axis=1)
+    assert distant.loss(point.ravel()) == pytest.approx(expected.mean(), rel=1e-12)
+    assert distant.loss(point.ravel()) > 100
 
 
 def test_passes_do_not_share_their_arrays():
