@@ -51,6 +51,6 @@ CLAIMS = (
     Claim("second order pays", "Second order reaches a loss sooner than the methods in use", "hoped for", None,
           "percent of losses", "on every task and for every loss the median time of a curvature method is less than "
           f"that of Adam, Muon and L-BFGS by a factor of more than {MARGIN:g}, or no rival arrives; the losses are 2, "
-          "1.2, 1.05 and 1.0001 times the lowest on the seed, or absolute for the smooth function; it holds in places if "
-          "this is so on a whole task, or on a task below some loss", second_order_pays),
+          "1.2, 1.05 and 1.0001 times the lowest on the seed, or absolute for the smooth function; it holds in places "
+          "if this is so on a whole task, or on a task below some loss", second_order_pays),
 )
