@@ -128,7 +128,8 @@ def regression(sizes, points, values, l2, seed):
     return curvature.FusedObjective(sizes, points, values, np.concatenate(layers), "linear", l2)
 
 
-SMALL = {"Adam": ((0.01, 0.03, 0.1, 0.3), (300, 3000), (20, 100, 500))}
+# Of wider grids (rates 0.001 to 0.3, up to 10,000 steps, batches of 20 to all samples) these have the best runs on MNIST.
+SMALL = {"Adam": ((0.03, 0.1, 0.3), (300, 3000), (20, 500))}
 TABLE = {
     "digits": Task("digits, 49-8-10", optimizers.classifier, 500, 0.4,
                    ("Adam", "L-BFGS 10", "L-BFGS 50", "self-scaled BFGS", "K-FAC", "Gauss-Newton-CG", "saddle-free"),
@@ -138,18 +139,16 @@ TABLE = {
                          "saddle-free"), SMALL),
     "images": Task("whole images, 784-30-10", images_problem, 1000, 1.2,
                    ("Adam", "Muon", "L-BFGS 10", "L-BFGS 50", "K-FAC", "Gauss-Newton-CG"),
-                   {"Adam": ((0.003, 0.01, 0.03), (300, 1000), (20, 100)),
-                    "Muon": ((0.01, 0.03, 0.1), (100, 300), (100, 300))}),
+                   {"Adam": ((0.01, 0.03), (300, 1000), (100,)), "Muon": ((0.01, 0.03), (300,), (100, 300))}),
     "deep": Task("deep autoencoder, 196-64-32-8-32-64-196", deep_problem, 1000, 2.5,
                  ("Adam", "Muon", "L-BFGS 10", "K-FAC"),
-                 {"Adam": ((0.003, 0.01, 0.03), (1000, 3000), (50,)),
-                  "Muon": ((0.01, 0.03), (300, 1000), (100, 200))}),
+                 {"Adam": ((0.003, 0.01), (3000,), (50,)), "Muon": ((0.01, 0.03), (1000,), (200,))}),
     "function": Task("smooth function, 1-20-20-1", function_problem, 1, 0.8,
-                     ("Adam", "L-BFGS 10", "L-BFGS 50", "self-scaled BFGS", "K-FAC", "Levenberg-Marquardt"),
-                     {"Adam": ((0.01, 0.03, 0.1, 0.3), (1000, 3000), (50, 200))}, ABSOLUTE),
+                     ("Adam", "L-BFGS 10", "L-BFGS 50", "self-scaled BFGS", "Levenberg-Marquardt"),
+                     {"Adam": ((0.03, 0.1, 0.3), (3000,), (200,))}, ABSOLUTE),
     "pixels": Task("pixels of an image, 2-32-32-1", pixels_problem, 100, 2.0,
-                   ("Adam", "L-BFGS 10", "L-BFGS 50", "self-scaled BFGS", "K-FAC", "Levenberg-Marquardt"),
-                   {"Adam": ((0.01, 0.03, 0.1), (1000, 3000), (100, 784))}),
+                   ("Adam", "L-BFGS 10", "L-BFGS 50", "self-scaled BFGS", "Levenberg-Marquardt"),
+                   {"Adam": ((0.01, 0.03), (3000,), (100, 784))}),
 }
 
 

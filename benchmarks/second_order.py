@@ -250,9 +250,9 @@ def race_rows(missing):
                     for row in curvature_race.race(task, dataset, range(5), 1.0)}
 
     def row(name, task, target, ours, rivals, goal):
-        seconds = {method: min(arrived[task, target, method]["seconds"], curvature_race.TABLE[task].seconds)
-                   for method in (ours, *rivals)}
+        seconds = {method: arrived[task, target, method]["seconds"] for method in (ours, *rivals)}
         best = min(rivals, key=seconds.get)
+        seconds[best] = min(seconds[best], curvature_race.TABLE[task].seconds)
         return harness.ratio(name, seconds, ours, best, goal) | {
             "peer": best, "arrived": arrived[task, target, ours]["arrived"],
             "peer_arrived": arrived[task, target, best]["arrived"]}
@@ -266,16 +266,20 @@ def race_rows(missing):
                  target, "self-scaled BFGS", lbfgs, goal) for target, goal in ((1.2, 1.4), (1.05, 2))]
     rows.append(row("Levenberg-Marquardt to 1e-6, regression 1-20-20-1, against L-BFGS", "function", 1e-6,
                     "Levenberg-Marquardt", lbfgs, 5))
-    last = arrived["function", 1e-12, "Levenberg-Marquardt"]
-    rows.append(at_least("Levenberg-Marquardt to 1e-12, regression 1-20-20-1, seeds of 5", last["arrived"], 5,
-                         ours_ms=1e3 * last["seconds"]))
+    rows.append(at_least("Levenberg-Marquardt to 1e-12, regression 1-20-20-1, seeds of 5",
+                         arrived["function", 1e-12, "Levenberg-Marquardt"]["arrived"], 5))
     digits = optimizers.classifier(harness.real("mnist", 500, missing), 0)
     fused = curvature.FusedObjective.of(digits)
-    seconds = harness.medians({"fused": (lambda: fused.loss_and_gradient(fused.start), 50),
-                               "separate": (lambda: (digits.loss(digits.start), digits.gradient(digits.start)), 50)},
-                              4 * ROUNDS)
-    rows.append(harness.figure("fused loss and gradient, 490 parameters, 500 digits, ms", 1e3 * seconds["fused"], 0.12,
-                               separate_ms=1e3 * seconds["separate"]))
+    seconds = {"fused": [], "separate": []}
+    for _ in range(200):  # processor time, as in the race
+        for name, function in (("fused", lambda: fused.loss_and_gradient(fused.start)),
+                               ("separate", lambda: (digits.loss(digits.start), digits.gradient(digits.start)))):
+            begin = time.process_time()
+            function()
+            seconds[name].append(time.process_time() - begin)
+    fused_ms, separate_ms = (1e3 * float(np.median(seconds[name])) for name in ("fused", "separate"))
+    rows.append(harness.figure("fused loss and gradient, 490 parameters, 500 digits, ms", fused_ms, 0.12,
+                               separate_ms=separate_ms))
     return rows
 
 
