@@ -315,7 +315,7 @@ def finding_of(compared):
     words = []
     for rival in RIVALS:
         tasks = [row["task"] for row in decided if row["first"] == rival]
-        words += [f"{rival} to {len(tasks)} ({', '.join(dict.fromkeys(tasks))})"] if tasks else []
+        words += [f"{rival} to {len(tasks)}" + (f" ({tasks[0]})" if len(set(tasks)) == 1 else "")] if tasks else []
     longer = "; ".join([sentence, ", ".join(words)]) if words else sentence
     return longer if len(longer) <= plots.LONGEST_TITLE else sentence
 
@@ -357,7 +357,7 @@ def draw_task(axes, rows, compared, methods):
     finite = [row[key] for row in rows for key in ("seconds_low", "seconds", "seconds_high")
               if np.isfinite(row[key]) and row[key] > 0]
     low, high = (min(finite) / 1.5, max(finite) * 1.5) if finite else (0.1, 10)
-    right = high * (high / low)**0.7  # room for words
+    right = high * (high / low)**0.8  # room for words
     targets = [row["target"] for row in compared]
     shifts = np.linspace(-0.36, 0.36, len(methods))
     for row in rows:
@@ -386,8 +386,9 @@ def verdict_of(row):
     loser = row["rival"] if row["first"] == row["fastest"] else row["fastest"]
     takes = "no rival arrives" if loser == row["rival"] else "no curvature arrives"
     if "sooner" in row:
-        takes = f"{loser} takes {max(row['sooner'], 1 / row['sooner']):.2g} \N{MULTIPLICATION SIGN}"
-    return f"{row['first']}\n{takes}", STYLES[row["first"]][0]
+        ratio = max(row["sooner"], 1 / row["sooner"])
+        takes = f"{loser} takes {ratio:.2g} \N{MULTIPLICATION SIGN}" if ratio >= 1.05 else f"{loser} takes as long"
+    return f"{row['first']} first\n{takes}", STYLES[row["first"]][0]
 
 
 def caption_of(name, runs):
@@ -395,7 +396,7 @@ def caption_of(name, runs):
     return (f"{name}; n = {plots.counted(runs, 'seed')}: marks are medians, lines the middle 90 %. No mark: most seeds "
             "did not arrive in the time given. Open marks: rivals; Adam and Muon show the best of a grid of runs. "
             "Self-scaled BFGS is a quasi-Newton method. At the right: who is first, and how long the best of the other "
-            "kind takes. Lowest: the lowest loss of any method on the seed.")
+            "kind takes. Lowest: the lowest loss of any method on the seed in the time given.")
 
 
 def main(settings):

@@ -91,7 +91,10 @@ def test_the_best_of_both_kinds_are_compared():
     assert curvature_race.finding_of([first]) == "Curvature is first to 1 of 1 loss"
     assert "more patience" in curvature_race.finding_of([nobody])
     words = [curvature_race.verdict_of(row)[0] for row in (first, alone, led, nobody)]
-    assert words == ["K-FAC\nL-BFGS 10 takes 2 ×", "K-FAC\nno rival arrives", "Muon\nK-FAC takes 4 ×", "not reached"]
+    assert words == ["K-FAC first\nL-BFGS 10 takes 2 ×", "K-FAC first\nno rival arrives",
+                     "Muon first\nK-FAC takes 4 ×", "not reached"]
+    close, = curvature_race.comparisons(rows_of("digits", 2.0, adam=1.02, kfac=1.0))
+    assert curvature_race.verdict_of(close)[0] == "K-FAC first\nAdam takes as long"
     every = [{"task": task, "first": rival} for task in curvature_race.TABLE for rival in curvature_race.RIVALS]
     assert len(curvature_race.finding_of(every)) <= plots.LONGEST_TITLE
 
