@@ -166,7 +166,7 @@ def followed(iterates, patience):
     """Return the Course of a generator of curvature.Iterate, until it ends or the time is over."""
     begin, seconds, losses = time.process_time(), [], []
     for iterate in iterates:
-        seconds.append(time.process_time() - begin)
+        seconds.append(time.process_time() - begin if seconds else 0.0)  # the start takes no time
         losses.append(iterate.loss)
         if seconds[-1] > patience:
             break
@@ -198,7 +198,8 @@ def batches_course(objective, points, steps, patience):
         if step in looks:
             clock += time.process_time() - begin
             seconds.append(clock)
-            losses.append(np.nan_to_num(objective.loss(point), nan=np.inf))
+            loss = objective.loss(point)
+            losses.append(loss if np.isfinite(loss) else np.inf)
             if not np.isfinite(losses[-1]) or clock > patience:
                 break
             begin = time.process_time()
@@ -287,8 +288,8 @@ def comparisons(rows):
     -------
     list of dict
         what, task, target; fastest and rival, "none" where fewer than half of the runs of each method arrive;
-        fastest_seconds and rival_seconds; first, the quicker of both; sooner, the rival's seconds over the other's, if
-        both arrive.
+        fastest_seconds and rival_seconds; first, the quicker of both, or "none" if the start is
+        low enough; sooner, the rival's seconds over the other's, if both arrive.
     """
     compared = []
     for (task, target), group in itertools.groupby(rows, key=lambda row: (row["task"], row["target"])):
@@ -299,7 +300,9 @@ def comparisons(rows):
             row[key] = min(side, key=arrived.get, default="none")
             row[f"{key}_seconds"] = arrived.get(row[key], np.inf)
         row["first"] = row["fastest"] if row["fastest_seconds"] < row["rival_seconds"] else row["rival"]
-        if np.isfinite(row["fastest_seconds"] + row["rival_seconds"]):
+        if row["fastest_seconds"] == 0:
+            row["first"] = "none"
+        elif np.isfinite(row["fastest_seconds"] + row["rival_seconds"]):
             row["sooner"] = row["rival_seconds"] / row["fastest_seconds"]
         compared.append(row)
     return compared
@@ -382,7 +385,7 @@ def draw_task(axes, rows, compared, methods):
 def verdict_of(row):
     """Return who is first to a loss, how much longer the other side takes, and the first one's color."""
     if row["first"] == "none":
-        return "not reached", plots.GREY
+        return "not reached" if row["fastest_seconds"] else "so low at the start", plots.GREY
     loser = row["rival"] if row["first"] == row["fastest"] else row["fastest"]
     takes = "no rival arrives" if loser == row["rival"] else "no curvature arrives"
     if "sooner" in row:

@@ -39,7 +39,9 @@ def test_a_loss_is_reached_at_the_first_time_of_any_run():
 
 def test_courses_end_with_the_time_or_the_generator():
     iterates = [curvature.Iterate(np.zeros(1), float(loss)) for loss in (3, 2, 1)]
-    assert curvature_race.followed(iterates, INF).losses.tolist() == [3, 2, 1]
+    course = curvature_race.followed(iterates, INF)
+    assert course.losses.tolist() == [3, 2, 1]
+    assert course.seconds[0] == 0
     endless = curvature_race.followed(itertools.cycle(iterates), 0.001)
     assert endless.seconds[-2] <= 0.001 < endless.seconds[-1]
     assert (np.diff(endless.seconds) >= 0).all()
@@ -93,6 +95,9 @@ def test_the_best_of_both_kinds_are_compared():
     words = [curvature_race.verdict_of(row)[0] for row in (first, alone, led, nobody)]
     assert words == ["K-FAC first\nL-BFGS 10 takes 2 ×", "K-FAC first\nno rival arrives",
                      "Muon first\nK-FAC takes 4 ×", "not reached"]
+    start, = curvature_race.comparisons(rows_of("digits", 2.0, adam=0.0, kfac=0.0))
+    assert start["first"] == "none"
+    assert curvature_race.verdict_of(start)[0] == "so low at the start"
     close, = curvature_race.comparisons(rows_of("digits", 2.0, adam=1.02, kfac=1.0))
     assert curvature_race.verdict_of(close)[0] == "K-FAC first\nAdam takes as long"
     every = [{"task": task, "first": rival} for task in curvature_race.TABLE for rival in curvature_race.RIVALS]
