@@ -375,7 +375,8 @@ def draw_task(axes, rows, compared, methods):
             axes.axhline(place - 0.5, color=plots.PALE, lw=0.8)
         words, color = verdict_of(row)
         axes.text(0.995, place, words, transform=axes.get_yaxis_transform(), ha="right", va="center", fontsize=8,
-                  fontweight="bold", color=plots.text_color(color))
+                  fontweight="bold", color=plots.text_color(color),
+                  bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
     axes.set(xscale="log", xlim=(low, right), ylim=(len(targets) - 0.5, -0.5), title=TABLE[rows[0]["task"]].words)
     axes.set_yticks(range(len(targets)), [f"{target:g} × lowest" if target >= 1 else
                                           f"$10^{{{round(np.log10(target))}}}$" for target in targets])
