@@ -23,16 +23,18 @@ def second_order_pays(parts):
         if not lost:
             where.append(task)
         elif lost[-1] < len(losses) - 1:
-            where.append(f"{task} below {brief(losses[lost[-1]]['target'])} times the lowest loss")
-    led = [f"{row['first']} leads to {brief(row['target'])} times the lowest loss on {row['task']}"
-           for row in rows if row["first"] == row["rival"]]
+            where.append(f"{task} below {losses[lost[-1]]['what'].removeprefix(f'{task}, ')}")
+    led = {}
+    for row in rows:
+        if row["first"] == row["rival"]:
+            led.setdefault(row["rival"], []).append(row["what"])
     alone = sum(row["first"] == row["fastest"] and row["rival"] == "none" for row in rows)
     widest = max((row for row in rows if "sooner" in row and _won(row)), key=lambda row: row["sooner"], default=None)
     context = [f"No rival arrives at {alone} of these losses in the time given."]
     if widest:
         context.append(f"The largest ratio is that of {widest['fastest']} on {widest['task']}, "
                        f"{brief(widest['sooner'])} times as fast as {widest['rival']}.")
-    context += [f"{words}." for words in led]
+    context += [f"{rival} is first at {'; '.join(losses)}." for rival, losses in led.items()]
     wins = sum(map(_won, rows))
     first = {key: 100 * value for key, value in share(wins, len(rows)).items()}
     return Judgement("losses that a curvature method reaches first, %", first,
