@@ -101,7 +101,8 @@ PANELS = (  # of all figures
     Panel("Decades of curvature", ("decades",)),
     Panel("Largest Lyapunov exponent, per step", ("Lyapunov exponent",)),
     Panel("Kolmogorov-Sinai entropy, nats per step", ("entropy",)),
-    Panel("Iterations saved, percent", ("percent of iterations",)),
+    Panel("Percent of iterations saved, or of losses reached first",
+          ("percent of iterations", "percent of losses")),
     Panel("Percent of motifs", ("percent of motifs",)),
 )
 

@@ -26,6 +26,7 @@ GALLERY = (  # the command behind each figure, and the folder of figures/ that i
     ("sparse_train.py --dataset mnist", ""),
     ("sparse_rnn.py --dataset mnist", ""),
     ("second_order.py --dataset mnist", ""),
+    ("curvature_race.py --dataset mnist --runs 5", ""),
     ("block_newton.py", ""),
     ("functional_inverse.py --runs 5", ""),
     ("critical_points.py --dataset mnist", ""),

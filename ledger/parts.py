@@ -43,6 +43,8 @@ PARTS = {  # the longest first
                    {"steps": 5000, "widths": (32, 128, 512), "runs": 2, "criteria": ("magnitude",),
                     "parameters": (3180,)}, timed=True),
     "recurrent": Part("sparse_rnn", {"dataset": "mnist"}, {"steps": 3000, "burn_in": 500, "runs": 2}, timed=True),
+    "curvature race": Part("curvature_race", {"dataset": "mnist", "runs": 5},
+                           {"tasks": ("digits", "function"), "patience": 0.2, "runs": 5}, timed=True),
     "second order": Part("second_order", {"dataset": "mnist", "runs": 5},
                          {"steps": 1000, "iterations": 20, "runs": 2}),
     "functional inverse": Part("functional_inverse", {"runs": 5},

@@ -5,6 +5,7 @@ from ledger import (
     motifs,
     networks,
     origins,
+    race,
     real_networks,
     second_order,
     space,
@@ -17,7 +18,7 @@ from ledger.verdicts import NOT_MEASURED, NotMeasured
 
 SECTIONS = {"Gradient networks": networks.CLAIMS, "Likeness to real networks": real_networks.CLAIMS,
             "Deltas": origins.CLAIMS, "Space of gradients": space.CLAIMS, "Growth of weights": growth.CLAIMS,
-            "Tails": tails.CLAIMS, "Sparse training": sparse.CLAIMS, "Second order": second_order.CLAIMS,
+            "Tails": tails.CLAIMS, "Sparse training": sparse.CLAIMS, "Second order": second_order.CLAIMS + race.CLAIMS,
             "Motifs": motifs.CLAIMS, "Chaos in training": chaos.CLAIMS,
             "Universality and criticality": universality.CLAIMS}
 

@@ -387,6 +387,11 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
         networks.drawing.chosen_nodes networks.drawing.draw_color_key networks.drawing.draw_hubs
         networks.drawing.draw_network networks.drawing.draw_outer_product networks.drawing.join_layers
         networks.drawing.local_clustering networks.drawing.places""",
+    "a FusedObjective, which checks its arrays, and what it computes": """
+        curvature.adam_descent curvature.bfgs_descent curvature.gauss_newton_descent curvature.gauss_newton_product
+        curvature.geodesic_step curvature.kfac_descent curvature.kronecker_factors
+        curvature.levenberg_marquardt_descent curvature.muon_descent curvature.orthogonalized curvature.sample_kernel
+        curvature.second_tangent curvature.tangent""",
     "arrays of which only the sizes count": "sparse.keep_for sparse.parameters",
 }
 

@@ -67,7 +67,7 @@ def test_a_bare_machine_gives_the_same_rows_and_threads_change_no_bit(tmp_path, 
         before = ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0))), *before]
     alone = rows_and_arrays(name, tmp_path / "bare", bare, before)
     tried("11 scripts run without display, home and network", 1)
-    if name != "claims":  # which measures times
+    if name not in ("claims", "curvature_race"):  # which measure times
         assert rows_and_arrays(name, tmp_path / "usual", kept | dict.fromkeys(THREADS, "2")) == alone
         tried("10 scripts with the same rows on 1 and 2 threads", 1)
 
