@@ -11,7 +11,7 @@ def outer_pairs(columns, first, products):
     """Write the products of each pair of columns, the pairs from (first, 0) on.
 
     columns : float64 (units, samples), one row per column of the layer's inputs
-    products : float64 (pairs, samples), written
+    products : float64 (pairs, samples), written: whole rows of pairs, (first, 0) to (k, k)
     """
     pair = 0
     i = first
@@ -24,13 +24,12 @@ def outer_pairs(columns, first, products):
 
 
 @njit(cache=True)
-def place_pairs(sums, first, block):
+def place_pairs(sums, first, matrix, start, units):
     """Write the sums of pairs of inputs (i, j) and pairs of units (u, v) to the four entries that share them.
 
-    sums : float64 (pairs of units, pairs of inputs from (first, 0) on)
-    block : float64 (inputs, units, inputs, units), written
+    sums : float64 (pairs of units, pairs of inputs from (first, 0) on), whole rows of pairs of inputs
+    matrix : float64 (p, p), written: input i and unit u have row and column start + i * units + u
     """
-    units = block.shape[1]
     square = np.empty((units, units))
     pair = 0
     i = first
@@ -41,11 +40,14 @@ def place_pairs(sums, first, block):
                 for v in range(u + 1):
                     square[u, v] = square[v, u] = sums[at, pair]
                     at += 1
+            row, column = start + i * units, start + j * units
             for u in range(units):
+                entries = matrix[row + u, column:column + units]
                 for v in range(units):
-                    block[i, u, j, v] = square[u, v]
+                    entries[v] = square[u, v]
             for u in range(units):
+                entries = matrix[column + u, row:row + units]
                 for v in range(units):
-                    block[j, u, i, v] = square[u, v]
+                    entries[v] = square[u, v]
             pair += 1
         i += 1

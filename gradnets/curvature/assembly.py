@@ -22,8 +22,7 @@ def whole(batch):
     places = [slice(start, stop) for start, stop in pairwise(starts)]
     hessian = np.empty((starts[-1], starts[-1]))
     for lower in range(layers):
-        _write_block(batch, lower, curvatures[lower],
-                     hessian[places[lower], places[lower]].reshape(*shapes[lower], *shapes[lower]))
+        _write_block(batch, lower, curvatures[lower], hessian, starts[lower])
         jacobian = None  # derivatives of the upper layer's inputs by the lower layer's pre-activations
         for upper in range(lower + 1, layers):
             through = (batch.slopes[lower][:, :, None] * batch.weights[upper] if jacobian is None
@@ -44,23 +43,24 @@ def diagonal(batch):
         if layer == len(batch.weights) - 1 and batch.output_curvature is not None:
             blocks.append(_output_blocks(batch))
         else:
-            shape = batch.inputs[layer].shape[1], curvature.shape[1]
-            block = np.empty(shape * 2)
-            _write_block(batch, layer, curvature, block)
-            blocks.append(block.reshape(shape[0] * shape[1], -1))
+            block = np.empty((batch.inputs[layer].shape[1] * curvature.shape[1],) * 2)
+            _write_block(batch, layer, curvature, block, 0)
+            blocks.append(block)
     return blocks
 
 
-def _write_block(batch, layer, curvature, block):
-    """Write a layer's block (inputs, units, inputs, units) from its curvatures (batch, units, units)."""
-    units = np.arange(curvature.shape[1])
-    if layer == len(batch.weights) - 1 and batch.output_curvature is not None:  # a diagonal matrix for each sample
+def _write_block(batch, layer, curvature, matrix, start):
+    """Write a layer's block, from its curvatures (batch, units, units), into a matrix from row and column `start` on."""
+    units = curvature.shape[1]
+    if layer == len(batch.weights) - 1 and batch.output_curvature is not None:  # no curvature between two units
+        stop = start + batch.inputs[layer].shape[1] * units
+        block = matrix[start:stop, start:stop].reshape(-1, units, batch.inputs[layer].shape[1], units)
         block[:] = 0.0
-        block[:, units, :, units] = _output_blocks(batch)
+        block[:, np.arange(units), :, np.arange(units)] = _output_blocks(batch)
         return
-    unit, other = np.tril_indices(len(units))
-    for first, sums in _pair_sums(batch, layer, curvature[:, unit, other]):
-        _pairs.place_pairs(sums, first, block)
+    above, left = np.tril_indices(units)
+    for first, sums in _pair_sums(batch, layer, curvature[:, above, left]):
+        _pairs.place_pairs(sums, first, matrix, start, units)
 
 
 def _output_blocks(batch):
