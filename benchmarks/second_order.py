@@ -1,8 +1,7 @@
 """How fast is second order, and how exact?
 
-Peers: torch.func.hessian; a loop of R-operators, one product for each parameter, by our own passes; four
-pseudoinverses; and the slow network's own algorithm in plain numpy: each layer's block column by column with an
-R-operator, its eigendecomposition, and the dense inverse V diag(1 / (|λ| + damping)) Vᵀ times the gradient. The slow
+Peers: four pseudoinverses; and the slow network's own algorithm in plain numpy: each layer's block column by column with
+an R-operator, its eigendecomposition, and the dense inverse V diag(1 / (|λ| + damping)) Vᵀ times the gradient. The slow
 network's algorithm and the pseudoinverses take half a minute each and run once; all other times are medians. The
 R-operator of the loop in the slow network moves one layer alone, which is quicker than a product with the whole
 Hessian. Each step is compared with its peer's before it is timed: a difference above the stated one, over the peer's
@@ -124,53 +123,6 @@ def slow_network(images):
     return [row | {"difference": difference} for row in rows]
 
 
-# ---- the structured Hessian -------------------------------------------------------------------------------
-
-def torch_hessian(torch, network, inputs, labels):
-    """Return a function that makes the same Hessian by torch.func.hessian, float64 (p, p)."""
-    features, hidden, classes = network.sizes
-    inputs, labels, cut = torch.tensor(inputs), torch.tensor(labels), (features + 1) * hidden
-
-    def loss(vector):
-        first, second = vector[:cut].view(features + 1, hidden), vector[cut:].view(hidden + 1, classes)
-        values = torch.tanh(torch.addmm(first[-1], inputs, first[:-1]))
-        return torch.nn.functional.cross_entropy(torch.addmm(second[-1], values, second[:-1]), labels)
-
-    hessian, vector = torch.func.hessian(loss), torch.tensor(curvature.parameters(network))
-    return lambda: hessian(vector).numpy()
-
-
-def structured_hessian(digits, missing):
-    """Return the rows of a whole Hessian against its peers; the list `missing` gets the name of an absent peer."""
-    net = mlp.MLP((49, 20, 10), "tanh", "cross-entropy", "glorot", 0)
-    small = digits.inputs.reshape(-1, 7, 4, 7, 4).mean(axis=(2, 4)).reshape(-1, 49)
-    size = curvature.parameters(net).size
-    rows = []
-    torch = harness.peer("torch", missing)
-    if torch:
-        torch.set_num_threads(1)
-    for count in (100, 200):
-        batch = net, small[:count], digits.labels[:count]
-
-        def loop():
-            product = curvature.products(*batch)  # noqa: B023
-            return np.array([product(unit) for unit in np.eye(size)])
-
-        peers = {"a loop of R-operators": (loop, 1, 3)}  # function, repetitions, goal
-        if torch:
-            peers["torch.func.hessian"] = torch_hessian(torch, *batch), 1, 4
-        hessian = curvature.hessian(*batch)
-        differences = {peer: check(f"structured Hessian against {peer}", hessian, function(), 1e-12)
-                       for peer, (function, _, _) in peers.items()}
-        contestants = {"ours": (lambda: curvature.hessian(*batch), 3)}  # noqa: B023
-        contestants |= {peer: (function, repetitions) for peer, (function, repetitions, _) in peers.items()}
-        seconds = harness.medians(contestants, 2 * ROUNDS)
-        comparison = f"structured Hessian, 49-20-10 tanh softmax, {size:,} parameters, batch of {count}, against"
-        rows += [harness.ratio(f"{comparison} {peer}", seconds, "ours", peer, goal) | {"difference": differences[peer]}
-                 for peer, (_, _, goal) in peers.items()]
-    return rows
-
-
 # ---- the fast network -------------------------------------------------------------------------------------
 
 def four_pseudoinverses(network, inputs, labels):
@@ -280,8 +232,8 @@ def lanczos():
 
 def main():
     lanczos_rows, missing = lanczos(), []
-    digits, images = harness.real("mnist", 1000, missing), harness.real("cifar10", 2500, missing)
-    rows = slow_network(images) + structured_hessian(digits, missing)
+    images = harness.real("cifar10", 2500, missing)
+    rows = slow_network(images)
     if images.name == "cifar10":  # the stand-in has fewer inputs than the batch has images
         rows += fast_network(images)
     for n in (3, 10, 30):
