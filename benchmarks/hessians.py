@@ -15,11 +15,11 @@ import harness  # first: it pins the threads  # isort: skip
 from math import comb
 
 import numpy as np
-from second_order import check
 
 import mlp
 from gradnets import curvature, datasets
 from gradnets.curvature.passes import BatchPass
+from second_order import check
 
 ROUNDS = 11
 SIZES = (49, 20, 10)   # 1,210 parameters
@@ -122,7 +122,7 @@ def products(digits, missing):
             layers += [layer, torch.nn.Tanh()]
         model = torch.nn.Sequential(*layers[:-1])
         data = [(torch.tensor(images.inputs), torch.tensor(images.labels))]
-        peer = curvlinops.HessianLinearOperator(model, torch.nn.CrossEntropyLoss(), dict(model.named_parameters()),
+        peer = curvlinops.HessianLinearOperator(model, torch.nn.CrossEntropyLoss(), list(model.parameters()),
                                                 data, check_deterministic=False)
         product = curvature.products(net, images.inputs, images.labels)
         vectors = np.random.default_rng(0).normal(size=(VECTORS, curvature.parameters(net).size))

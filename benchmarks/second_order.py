@@ -1,8 +1,8 @@
 """How fast is second order, and how exact?
 
-Peers: four pseudoinverses; and the slow network's own algorithm in plain numpy: each layer's block column by column with
-an R-operator, its eigendecomposition, and the dense inverse V diag(1 / (|λ| + damping)) Vᵀ times the gradient. The slow
-network's algorithm and the pseudoinverses take half a minute each and run once; all other times are medians. The
+Peers: four pseudoinverses; and the slow network's own algorithm in plain numpy: each layer's block column by column
+with an R-operator, its eigendecomposition, and the dense inverse V diag(1 / (|λ| + damping)) Vᵀ times the gradient. The
+slow network's algorithm and the pseudoinverses take half a minute each and run once; all other times are medians. The
 R-operator of the loop in the slow network moves one layer alone, which is quicker than a product with the whole
 Hessian. Each step is compared with its peer's before it is timed: a difference above the stated one, over the peer's
 largest entry, ends the run. The fast network's own finite difference is too noisy for this comparison: its difference
@@ -10,8 +10,8 @@ is kept in the row (`source_difference`), and both steps are compared with one p
 
 Two-layer steps, critical points and third order are the experiments of functional_inverse.py, critical_points.py and
 third_order.py, with their settings. The two-layer rows count the closed form; they also hold the counts of the complex
-step and of the finite difference with the source's r = 1e-9. The Chebyshev iteration takes the step with the lower loss
-of the two; to take Chebyshev's wherever the gradient falls saves fewer iterations.
+step and of the finite difference with the source's r = 1e-9. An order takes the partial sum of its series with the
+lowest loss; order 3 is Chebyshev's.
 
 The Lanczos step stops after a set number of products, before it has converged: its row also holds its distance from the
 step of four times as many products, and the loss before and after it.
@@ -38,6 +38,7 @@ ROUNDS = 5
 DAMPING = 0.1    # the source's
 DRAWS = 1000
 SOURCE_R = 1e-9  # of the source's finite difference
+SAVED = {3: 20, 4: 25}  # percent of Newton's iterations that each order should save
 
 
 def timed(function, *arguments):
@@ -174,14 +175,19 @@ def index_against_loss():
             at_least("index against loss, Spearman", float(row["spearman"]), 0.8)]
 
 
-def chebyshev_iterations():
-    """Return a row for each problem: how many percent of Newton's iterations are saved."""
+def orders_against_newton(digits):
+    """Return rows for each problem and order 3 and 4: iterations saved, in percent, and time over Newton's."""
     settings = experiment.settings(third_order)
-    images = datasets.load(settings.dataset, limit=settings.images, seed=settings.seed)
-    return [at_least(f"Chebyshev against Newton, {row['what']}, fewer iterations, %", float(row["fewer_percent"]),
-                     20, newton=float(row["newton"]), chebyshev=float(row["chebyshev"]), cases=row["cases"],
-                     both_ended=row["both_ended"])
-            for row in third_order.iteration_rows(images, settings.starts, settings.seed)]
+    rows = []
+    for row in third_order.order_rows(digits, settings.sides, settings.starts, settings.seed):
+        if row["order"] in SAVED:
+            name = f"order {row['order']}, {row['what']}"
+            counts = {key: float(row[key]) for key in ("newton", "iterations", "cases", "all_ended")}
+            rows += [at_least(f"{name}, fewer iterations, %", float(row["fewer_percent"]), SAVED[row["order"]],
+                              **counts),
+                     harness.figure(f"{name}, time over Newton's", float(row["time_ratio"]), 0.92,
+                                    ours_ms=1e3 * row["seconds"], peer_ms=1e3 * row["newton_seconds"])]
+    return rows
 
 
 # ---- Lanczos ----------------------------------------------------------------------------------------------
@@ -232,13 +238,13 @@ def lanczos():
 
 def main():
     lanczos_rows, missing = lanczos(), []
-    images = harness.real("cifar10", 2500, missing)
+    digits, images = harness.real("mnist", 500, missing), harness.real("cifar10", 2500, missing)
     rows = slow_network(images)
     if images.name == "cifar10":  # the stand-in has fewer inputs than the batch has images
         rows += fast_network(images)
     for n in (3, 10, 30):
         rows += two_layer_inverse(n)
-    rows += index_against_loss() + chebyshev_iterations()
+    rows += index_against_loss() + orders_against_newton(digits)
     harness.report("second_order", rows + lanczos_rows, ("numpy", "scipy", "torch"), missing)
 
 

@@ -1,9 +1,9 @@
 """The whole Hessian of a net, and its diagonal blocks: matrix products that add the samples of a batch.
 
-Between layers l <= m, with inputs a and pre-activations z, one sample's second derivative by the weights (i, u) of layer
-l and (k, w) of layer m is a_i a_k times the second derivative by z_u and z_w; if l < m, a_i times the derivative of a_k
-by z_u times the delta of w is added. Within a layer both factors are symmetric, so only the pairs i >= k and u >= w are
-multiplied, a quarter of all, and each sum is written to four places.
+Let a layer have inputs a_i and pre-activations z_u, and the same or a later layer inputs a_k and pre-activations z_w.
+One sample's second derivative by the weights (i, u) and (k, w) is a_i a_k times the second derivative by z_u and z_w.
+Between two layers, a_i times the derivative of a_k by z_u times the delta of w is added. Within a layer both factors
+are symmetric: only the pairs i >= k and u >= w are multiplied, a quarter of all, and each sum is written to four places.
 """
 from itertools import pairwise
 
@@ -50,7 +50,10 @@ def diagonal(batch):
 
 
 def _write_block(batch, layer, curvature, matrix, start):
-    """Write a layer's block, from its curvatures (batch, units, units), into a matrix from row and column `start` on."""
+    """Write a layer's block, from its curvatures (batch, units, units), into a matrix.
+
+    matrix : float64 (p, p), written from row and column `start` on
+    """
     units = curvature.shape[1]
     if layer == len(batch.weights) - 1 and batch.output_curvature is not None:  # no curvature between two units
         stop = start + batch.inputs[layer].shape[1] * units
@@ -101,8 +104,9 @@ def _pair_sums(batch, layer, curvature):
 def _write_part(batch, lower, upper, jacobian, curvature, part):
     """Write the part between two layers, (inputs, units, inputs above, units above).
 
-    jacobian : (batch, units, n_upper), the derivatives of the upper layer's inputs by the lower layer's pre-activations;
-        None if the upper layer is the next one, where each input depends on one pre-activation
+    jacobian : (batch, units, n_upper), or None if the upper layer is the next one
+        The derivatives of the upper layer's inputs by the lower layer's pre-activations. Each input of the next layer
+        depends on one pre-activation.
     curvature : (batch, units, units above), the second derivatives by the pre-activations of the two layers
     """
     below, delta = batch.inputs[lower], batch.deltas[upper] / batch.size
