@@ -129,7 +129,7 @@ def problems(dataset, sides, starts, seed):
             size = len(cases[0][1])
             number = np.format_float_positional(l2)
             yield (f"logistic regression, {size:,} parameters, l2 {l2:g}",
-                   f"regression, {size:,}\nparameters, l2 = {number}", size, cases)
+                   f"regression, {size:,} parameters\nl2 = {number}", size, cases)
 
 
 def order_rows(dataset, sides, starts, seed):

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "failures": ["IndefiniteHessian", "NotFinite", "NotInvertible", "SingularHessian"],
     "functional_inverse": ["INVERSES", "difference_of_inverse", "functional_inverse_step"],
     "krylov": ["lanczos"],
+    "laplacian": ["net_laplacian", "net_values"],
     "taylor": ["GradientSeries", "newton_series"],
     "objectives": ["Objective"],
     "steps": ["BLOCK_METHODS", "block_step", "chebyshev_step", "damped_step", "newton_step", "saddle_free_step",

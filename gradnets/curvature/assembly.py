@@ -3,7 +3,8 @@
 Let a layer have inputs a_i and pre-activations z_u, and the same or a later layer inputs a_k and pre-activations z_w.
 One sample's second derivative by the weights (i, u) and (k, w) is a_i a_k times the second derivative by z_u and z_w.
 Between two layers, a_i times the derivative of a_k by z_u times the delta of w is added. Within a layer both factors
-are symmetric: only the pairs i >= k and u >= w are multiplied, a quarter of all, and each sum is written to four places.
+are symmetric: only the pairs i >= k and u >= w are multiplied, a quarter of all, and each sum is written to four
+places.
 """
 from itertools import pairwise
 
