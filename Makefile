@@ -47,7 +47,7 @@ claims: $(READY) ## the ledger of all claims, from real data, 17 minutes; contin
 	@$(PY) claims.py --store out/claims.db --out figures
 
 bench: $(READY) ## speed against the peers, as ratios; one thread
-	@for subject in training networks tails sparse second_order motifs large; do echo; $(PY) benchmarks/$$subject.py || exit 1; done
+	@for subject in training networks tails sparse second_order hessians motifs large; do echo; $(PY) benchmarks/$$subject.py || exit 1; done
 
 peers: $(READY) ## install the libraries that bench compares with (large: PyTorch)
 	@$(PY) -m pip install --disable-pip-version-check --editable '.[bench]'

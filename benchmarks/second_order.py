@@ -1,9 +1,8 @@
 """How fast is second order, and how exact?
 
-Peers: torch.func.hessian; a loop of R-operators, one product for each parameter, by our own passes; four
-pseudoinverses; and the slow network's own algorithm in plain numpy: each layer's block column by column with an
-R-operator, its eigendecomposition, and the dense inverse V diag(1 / (|λ| + damping)) Vᵀ times the gradient. The slow
-network's algorithm and the pseudoinverses take half a minute each and run once; all other times are medians. The
+Peers: four pseudoinverses; and the slow network's own algorithm in plain numpy: each layer's block column by column
+with an R-operator, its eigendecomposition, and the dense inverse V diag(1 / (|λ| + damping)) Vᵀ times the gradient. The
+slow network's algorithm and the pseudoinverses take half a minute each and run once; all other times are medians. The
 R-operator of the loop in the slow network moves one layer alone, which is quicker than a product with the whole
 Hessian. Each step is compared with its peer's before it is timed: a difference above the stated one, over the peer's
 largest entry, ends the run. The fast network's own finite difference is too noisy for this comparison: its difference
@@ -11,8 +10,8 @@ is kept in the row (`source_difference`), and both steps are compared with one p
 
 Two-layer steps, critical points and third order are the experiments of functional_inverse.py, critical_points.py and
 third_order.py, with their settings. The two-layer rows count the closed form; they also hold the counts of the complex
-step and of the finite difference with the source's r = 1e-9. The Chebyshev iteration takes the step with the lower loss
-of the two; to take Chebyshev's wherever the gradient falls saves fewer iterations.
+step and of the finite difference with the source's r = 1e-9. An order takes the partial sum of its series with the
+lowest loss; order 3 is Chebyshev's.
 
 The Lanczos step stops after a set number of products, before it has converged: its row also holds its distance from the
 step of four times as many products, and the loss before and after it.
@@ -44,6 +43,7 @@ ROUNDS = 5
 DAMPING = 0.1    # the source's
 DRAWS = 1000
 SOURCE_R = 1e-9  # of the source's finite difference
+SAVED = {3: 20, 4: 25}  # percent of Newton's iterations that each order should save
 
 
 def timed(function, *arguments):
@@ -129,53 +129,6 @@ def slow_network(images):
     return [row | {"difference": difference} for row in rows]
 
 
-# ---- the structured Hessian -------------------------------------------------------------------------------
-
-def torch_hessian(torch, network, inputs, labels):
-    """Return a function that makes the same Hessian by torch.func.hessian, float64 (p, p)."""
-    features, hidden, classes = network.sizes
-    inputs, labels, cut = torch.tensor(inputs), torch.tensor(labels), (features + 1) * hidden
-
-    def loss(vector):
-        first, second = vector[:cut].view(features + 1, hidden), vector[cut:].view(hidden + 1, classes)
-        values = torch.tanh(torch.addmm(first[-1], inputs, first[:-1]))
-        return torch.nn.functional.cross_entropy(torch.addmm(second[-1], values, second[:-1]), labels)
-
-    hessian, vector = torch.func.hessian(loss), torch.tensor(curvature.parameters(network))
-    return lambda: hessian(vector).numpy()
-
-
-def structured_hessian(digits, missing):
-    """Return the rows of a whole Hessian against its peers; the list `missing` gets the name of an absent peer."""
-    net = mlp.MLP((49, 20, 10), "tanh", "cross-entropy", "glorot", 0)
-    small = digits.inputs.reshape(-1, 7, 4, 7, 4).mean(axis=(2, 4)).reshape(-1, 49)
-    size = curvature.parameters(net).size
-    rows = []
-    torch = harness.peer("torch", missing)
-    if torch:
-        torch.set_num_threads(1)
-    for count in (100, 200):
-        batch = net, small[:count], digits.labels[:count]
-
-        def loop():
-            product = curvature.products(*batch)  # noqa: B023
-            return np.array([product(unit) for unit in np.eye(size)])
-
-        peers = {"a loop of R-operators": (loop, 1, 3)}  # function, repetitions, goal
-        if torch:
-            peers["torch.func.hessian"] = torch_hessian(torch, *batch), 1, 4
-        hessian = curvature.hessian(*batch)
-        differences = {peer: check(f"structured Hessian against {peer}", hessian, function(), 1e-12)
-                       for peer, (function, _, _) in peers.items()}
-        contestants = {"ours": (lambda: curvature.hessian(*batch), 3)}  # noqa: B023
-        contestants |= {peer: (function, repetitions) for peer, (function, repetitions, _) in peers.items()}
-        seconds = harness.medians(contestants, 2 * ROUNDS)
-        comparison = f"structured Hessian, 49-20-10 tanh softmax, {size:,} parameters, batch of {count}, against"
-        rows += [harness.ratio(f"{comparison} {peer}", seconds, "ours", peer, goal) | {"difference": differences[peer]}
-                 for peer, (_, _, goal) in peers.items()]
-    return rows
-
-
 # ---- the fast network -------------------------------------------------------------------------------------
 
 def four_pseudoinverses(network, inputs, labels):
@@ -227,14 +180,19 @@ def index_against_loss():
             at_least("index against loss, Spearman", float(row["spearman"]), 0.8)]
 
 
-def chebyshev_iterations():
-    """Return a row for each problem: how many percent of Newton's iterations are saved."""
+def orders_against_newton(digits):
+    """Return rows for each problem and order 3 and 4: iterations saved, in percent, and time over Newton's."""
     settings = experiment.settings(third_order)
-    images = datasets.load(settings.dataset, limit=settings.images, seed=settings.seed)
-    return [at_least(f"Chebyshev against Newton, {row['what']}, fewer iterations, %", float(row["fewer_percent"]),
-                     20, newton=float(row["newton"]), chebyshev=float(row["chebyshev"]), cases=row["cases"],
-                     both_ended=row["both_ended"])
-            for row in third_order.iteration_rows(images, settings.starts, settings.seed)]
+    rows = []
+    for row in third_order.order_rows(digits, settings.sides, settings.starts, settings.seed):
+        if row["order"] in SAVED:
+            name = f"order {row['order']}, {row['what']}"
+            counts = {key: float(row[key]) for key in ("newton", "iterations", "cases", "all_ended")}
+            rows += [at_least(f"{name}, fewer iterations, %", float(row["fewer_percent"]), SAVED[row["order"]],
+                              **counts),
+                     harness.figure(f"{name}, time over Newton's", float(row["time_ratio"]), 0.92,
+                                    ours_ms=1e3 * row["seconds"], peer_ms=1e3 * row["newton_seconds"])]
+    return rows
 
 
 # ---- the race on the clock --------------------------------------------------------------------------------
@@ -345,13 +303,13 @@ def lyapunov_spectra(images):
 
 def main():
     lanczos_rows, missing = lanczos(), []
-    digits, images = harness.real("mnist", 1000, missing), harness.real("cifar10", 2500, missing)
-    rows = slow_network(images) + structured_hessian(digits, missing)
+    digits, images = harness.real("mnist", 500, missing), harness.real("cifar10", 2500, missing)
+    rows = slow_network(images)
     if images.name == "cifar10":  # the stand-in has fewer inputs than the batch has images
         rows += fast_network(images)
     for n in (3, 10, 30):
         rows += two_layer_inverse(n)
-    rows += index_against_loss() + chebyshev_iterations() + [lyapunov_spectra(digits)] + race_rows(missing)
+    rows += index_against_loss() + orders_against_newton(digits) + [lyapunov_spectra(digits)] + race_rows(missing)
     harness.report("second_order", rows + lanczos_rows, ("numpy", "scipy", "torch"), missing)
 
 

@@ -33,6 +33,7 @@ SUBJECTS = {  # the order of the page, and what each benchmark compares
     "training": "Training steps of a perceptron, recorded",
     "sparse": "Sparse training",
     "second_order": "Second order",
+    "hessians": "Whole Hessians and their products",
     "motifs": "Motif census",
     "large": "Large matrices: seconds and gigabytes",
 }

@@ -50,7 +50,7 @@ PARTS = {  # the longest first
     "functional inverse": Part("functional_inverse", {"runs": 5},
                                {"datasets": ("glyphs",), "steps": 10, "runs": 2}),
     "critical points": Part("critical_points", {"parts": ("index",), "dataset": "mnist"}, {"starts": 10}),
-    "third order": Part("third_order", {"dataset": "mnist"}, {}),
+    "third order": Part("third_order", {"dataset": "mnist"}, {"starts": 30, "sides": (5,)}, timed=True),
     "spectrum": Part("critical_points", {"parts": ("spectrum",), "dataset": "mnist"}, {"steps": 1000}, seeds=10),
     "motifs": Part("motif_stats", {}, {"runs": 4, "nulls": 30, "epochs": 5}),
     "tails": Part("show_stats", {"datasets": ("mnist", "cifar10", "noise", "noise-constant"), "runs": 10},

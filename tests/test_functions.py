@@ -159,6 +159,9 @@ CALLS = {
         {"inputs": INPUTS, "labels": LABELS, "vector": PARAMETERS}),
     "curvature.lanczos": (lambda start: curvature.lanczos(lambda v: 2 * v, start, 3), {"start": FACTOR}),
     "curvature.loss": batch(curvature.loss),
+    "curvature.net_laplacian": (curvature.net_laplacian, {"vector": np.arange(9.0), "points": INPUTS[:, :2]}),
+    "curvature.net_values": (curvature.net_values, {"vector": np.arange(9.0), "points": INPUTS[:, :2]}),
+    "curvature.newton_series": step(curvature.newton_series, lambda terms: terms[-1] / 2, 3),
     "curvature.newton_step": step(curvature.newton_step),
     "curvature.products": (
         lambda inputs, labels, vector: curvature.products(perceptron(), inputs, labels)(vector),

@@ -14,11 +14,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "gauss_newton": ["gauss_newton_descent", "gauss_newton_product", "tangent"],
     "kfac": ["KroneckerPreconditioner", "kfac_descent", "kronecker_factors"],
     "krylov": ["lanczos"],
+    "laplacian": ["net_laplacian", "net_values"],
     "levenberg_marquardt": ["geodesic_step", "levenberg_marquardt_descent", "sample_kernel", "second_tangent"],
     "objectives": ["Objective"],
     "quasi_newton": ["ScaledInverse", "bfgs_descent"],
     "steps": ["BLOCK_METHODS", "block_step", "chebyshev_step", "damped_step", "newton_step", "saddle_free_step",
               "shifted_step"],
     "symmetric": ["spectrum_summary"],
+    "taylor": ["GradientSeries", "newton_series"],
     "vectors": ["at", "parameters", "split"],
 })

@@ -8,9 +8,9 @@ and UserError if the batch does not fit the net.
 import numpy as np
 
 from gradnets import checks
-from gradnets.curvature import passes
+from gradnets.curvature import assembly, passes
 from gradnets.curvature.failures import NotFinite
-from gradnets.curvature.passes import BatchPass, check_batch, diagonals, forward_and_backward
+from gradnets.curvature.passes import BatchPass, check_batch, forward_and_backward
 from gradnets.curvature.vectors import at, join, parameters, split
 
 METHODS = ("structured", "r-operator", "finite-difference")
@@ -61,10 +61,10 @@ def hessian(network, inputs, labels, method="structured"):
     ----------
     method : str
         "structured": each sample's part between two layers is a sum of Kronecker products, of the layers' inputs and
-        of the derivatives by their pre-activations; one matrix product per pair of layers adds all samples.
-        "r-operator": a product with each unit vector, many at once. "finite-difference": central differences of the
-        gradient, exact to about eight digits. The methods differ only in speed and rounding, and none makes the
-        matrix symmetric afterwards.
+        of the derivatives by their pre-activations; matrix products add all samples, and equal entries are computed
+        once. "r-operator": a product with each unit vector, many at once. "finite-difference": central differences of
+        the gradient, exact to about eight digits. The methods differ only in speed and rounding, and none averages
+        the matrix with its transpose afterwards.
 
     Notes
     -----
@@ -72,7 +72,7 @@ def hessian(network, inputs, labels, method="structured"):
     """
     checks.choice("method", method, METHODS)
     if method == "structured":
-        return _structured(BatchPass(network, inputs, labels))
+        return assembly.whole(BatchPass(network, inputs, labels))
     center = parameters(network)
     size = center.size
     if method == "r-operator":
@@ -88,27 +88,6 @@ def hessian(network, inputs, labels, method="structured"):
     return np.array(rows)
 
 
-def _structured(batch):
-    curvatures = batch.layer_curvatures()
-    starts = np.cumsum([0] + [values.shape[1] * delta.shape[1]
-                              for values, delta in zip(batch.inputs, batch.deltas, strict=True)])
-    whole = np.empty((starts[-1], starts[-1]))
-
-    def place(lower, upper, part):
-        whole[starts[lower]:starts[lower + 1], starts[upper]:starts[upper + 1]] = part
-
-    for lower in range(len(batch.weights)):
-        place(lower, lower, batch.hessian_part(lower, lower, curvatures[lower]))
-        jacobian = None
-        for upper in range(lower + 1, len(batch.weights)):
-            jacobian = (diagonals(batch.slopes[lower]) if jacobian is None
-                        else (jacobian @ batch.weights[upper - 1]) * batch.slopes[upper - 1][:, None, :])
-            part = batch.hessian_part(lower, upper, jacobian @ batch.weights[upper] @ curvatures[upper], jacobian)
-            place(lower, upper, part)
-            place(upper, lower, part.T)
-    return whole
-
-
 def blocks(network, inputs, labels):
     """Return the Hessian's diagonal blocks, one per layer, in their shortest exact form.
 
@@ -119,22 +98,7 @@ def blocks(network, inputs, labels):
         weights of two output units is zero: (n_L, rows, rows) with rows = n_{L-1} + 1, where entry k belongs to column
         k of the layer's matrix.
     """
-    batch = BatchPass(network, inputs, labels)
-    last = len(batch.weights) - 1
-    return [_output_blocks(batch) if batch.output_curvature is not None and layer == last
-            else batch.hessian_part(layer, layer, curvature)
-            for layer, curvature in enumerate(batch.layer_curvatures())]
-
-
-def _output_blocks(batch):
-    values, rows = batch.inputs[-1], batch.inputs[-1].shape[1]
-    stack = np.zeros((batch.output_curvature.shape[1], rows * rows))
-    size = max(1, passes.CHUNK // rows**2)
-    for start in range(0, batch.size, size):
-        part = values[start:start + size]
-        outer = (part[:, :, None] * part[:, None, :]).reshape(len(part), -1)
-        stack += batch.output_curvature[start:start + size].T @ outer
-    return stack.reshape(-1, rows, rows) / batch.size
+    return assembly.diagonal(BatchPass(network, inputs, labels))
 
 
 def third(network, inputs, labels, direction):

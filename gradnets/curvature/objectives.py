@@ -2,6 +2,7 @@
 import numpy as np
 
 from gradnets.curvature import derivatives
+from gradnets.curvature.taylor import GradientSeries
 from gradnets.curvature.vectors import at, parameters
 
 
@@ -46,6 +47,10 @@ class Objective:
         hessian[np.diag_indices_from(hessian)] += self.l2
         return hessian
 
-    def third(self, point, direction):
-        """Return the third derivative at a point, twice along a direction, float64 (p,)."""
-        return derivatives.third(self.at(point), *self.batch, direction)
+    def gradient_and_series(self, point):
+        """Return the gradient at a point, float64 (p,), and a GradientSeries from there.
+
+        The squared length of the parameters adds nothing to the coefficients that the series returns.
+        """
+        series = GradientSeries(self.at(point), *self.batch)
+        return series.gradient + self.l2 * point, series

@@ -107,31 +107,6 @@ class BatchPass:
             curvatures.append(curvature)
         return curvatures[::-1]
 
-    def hessian_part(self, lower, upper, curvature, jacobian=None):
-        """Return the Hessian's part between two layers, (p_lower, p_upper).
-
-        Parameters
-        ----------
-        lower, upper : int
-            Layers, lower <= upper.
-        curvature : (batch, n_{lower+1}, n_{upper+1})
-            Second derivatives by the pre-activations of the two layers.
-        jacobian : (batch, n_{lower+1}, n_upper), optional
-            Derivatives of the upper layer's inputs by the lower layer's pre-activations; None if the layers are equal.
-        """
-        below, above, delta = self.inputs[lower], self.inputs[upper], self.deltas[upper]
-        shape = curvature.shape[1], above.shape[1], curvature.shape[2]
-        total = np.zeros((below.shape[1], shape[0] * shape[1] * shape[2]))
-        size = max(1, CHUNK // total.shape[1])
-        for start in range(0, self.size, size):
-            samples = slice(start, start + size)
-            factor = curvature[samples, :, None, :] * above[samples, None, :, None]
-            if jacobian is not None:
-                factor[:, :, :jacobian.shape[2]] += jacobian[samples, :, :, None] * delta[samples, None, None, :]
-            total += below[samples].T @ factor.reshape(len(factor), -1)
-        total /= self.size
-        return total.reshape(below.shape[1] * shape[0], shape[1] * shape[2])
-
 
 def forward_and_backward(network, inputs, labels):
     """Return the activations of all layers, the layers' inputs with the bias's 1 as last column, and the deltas.

@@ -27,7 +27,7 @@ def newton_step(gradient, hessian):
     SingularHessian
         If the reciprocal condition number is below rounding.
     """
-    _check_step(gradient, hessian)
+    check_step(gradient, hessian)
     with warnings.catch_warnings():
         warnings.simplefilter("error", linalg.LinAlgWarning)
         try:
@@ -51,7 +51,7 @@ def damped_step(gradient, hessian, damping):
     SingularHessian
         If H + damping I is singular to rounding.
     """
-    _check_step(gradient, hessian, damping)
+    check_step(gradient, hessian, damping)
     if np.ndim(damping):
         raise UserError(f"damping is {damping}: expected one number")
     damped = hessian + damping * np.eye(len(gradient))
@@ -75,7 +75,7 @@ def shifted_step(gradient, hessian, damping):
     damping : float, positive, or several (k,)
         Several dampings give one step per row, (k, p), at the cost of one.
     """
-    _check_step(gradient, hessian, damping, positive=True)
+    check_step(gradient, hessian, damping, positive=True)
     values, coordinates, back = symmetric.eigencoordinates(hessian, gradient)
     return _divided_step(coordinates, values - min(values[0], 0.0) + np.asarray(damping)[..., None], back)
 
@@ -101,7 +101,7 @@ def saddle_free_step(gradient, hessian, damping, iterations=50, inside=False):
         If an eigenvalue is -damping and `inside` is true.
     """
     if callable(hessian):
-        _check_step(gradient, None, damping, positive=True)
+        check_step(gradient, None, damping, positive=True)
         if not np.any(gradient):  # a critical point, whose Krylov space is empty
             return np.zeros((*np.shape(damping), len(gradient)))
         basis, diagonal, off_diagonal = lanczos(hessian, gradient, iterations)
@@ -111,7 +111,7 @@ def saddle_free_step(gradient, hessian, damping, iterations=50, inside=False):
         def back(parts):
             return parts @ vectors.T @ basis
     else:
-        _check_step(gradient, hessian, damping, positive=True)
+        check_step(gradient, hessian, damping, positive=True)
         values, coordinates, back = symmetric.eigencoordinates(hessian, gradient)
     if inside:
         denominators = np.abs(values + np.asarray(damping)[..., None])
@@ -145,7 +145,7 @@ def chebyshev_step(gradient, hessian, third):
     Convergence near a minimum is cubic (Traub 1964). Far from a minimum the correction can be arbitrarily bad: use the
     step if it leads to a lower loss, or a smaller gradient, than Newton's.
     """
-    _check_step(gradient, hessian)
+    check_step(gradient, hessian)
     newton = newton_step(gradient, hessian)
     return newton + 0.5 * newton_step(third(newton), hessian)
 
@@ -167,7 +167,7 @@ def block_step(network, inputs, labels, damping, method="conjugate-gradients"):
     IndefiniteHessian
         If a damped block is not positive definite, for "conjugate-gradients" and "cholesky".
     """
-    _check_step(np.zeros(1), None, damping, positive=True)
+    check_step(np.zeros(1), None, damping, positive=True)
     checks.choice("method", method, BLOCK_METHODS)
     if method == "conjugate-gradients":
         batch = BatchPass(network, inputs, labels)
@@ -197,7 +197,7 @@ def _layer_step(batch, layer, damping):
     return -conjugate_gradients(product, gradient.ravel(), damping, f"layer {layer + 1}")
 
 
-def _check_step(gradient, hessian, damping=0.0, positive=False):
+def check_step(gradient, hessian, damping=0.0, positive=False):
     size = len(finite_array("the gradient", gradient, axes=1))
     if hessian is not None and np.shape(hessian) != (size, size):
         raise UserError(f"a Hessian of shape {np.shape(hessian)} for a gradient of {size} numbers: expected "

@@ -29,7 +29,7 @@ def eigencoordinates(matrix, vector):
     """Return eigenvalues, and a vector's coordinates along the eigenvectors.
 
     `scipy.linalg.eigh` spends half of its time on the eigenvectors themselves. Here only those of the tridiagonal form
-    are computed, and the Householder reflections between the two matrices are applied one by one.
+    are computed, and the Householder reflections between the two matrices are applied to the vectors that need them.
 
     Parameters
     ----------
@@ -54,15 +54,13 @@ def eigencoordinates(matrix, vector):
         raise NotFinite("the Hessian's entries are too large: the tridiagonal form is not finite")
     values, vectors = linalg.eigh_tridiagonal(diagonal, off_diagonal, lapack_driver="stevd")
 
-    def reflected(rows, order):
-        rows = np.array(rows, dtype=float)
-        for k in order:
-            reflector = np.concatenate([[1.0], reflectors[k + 2:, k]])
-            rows[..., k + 1:] -= (scales[k] * (rows[..., k + 1:] @ reflector))[..., None] * reflector
-        return rows
+    def reflected(rows, transposed):
+        columns = np.array(np.atleast_2d(rows).T, dtype=float, order="F")
+        if size > 1:
+            columns[1:] = lapack.dormqr("L", transposed, reflectors[1:, :-1], scales, columns[1:], work)[0]
+        return columns.T.reshape(np.shape(rows))
 
-    forward, backward = range(size - 1), range(size - 2, -1, -1)
-    return values, reflected(vector, forward) @ vectors, lambda parts: reflected(parts @ vectors.T, backward)
+    return values, reflected(vector, "T") @ vectors, lambda parts: reflected(parts @ vectors.T, "N")
 
 
 def spectrum_summary(eigenvalues):
