@@ -8,23 +8,23 @@ import numpy as np
 from gradnets.motifs.codes import canonical
 
 
-class Shape(NamedTuple):
-    """The classes of all choices of one shape.
+class Shapes(NamedTuple):
+    """The classes of all choices of all shapes.
 
     Attributes
     ----------
     codes : int64 (q,), ascending
-    places : int64 (choices,)
-        The place of each choice's class in `codes`; q for a choice that is not connected.
+    places : dict of int64 (choices,)
+        The place of each choice's class in `codes`, by the name of the shape; q for a choice that is not connected.
     """
 
     codes: np.ndarray
-    places: np.ndarray
+    places: dict
 
 
 @lru_cache
 def shapes_of(size, colors):
-    """Return the Shapes of motifs of a size, as a dict.
+    """Return the Shapes of the motifs of a size.
 
     The names of stars and chains are those in `layered`. The others are the names of sums in `_layered_pairs`: nodes 0
     and 1 are the pair, and each other node is linked to them in a class (x, y).
@@ -56,7 +56,8 @@ def shapes_of(size, colors):
         edges["through", entering] = [into(0, 1, inn) + out_of(0, entering + 1, out)
                                       for inn in choices(kinds, entering) for out in choices(kinds, size - 1 - entering)]
     if size >= 4:
-        edges["chain"] = [[(node, node + 1, x) for node, x in enumerate(path)]
+        order = (1, 0, 2) if size == 4 else (2, 0, 1, 3)  # of the colours: those of inner edges come first
+        edges["chain"] = [[(node, node + 1, path[place]) for node, place in enumerate(order)]
                           for path in itertools.product(kinds, repeat=size - 1)]
         for name, link in (("before", before), ("after", after), ("between", between)):
             edges[f"{name}_{size - 2}"] = [link(2, chosen) for chosen in choices(classes, size - 2)]
@@ -72,18 +73,20 @@ def shapes_of(size, colors):
         edges["after_2_before_1"] = [after(2, two) + before(4, [s]) for two in twos for s in classes]
         edges["between_2_entering"] = [between(2, two) + [(4, 0, x)] for two in twos for x in kinds]
         edges["between_2_leaving"] = [between(2, two) + [(1, 4, x)] for two in twos for x in kinds]
-    return {name: _shape(edges_of_choices, size, colors) for name, edges_of_choices in edges.items()}
+    codes = {name: _codes(edges_of_choices, size, colors) for name, edges_of_choices in edges.items()}
+    distinct = np.unique(np.concatenate(list(codes.values())))
+    distinct = distinct[distinct >= 0]
+    return Shapes(distinct, {name: np.where(code < 0, len(distinct), np.searchsorted(distinct, code))
+                             for name, code in codes.items()})
 
 
-def _shape(edges_of_choices, size, colors):
-    """Return the Shape of choices, each a list of edges (source, target, colour), whose colour 0 is no edge."""
+def _codes(edges_of_choices, size, colors):
+    """Return the code of each choice, a list of edges (source, target, colour); -1 if it is not connected."""
     matrices = np.zeros((len(edges_of_choices), size, size), np.int64)
     for matrix, edges in zip(matrices, edges_of_choices, strict=True):
         for source, target, color in edges:
             matrix[source, target] = color
-    codes = np.where(_connected(matrices), canonical(matrices, colors), -1)
-    distinct = np.unique(codes[codes >= 0])
-    return Shape(distinct, np.where(codes >= 0, np.searchsorted(distinct, codes), len(distinct)))
+    return np.where(_connected(matrices), canonical(matrices, colors), -1)
 
 
 def _connected(matrices):

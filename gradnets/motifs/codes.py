@@ -84,10 +84,10 @@ def decode(codes, size, colors):
     if not 0 <= digits.min(initial=0) <= digits.max(initial=0) < (colors + 1)**(size * (size - 1)):
         raise UserError(f"got codes from {digits.min()} to {digits.max()}: expected codes of motifs with {size} nodes "
                         f"and {colors} colours")
-    matrices = np.zeros((len(digits), size, size), np.int64)
-    for i, j in reversed(list(itertools.permutations(range(size), 2))):
-        digits, matrices[:, i, j] = np.divmod(digits, colors + 1)
-    return matrices
+    matrices = np.zeros((len(digits), size * size), np.int64)
+    powers = (colors + 1)**np.arange(size * (size - 1) - 1, -1, -1)
+    matrices[:, ~np.eye(size, dtype=bool).ravel()] = digits[:, None] // powers % (colors + 1)
+    return matrices.reshape(-1, size, size)
 
 
 def most_colors(size):

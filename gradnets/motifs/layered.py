@@ -14,10 +14,11 @@ one node linked to all others              by the degrees of that node: "out", "
 =========================================  ==========================================================================
 
 For a pair of units, the number of third units that are linked to it by colours (x, y) is a number of common bits, or a
-degree less such numbers. Choices of two or three third units are products and binomials of these numbers; `Shape`
+degree less such numbers. Choices of two or three third units are products and binomials of these numbers; `Shapes`
 tells the class of each choice.
 """
 import itertools
+from functools import lru_cache
 
 import numpy as np
 
@@ -95,27 +96,23 @@ def seconds_at_most(widths, size, colors):
 # ---- counts of all shapes ---------------------------------------------------------------------------------
 
 def layered_counts(matrices, size, colors):
-    """Return the codes of classes and their counts, int64 or Python integers; a code may occur several times."""
-    shapes, codes, counts = shapes_of(size, colors), [], []
-
-    def add(shape, numbers):
-        shape_codes, places = shapes[shape]
-        codes.append(shape_codes)
-        counts.append(add_up(places, np.ravel(numbers), len(shape_codes) + 1)[:-1])  # the last is not connected
-
+    """Return the codes of all classes of layered motifs, ascending, and their counts, int64 or Python integers."""
     masks = [np.stack([matrix == x for x in range(1, colors + 1)]) for matrix in matrices]
     rows = [side(mask) for mask in masks]  # of each matrix
     columns = [side(mask.swapaxes(1, 2)) for mask in masks]
-    _count_trees(masks, [row.degrees for row in rows], [column.degrees for column in columns], size, add)
+    counts = _count_trees(masks, [row.degrees for row in rows], [column.degrees for column in columns], size)
     if size == 4:
-        _count_pairs_of_4(rows, columns, add)
+        counts += _count_pairs_of_4(rows, columns)
     if size == 5:
-        _count_pairs_of_5(rows, columns, add)
-    return np.concatenate(codes), np.concatenate(counts)
+        counts += _count_pairs_of_5(rows, columns)
+    shapes = shapes_of(size, colors)
+    places = np.concatenate([shapes.places[shape] for shape, _ in counts])
+    sums = add_up(places, np.concatenate([np.ravel(numbers) for _, numbers in counts]), len(shapes.codes) + 1)
+    return shapes.codes, sums[:-1]  # the last one is not connected
 
 
-def _count_trees(masks, leaving, arriving, size, add):
-    """Add the counts of stars, chains and forks.
+def _count_trees(masks, leaving, arriving, size):
+    """Return the counts of stars, chains and forks: a list of shapes and the numbers of their choices.
 
     masks : list of bool (colours, n_l, n_{l+1}); leaving, arriving : lists of int64 (colours, units), the edges of each
     unit of a matrix's rows, and of its columns
@@ -127,23 +124,24 @@ def _count_trees(masks, leaving, arriving, size, add):
     def exact(numbers):
         return numbers if fits else numbers.astype(object)
 
-    for out, inn in zip(leaving, arriving, strict=True):
-        add("out", exact(_multisets(out, size - 1)).sum(axis=1))
-        add("in", exact(_multisets(inn, size - 1)).sum(axis=1))
-    for inn, out in zip(arriving, leaving[1:], strict=False):
-        for entering in range(1, size - 1):
-            add(("through", entering), exact(_multisets(inn, entering)) @ exact(_multisets(out, size - 1 - entering)).T)
-    if size == 4:
-        for inn, mask, out in zip(arriving, masks[1:], leaving[2:], strict=False):
-            ways = _steps(mask, out)  # (colour, unit, colour)
-            add("chain", np.einsum("au,bud->abd", exact(inn), exact(ways)))
+    out_of, into = ([_multisets(degrees, size - 1) for degrees in sides] for sides in (leaving, arriving))
+    counts = []
+    for out, inn in zip(out_of, into, strict=True):
+        counts += [("out", exact(out[-1]).sum(axis=1)), ("in", exact(inn[-1]).sum(axis=1))]
+    for inn, out in zip(into, out_of[1:], strict=False):
+        counts += [(("through", entering), exact(inn[entering]) @ exact(out[-1 - entering]).T)
+                   for entering in range(1, size - 1)]
+    for inn, mask, out in zip(into, masks[1:], out_of[2:], strict=False):
+        if size == 4:
+            counts.append(("chain", exact(inn[1]) @ exact(_steps(mask, out[1]))))
+        if size == 5:
+            counts += [("fork out", exact(inn[1]) @ exact(_steps(mask, out[2]))),
+                       ("fork in", exact(inn[2]) @ exact(_steps(mask, out[1])))]
     if size == 5:
-        for inn, mask, out in zip(arriving, masks[1:], leaving[2:], strict=False):
-            add("fork out", exact(inn) @ exact(_steps(mask, _multisets(out, 2))))
-            add("fork in", exact(_multisets(inn, 2)) @ exact(_steps(mask, out)))
-        for inn, mask, following, out in zip(arriving, masks[1:], masks[2:], leaving[3:], strict=False):
-            there, back = _steps(mask.swapaxes(1, 2), inn), _steps(following, out)
-            add("chain", np.einsum("bua,cud->abcd", exact(there), exact(back)))
+        for inn, mask, following, out in zip(into, masks[1:], masks[2:], out_of[3:], strict=False):
+            there, back = _steps(mask.swapaxes(1, 2), inn[1]), _steps(following, out[1])
+            counts.append(("chain", exact(there.swapaxes(1, 2))[:, None] @ exact(back)))
+    return counts
 
 
 def _steps(mask, numbers):
@@ -154,85 +152,87 @@ def _steps(mask, numbers):
     return np.stack([edges.astype(np.int64) @ numbers.T for edges in mask])
 
 
-def _multisets(degrees, size):
-    """Return the number of choices of `size` edges at each unit, by their colours, int64 (multisets, units).
+def _multisets(degrees, most):
+    """Return the numbers of choices of 0 to `most` edges at each unit, by their colours: int64 (multisets, units) each.
 
     degrees : int64 (colours, units), number of edges of each colour. The multisets of colours come in the order of
     combinations_with_replacement.
     """
-    binomials = [np.ones_like(degrees)]  # [k]: choices of k edges of one colour
-    for chosen in range(size):
-        binomials.append(binomials[-1] * (degrees - chosen) // (chosen + 1))
-    counts = []
-    for multiset in itertools.combinations_with_replacement(range(len(degrees)), size):
-        product = np.ones(degrees.shape[1], np.int64)
-        for color in set(multiset):
-            product = product * binomials[multiset.count(color)][color]
-        counts.append(product)
-    return np.array(counts)
+    binomials = np.ones((most + 1, *degrees.shape), np.int64)  # [k]: choices of k edges of one colour
+    for chosen in range(most):
+        binomials[chosen + 1] = binomials[chosen] * (degrees - chosen) // (chosen + 1)
+    colors = range(len(degrees))
+    return [binomials[repeats, colors].prod(axis=1) for repeats in _repeats(len(degrees), most)]
 
 
-def _count_pairs_of_4(rows, columns, add):
-    """Add the counts of subsets (2, 2) and (1, 2, 1), each by the pairs that take the fewest operations."""
+@lru_cache
+def _repeats(colors, most):
+    """Return how often each colour is in each multiset of 0 to `most` colours: int64 (multisets, colours) each."""
+    return [np.array([np.bincount(multiset, minlength=colors) for multiset in
+                      itertools.combinations_with_replacement(range(colors), size)]).astype(np.int64)
+            for size in range(most + 1)]
+
+
+def _count_pairs_of_4(rows, columns):
+    """Return the counts of subsets (2, 2) and (1, 2, 1), each by the pairs that take the fewest operations."""
     widths = [rows[0].degrees.shape[1], *(column.degrees.shape[1] for column in columns)]
     classes = (len(rows[0].bits) + 1)**2 - 1
-    wanted = [set() for _ in widths]  # totals over the pairs of each layer
+    twos = classes * (classes + 1) // 2
+    wanted, counts = [{} for _ in widths], []  # wanted: totals over the pairs of each layer
     for middle in range(1, len(widths) - 1):
         if widths[middle]**2 <= 2 * widths[middle - 1] * widths[middle + 1]:
-            wanted[middle].add("before_1_after_1")
+            wanted[middle]["before_1_after_1"] = classes**2
         else:
-            _add_across(rows, columns, middle - 1, {"between_2": classes * (classes + 1) // 2}, add)
+            counts += _count_across(rows, columns, middle - 1, {"between_2": twos})
     for first in range(len(rows)):
-        second = first + 1
-        ready = [bool(wanted[layer]) for layer in (first, second)]  # pairs whose third units are counted anyway
-        if (not ready[0], widths[first]) <= (not ready[1], widths[second]):
-            wanted[first].add("after_2")
+        # Pairs whose third units are counted anyway come first, then the narrower layer.
+        if (not wanted[first], widths[first]) <= (not wanted[first + 1], widths[first + 1]):
+            wanted[first]["after_2"] = twos
         else:
-            wanted[second].add("before_2")
-    choices = {"before_2": classes * (classes + 1) // 2, "after_2": classes * (classes + 1) // 2,
-               "before_1_after_1": classes**2}
-    for layer, names in enumerate(wanted):
-        _add_within(rows, columns, layer, {name: choices[name] for name in names}, add)
+            wanted[first + 1]["before_2"] = twos
+    for layer, choices in enumerate(wanted):
+        counts += _count_within(rows, columns, layer, choices) if choices else []
+    return counts
 
 
-def _count_pairs_of_5(rows, columns, add):
-    """Add the counts of subsets with two or three nodes in a layer and no node that is linked to all others."""
+def _count_pairs_of_5(rows, columns):
+    """Return the counts of subsets with two or three nodes in a layer and no node that is linked to all others."""
     layers = len(rows) + 1
     colors = len(rows[0].bits)
     classes = (colors + 1)**2 - 1
     twos, threes = classes * (classes + 1) // 2, classes * (classes + 1) * (classes + 2) // 6
+    counts = []
     for layer in range(layers):
         has_before, has_after = layer > 0, layer < layers - 1
         wanted = {"before_3": threes} if has_before else {}
         wanted |= {"after_3": threes} if has_after else {}
         if has_before and has_after:
             wanted |= {"before_2_after_1": twos * classes, "after_2_before_1": twos * classes}
-        _add_within(rows, columns, layer, wanted, add)
+        counts += _count_within(rows, columns, layer, wanted)
     for layer in range(layers - 2):
         wanted = {"between_3": threes}
         wanted |= {"between_2_entering": twos * colors} if layer > 0 else {}
         wanted |= {"between_2_leaving": twos * colors} if layer + 3 < layers else {}
-        _add_across(rows, columns, layer, wanted, add)
+        counts += _count_across(rows, columns, layer, wanted)
+    return counts
 
 
-def _add_within(rows, columns, layer, choices, add):
-    """Add counts by the pairs of units of a layer; choices : {name of Sums: number of choices}."""
-    if choices:
-        sums = {name: np.zeros((choices.get(name, 0), 2), np.int64) for name in Sums._fields}
-        before = columns[layer - 1] if layer > 0 else rows[0]  # where there is no layer, no total asks for it
-        after = rows[layer] if layer < len(rows) else before
-        add_within(before, after, Sums(**sums))
-        for name in choices:
-            add(name, totals(sums[name]))
+def _count_within(rows, columns, layer, choices):
+    """Return the counts by the pairs of units of a layer; choices : {name of Sums: number of choices}."""
+    sums = {name: np.zeros((choices.get(name, 0), 2), np.int64) for name in Sums._fields}
+    before = columns[layer - 1] if layer > 0 else rows[0]  # of the first layer, no total asks for it
+    after = rows[layer] if layer < len(rows) else before
+    add_within(before, after, Sums(**sums))
+    return [(name, totals(sums[name])) for name in choices]
 
 
-def _add_across(rows, columns, layer, choices, add):
-    """Add counts by the pairs of a unit of a layer and one two layers on; choices : {name: number of choices}."""
+def _count_across(rows, columns, layer, choices):
+    """Return the counts by the pairs of a unit of a layer and one two layers on; choices : {name: number of choices}.
+    """
     sums = {name: np.zeros((choices.get(name, 0), 2), np.int64)
             for name in ("between_2", "between_3", "between_2_entering", "between_2_leaving")}
     none = np.zeros((0, 0), np.int64)
     entering = columns[layer - 1].degrees if layer > 0 else none
     leaving = rows[layer + 2].degrees if layer + 2 < len(rows) else none
     add_across(rows[layer], columns[layer + 1], entering, leaving, **sums)
-    for name in choices:
-        add(name, totals(sums[name]))
+    return [(name, totals(sums[name])) for name in choices]
