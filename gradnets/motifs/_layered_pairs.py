@@ -1,10 +1,10 @@
 """Compiled sums over the pairs of units of a layered net, for the closed form of `layered`.
 
 A third unit can be linked to a pair of units by colours (x, y), 0 for no edge. Class x (colours + 1) + y - 1 is the one
-of (x, y), and (0, 0), which is linked to neither unit, has none. Pairs are taken in blocks, and the numbers of third
-units in each class are held in a float64 array (classes, BLOCK). All sums over a block are integers below 2**53, since
-layers have at most 2**15 units where three numbers are multiplied, and so they are exact. A total is kept as two int64
-numbers, low + 2**53 high.
+of (x, y), and (0, 0), which is linked to neither unit, has none. Pairs are taken in blocks, and a block's numbers of third
+units are held in a float64 array (rows, BLOCK): a row per class, a row of ones, and zeros up to a multiple of four
+rows. All sums over a block are integers below 2**53, since layers have at most 2**15 units where three numbers are
+multiplied, and so they are exact. A total is kept as two int64 numbers, low + 2**53 high.
 """
 from typing import NamedTuple
 
@@ -99,76 +99,102 @@ def _count_classes(first, u, second, v, counts, k):
 
 
 @compiled
-def _add_products(factor, counts, first, filled, sums, place):
-    """Add to the totals from `place` on the sums of factor x counts[row] over a block, for each row from `first` on."""
-    rows = len(counts)
-    while first + 4 <= rows:  # four rows at a time read the factor once
-        a, b, c, d = counts[first], counts[first + 1], counts[first + 2], counts[first + 3]
-        sum_a = sum_b = sum_c = sum_d = 0.0
-        for k in range(filled):
-            sum_a += factor[k] * a[k]
-            sum_b += factor[k] * b[k]
-            sum_c += factor[k] * c[k]
-            sum_d += factor[k] * d[k]
-        _add(sums, place, sum_a)
-        _add(sums, place + 1, sum_b)
-        _add(sums, place + 2, sum_c)
-        _add(sums, place + 3, sum_d)
-        first += 4
-        place += 4
-    while first < rows:
-        a, sum_a = counts[first], 0.0
-        for k in range(filled):
-            sum_a += factor[k] * a[k]
-        _add(sums, place, sum_a)
-        first += 1
-        place += 1
+def _new_block(classes):
+    """Return an empty block for numbers of a number of classes."""
+    block = np.zeros((classes // 4 * 4 + 4, BLOCK))
+    block[classes] = 1.0
+    return block
 
 
 @compiled
-def _add_twos(counts, filled, sums):
+def _multiply(factors, block, first, filled, products):
+    """Write into products[i, row] the sum of factors[i] x block[row] over a block, i = 0 and 1, for rows from `first` on.
+
+    first : int, a multiple of 4. Two factors and four rows at a time read each number from memory once.
+    """
+    for row in range(first, len(block), 4):
+        a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = 0.0
+        for k in range(filled):
+            a, b = factors[0, k], factors[1, k]
+            a0 += a * block[row, k]
+            a1 += a * block[row + 1, k]
+            a2 += a * block[row + 2, k]
+            a3 += a * block[row + 3, k]
+            b0 += b * block[row, k]
+            b1 += b * block[row + 1, k]
+            b2 += b * block[row + 2, k]
+            b3 += b * block[row + 3, k]
+        products[0, row], products[0, row + 1], products[0, row + 2], products[0, row + 3] = a0, a1, a2, a3
+        products[1, row], products[1, row + 1], products[1, row + 2], products[1, row + 3] = b0, b1, b2, b3
+
+
+@compiled
+def _add_ones_with(block, others, classes, filled, sums, products):
+    """Add the number of choices of one unit by each of two blocks."""
+    for a in range(0, classes, 2):
+        _multiply(block[a:a + 2], others, 0, filled, products)
+        for i in range(min(2, classes - a)):
+            for b in range(classes):
+                _add(sums, (a + i) * classes + b, products[i, b])
+
+
+@compiled
+def _add_twos(block, classes, filled, sums, products):
     """Add the number of choices of two units."""
     place = 0
-    for a in range(len(counts)):
-        same = 0.0
-        for k in range(filled):
-            same += counts[a, k] * (counts[a, k] - 1)
-        _add(sums, place, same / 2)
-        _add_products(counts[a], counts, a + 1, filled, sums, place + 1)
-        place += len(counts) - a
+    for a in range(0, classes, 2):
+        _multiply(block[a:a + 2], block, a // 4 * 4, filled, products)
+        for i in range(min(2, classes - a)):
+            _add(sums, place, (products[i, a + i] - products[i, classes]) / 2)
+            for b in range(a + i + 1, classes):
+                _add(sums, place + b - a - i, products[i, b])
+            place += classes - a - i
 
 
 @compiled
-def _twos(counts, a, b, filled, twos):
+def _write_twos(block, a, b, filled, twos):
     """Write into twos[k] the number of choices of a unit of class a and another one of class b."""
     for k in range(filled):
-        twos[k] = counts[a, k] * (counts[a, k] - 1) * 0.5 if a == b else counts[a, k] * counts[b, k]
+        twos[k] = block[a, k] * (block[a, k] - 1) * 0.5 if a == b else block[a, k] * block[b, k]
 
 
 @compiled
-def _add_threes(counts, filled, sums, twos):
+def _add_twos_with(block, classes, others, other_classes, filled, sums, twos, products):
+    """Add the number of choices of two units by a block and a further one by another block."""
+    place, waiting = 0, 0
+    for a in range(classes):
+        for b in range(a, classes):
+            _write_twos(block, a, b, filled, twos[waiting])
+            waiting += 1
+            if waiting == 2 or a == classes - 1:
+                _multiply(twos, others, 0, filled, products)
+                for i in range(waiting):
+                    for c in range(other_classes):
+                        _add(sums, place, products[i, c])
+                        place += 1
+                waiting = 0
+
+
+@compiled
+def _add_threes(block, classes, filled, sums, twos, products):
     """Add the number of choices of three units."""
-    place = 0
-    for a in range(len(counts)):
-        for b in range(a, len(counts)):
-            _twos(counts, a, b, filled, twos)
-            same = 0.0
-            for k in range(filled):
-                same += twos[k] * (counts[b, k] - (2 if a == b else 1))
-            _add(sums, place, same / (3 if a == b else 2))
-            _add_products(twos, counts, b + 1, filled, sums, place + 1)
-            place += len(counts) - b
-
-
-@compiled
-def _add_twos_with(counts, others, filled, sums, twos):
-    """Add the number of choices of two units, by `counts`, and a further one, by `others`."""
-    place = 0
-    for a in range(len(counts)):
-        for b in range(a, len(counts)):
-            _twos(counts, a, b, filled, twos)
-            _add_products(twos, others, 0, filled, sums, place)
-            place += len(others)
+    place, waiting, earlier = 0, 0, (0, 0)
+    for a in range(classes):
+        for b in range(a, classes):
+            _write_twos(block, a, b, filled, twos[waiting])
+            waiting += 1
+            if waiting == 1 and a < classes - 1:
+                earlier = (a, b)
+                continue
+            _multiply(twos, block, min(b, earlier[1] if waiting == 2 else b) // 4 * 4, filled, products)
+            for i in range(waiting):
+                first, second = (a, b) if i == waiting - 1 else earlier
+                same = products[i, second] - (2 if first == second else 1) * products[i, classes]
+                _add(sums, place, same / (3 if first == second else 2))
+                for c in range(second + 1, classes):
+                    _add(sums, place + c - second, products[i, c])
+                place += classes - second
+            waiting = 0
 
 
 @compiled
@@ -179,7 +205,8 @@ def add_within(before, after, sums):
     both = len(sums.before_1_after_1) + len(sums.before_2_after_1) + len(sums.after_2_before_1) > 0
     sees_before = both or len(sums.before_2) + len(sums.before_3) > 0
     sees_after = both or len(sums.after_2) + len(sums.after_3) > 0
-    earlier, later, twos = np.zeros((classes, BLOCK)), np.zeros((classes, BLOCK)), np.zeros(BLOCK)
+    earlier, later = _new_block(classes), _new_block(classes)
+    twos, products = np.zeros((2, BLOCK)), np.zeros((2, len(earlier)))
     filled = 0
     for u in range(units):
         for v in range(u + 1, units):
@@ -191,20 +218,19 @@ def add_within(before, after, sums):
             if filled < BLOCK and not (u == units - 2 and v == units - 1):
                 continue
             if len(sums.before_2):
-                _add_twos(earlier, filled, sums.before_2)
+                _add_twos(earlier, classes, filled, sums.before_2, products)
             if len(sums.before_3):
-                _add_threes(earlier, filled, sums.before_3, twos)
+                _add_threes(earlier, classes, filled, sums.before_3, twos, products)
             if len(sums.after_2):
-                _add_twos(later, filled, sums.after_2)
+                _add_twos(later, classes, filled, sums.after_2, products)
             if len(sums.after_3):
-                _add_threes(later, filled, sums.after_3, twos)
+                _add_threes(later, classes, filled, sums.after_3, twos, products)
             if len(sums.before_1_after_1):
-                for a in range(classes):
-                    _add_products(earlier[a], later, 0, filled, sums.before_1_after_1, a * classes)
+                _add_ones_with(earlier, later, classes, filled, sums.before_1_after_1, products)
             if len(sums.before_2_after_1):
-                _add_twos_with(earlier, later, filled, sums.before_2_after_1, twos)
+                _add_twos_with(earlier, classes, later, classes, filled, sums.before_2_after_1, twos, products)
             if len(sums.after_2_before_1):
-                _add_twos_with(later, earlier, filled, sums.after_2_before_1, twos)
+                _add_twos_with(later, classes, earlier, classes, filled, sums.after_2_before_1, twos, products)
             filled = 0
 
 
@@ -223,8 +249,8 @@ def add_across(first, second, entering, leaving, between_2, between_3, between_2
     """
     colors, units, targets = first.bits.shape[0], first.bits.shape[1], second.bits.shape[1]
     classes = (colors + 1)**2 - 1
-    between, twos = np.zeros((classes, BLOCK)), np.zeros(BLOCK)
-    enter, leave = np.zeros((colors, BLOCK)), np.zeros((colors, BLOCK))
+    between, enter, leave = _new_block(classes), _new_block(colors), _new_block(colors)
+    twos, products = np.zeros((2, BLOCK)), np.zeros((2, len(between)))
     filled = 0
     for u in range(units):
         for v in range(targets):
@@ -239,11 +265,11 @@ def add_across(first, second, entering, leaving, between_2, between_3, between_2
             if filled < BLOCK and not (u == units - 1 and v == targets - 1):
                 continue
             if len(between_2):
-                _add_twos(between, filled, between_2)
+                _add_twos(between, classes, filled, between_2, products)
             if len(between_3):
-                _add_threes(between, filled, between_3, twos)
+                _add_threes(between, classes, filled, between_3, twos, products)
             if len(between_2_entering):
-                _add_twos_with(between, enter, filled, between_2_entering, twos)
+                _add_twos_with(between, classes, enter, colors, filled, between_2_entering, twos, products)
             if len(between_2_leaving):
-                _add_twos_with(between, leave, filled, between_2_leaving, twos)
+                _add_twos_with(between, classes, leave, colors, filled, between_2_leaving, twos, products)
             filled = 0
