@@ -25,8 +25,8 @@ class Side(NamedTuple):
 
     Attributes
     ----------
-    bits : uint64 (colours, units, words)
-        Bit j of a unit's words is its edge of that colour with unit j of the other layer.
+    bits : uint64 (colours, words, units)
+        Bit j of all words of a unit is its edge of that colour with unit j of the other layer.
     degrees : int64 (colours, units)
     """
 
@@ -55,7 +55,8 @@ def side(masks):
     colors, units, others = masks.shape
     padded = np.zeros((colors, units, 64 * max(1, -(-others // 64))), bool)
     padded[:, :, :others] = masks
-    return Side(np.packbits(padded, axis=2, bitorder="little").view(np.uint64), masks.sum(axis=2, dtype=np.int64))
+    bits = np.packbits(padded, axis=2, bitorder="little").view(np.uint64).swapaxes(1, 2)
+    return Side(np.ascontiguousarray(bits), masks.sum(axis=2, dtype=np.int64))
 
 
 def totals(sums):
@@ -80,22 +81,31 @@ def _add(sums, place, value):
 
 
 @compiled
-def _count_classes(first, u, second, v, counts, k):
-    """Write into counts[:, k] how many units of the layer beside are linked to units u and v in each class."""
+def _count_classes(first, u, second, start, pairs, block, filled, common):
+    """Write into a block how many units of the layer beside are linked to u and v in each class, for v from `start` on.
+
+    pairs : number of units v, which take the places of the block from `filled` on; common : int64 (BLOCK,), scratch
+    """
     base = len(first.bits) + 1
     for y in range(1, base):
-        counts[y - 1, k] = second.degrees[y - 1, v]
+        for k in range(pairs):
+            block[y - 1, filled + k] = second.degrees[y - 1, start + k]
     for x in range(1, base):
-        only_u = first.degrees[x - 1, u]
+        only_u = x * base - 1
+        for k in range(pairs):
+            block[only_u, filled + k] = first.degrees[x - 1, u]
         for y in range(1, base):
-            common = np.uint64(0)
-            for word in range(first.bits.shape[2]):
-                common += popcount(first.bits[x - 1, u, word] & second.bits[y - 1, v, word])
-            number = np.int64(common)
-            counts[x * base + y - 1, k] = number
-            counts[y - 1, k] -= number
-            only_u -= number
-        counts[x * base - 1, k] = only_u
+            common[:pairs] = 0
+            for place in range(first.bits.shape[1]):
+                word = first.bits[x - 1, place, u]
+                if word:
+                    for k in range(pairs):
+                        common[k] += np.int64(popcount(word & second.bits[y - 1, place, start + k]))
+            for k in range(pairs):
+                number = np.float64(common[k])
+                block[x * base + y - 1, filled + k] = number
+                block[y - 1, filled + k] -= number
+                block[only_u, filled + k] -= number
 
 
 @compiled
@@ -200,22 +210,25 @@ def _add_threes(block, classes, filled, sums, twos, products):
 @compiled
 def add_within(before, after, sums):
     """Add to the Sums those over all pairs of units of a layer; `before` and `after` are its Sides."""
-    units = before.bits.shape[1]
+    units = before.bits.shape[2]
     classes = (len(before.bits) + 1)**2 - 1
     both = len(sums.before_1_after_1) + len(sums.before_2_after_1) + len(sums.after_2_before_1) > 0
     sees_before = both or len(sums.before_2) + len(sums.before_3) > 0
     sees_after = both or len(sums.after_2) + len(sums.after_3) > 0
     earlier, later = _new_block(classes), _new_block(classes)
     twos, products = np.zeros((2, BLOCK)), np.zeros((2, len(earlier)))
-    filled = 0
+    common, filled = np.zeros(BLOCK, np.int64), 0
     for u in range(units):
-        for v in range(u + 1, units):
+        v = u + 1
+        while v < units:
+            pairs = min(units - v, BLOCK - filled)
             if sees_before:
-                _count_classes(before, u, before, v, earlier, filled)
+                _count_classes(before, u, before, v, pairs, earlier, filled, common)
             if sees_after:
-                _count_classes(after, u, after, v, later, filled)
-            filled += 1
-            if filled < BLOCK and not (u == units - 2 and v == units - 1):
+                _count_classes(after, u, after, v, pairs, later, filled, common)
+            filled += pairs
+            v += pairs
+            if filled < BLOCK and u < units - 2:
                 continue
             if len(sums.before_2):
                 _add_twos(earlier, classes, filled, sums.before_2, products)
@@ -247,22 +260,23 @@ def add_across(first, second, entering, leaving, between_2, between_3, between_2
     between_2, between_3, between_2_entering, between_2_leaving : int64 (choices, 2)
         Totals of choices of two or three units between, the last two with an edge into u or out of v.
     """
-    colors, units, targets = first.bits.shape[0], first.bits.shape[1], second.bits.shape[1]
+    colors, units, targets = first.bits.shape[0], first.bits.shape[2], second.bits.shape[2]
     classes = (colors + 1)**2 - 1
     between, enter, leave = _new_block(classes), _new_block(colors), _new_block(colors)
     twos, products = np.zeros((2, BLOCK)), np.zeros((2, len(between)))
-    filled = 0
+    common, filled = np.zeros(BLOCK, np.int64), 0
     for u in range(units):
-        for v in range(targets):
-            _count_classes(first, u, second, v, between, filled)
-            if len(between_2_entering):
-                for x in range(colors):
-                    enter[x, filled] = entering[x, u]
-            if len(between_2_leaving):
-                for x in range(colors):
-                    leave[x, filled] = leaving[x, v]
-            filled += 1
-            if filled < BLOCK and not (u == units - 1 and v == targets - 1):
+        v = 0
+        while v < targets:
+            pairs = min(targets - v, BLOCK - filled)
+            _count_classes(first, u, second, v, pairs, between, filled, common)
+            for x in range(len(entering)):
+                enter[x, filled:filled + pairs] = entering[x, u]
+            for x in range(len(leaving)):
+                leave[x, filled:filled + pairs] = leaving[x, v:v + pairs]
+            filled += pairs
+            v += pairs
+            if filled < BLOCK and u < units - 1:
                 continue
             if len(between_2):
                 _add_twos(between, classes, filled, between_2, products)
