@@ -1,7 +1,7 @@
 """Compiled sums over the pairs of units of a layered net, for the closed form of `layered`.
 
-A third unit can be linked to a pair of units by colours (x, y), 0 for no edge. Class x (colours + 1) + y - 1 is the one
-of (x, y), and (0, 0), which is linked to neither unit, has none. Pairs are taken in blocks, and a block's numbers of third
+A third unit can be linked to a pair of units by colours (x, y), 0 for no edge, and is then of class
+x (colours + 1) + y - 1; a unit of (0, 0) is linked to neither and has no class. Pairs are taken in blocks, and a block's numbers of third
 units are held in a float64 array (rows, BLOCK): a row per class, a row of ones, and zeros up to a multiple of four
 rows. All sums over a block are integers below 2**53, since layers have at most 2**15 units where three numbers are
 multiplied, and so they are exact. A total is kept as two int64 numbers, low + 2**53 high.
@@ -118,7 +118,7 @@ def _new_block(classes):
 
 @compiled
 def _multiply(factors, block, first, filled, products):
-    """Write into products[i, row] the sum of factors[i] x block[row] over a block, i = 0 and 1, for rows from `first` on.
+    """Write into products[i, row], i = 0 and 1, the sum of factors[i] x block[row], for rows from `first` on.
 
     first : int, a multiple of 4. Two factors and four rows at a time read each number from memory once.
     """

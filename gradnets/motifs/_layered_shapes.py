@@ -54,7 +54,8 @@ def shapes_of(size, colors):
              "in": [into(0, 1, inn) for inn in choices(kinds, size - 1)]}
     for entering in range(1, size - 1):
         edges["through", entering] = [into(0, 1, inn) + out_of(0, entering + 1, out)
-                                      for inn in choices(kinds, entering) for out in choices(kinds, size - 1 - entering)]
+                                      for inn in choices(kinds, entering)
+                                      for out in choices(kinds, size - 1 - entering)]
     if size >= 4:
         order = (1, 0, 2) if size == 4 else (2, 0, 1, 3)  # of the colours: those of inner edges come first
         edges["chain"] = [[(node, node + 1, path[place]) for node, place in enumerate(order)]
@@ -71,8 +72,8 @@ def shapes_of(size, colors):
         twos = list(choices(classes, 2))
         edges["before_2_after_1"] = [before(2, two) + after(4, [s]) for two in twos for s in classes]
         edges["after_2_before_1"] = [after(2, two) + before(4, [s]) for two in twos for s in classes]
-        edges["between_2_entering"] = [between(2, two) + [(4, 0, x)] for two in twos for x in kinds]
-        edges["between_2_leaving"] = [between(2, two) + [(1, 4, x)] for two in twos for x in kinds]
+        edges["between_2_entering"] = [[*between(2, two), (4, 0, x)] for two in twos for x in kinds]
+        edges["between_2_leaving"] = [[*between(2, two), (1, 4, x)] for two in twos for x in kinds]
     codes = {name: _codes(edges_of_choices, size, colors) for name, edges_of_choices in edges.items()}
     distinct = np.unique(np.concatenate(list(codes.values())))
     distinct = distinct[distinct >= 0]

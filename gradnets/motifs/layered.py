@@ -70,11 +70,11 @@ def check_widths(widths, size):
     """Raise UserError unless layers of these widths can be counted in closed form."""
     entries = sum(units * following for units, following in itertools.pairwise(widths))
     if max(widths) > WIDEST_LAYER[size]:
-        raise UserError(f"a layer has {max(widths):,} units, and the closed form counts motifs of {size} nodes in layers "
-                        f"of up to {WIDEST_LAYER[size]:,}: count by enumeration, or in a sample")
+        raise UserError(f"a layer has {max(widths):,} units, and the closed form counts motifs of {size} nodes in "
+                        f"layers of up to {WIDEST_LAYER[size]:,}: count by enumeration, or in a sample")
     if entries > MOST_ENTRIES:
-        raise UserError(f"the layers have {entries:,} pairs of units, and the closed form takes up to {MOST_ENTRIES:,}: "
-                        "count by enumeration, or in a sample")
+        raise UserError(f"the layers have {entries:,} pairs of units, and the closed form takes up to "
+                        f"{MOST_ENTRIES:,}: count by enumeration, or in a sample")
 
 
 def seconds_at_most(widths, size, colors):
