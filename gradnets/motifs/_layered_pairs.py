@@ -1,10 +1,10 @@
 """Compiled sums over the pairs of units of a layered net, for the closed form of `layered`.
 
 A third unit can be linked to a pair of units by colours (x, y), 0 for no edge, and is then of class
-x (colours + 1) + y - 1; a unit of (0, 0) is linked to neither and has no class. Pairs are taken in blocks, and a block's numbers of third
-units are held in a float64 array (rows, BLOCK): a row per class, a row of ones, and zeros up to a multiple of four
-rows. All sums over a block are integers below 2**53, since layers have at most 2**15 units where three numbers are
-multiplied, and so they are exact. A total is kept as two int64 numbers, low + 2**53 high.
+x (colours + 1) + y - 1; a unit of (0, 0) is linked to neither and has no class. Pairs are taken in blocks, and a
+block's numbers of third units are held in a float64 array (rows, BLOCK): a row per class, a row of ones, and zeros up
+to a multiple of four rows. All sums over a block are integers below 2**53, since layers have at most 2**15 units where
+three numbers are multiplied, and so they are exact. A total is kept as two int64 numbers, low + 2**53 high.
 """
 from typing import NamedTuple
 
