@@ -21,7 +21,6 @@ which mined motifs of five nodes in single nets.
 
 Takes 3 minutes on one core.
 """
-import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -132,7 +131,7 @@ def finding_of(rows):
     share = f"Learning raises {raised['real'] / tested['real']:.0%} of the motifs of five"
     if not beyond["real"]:
         return f"{share}, but none beyond what its motifs of four predict"
-    return f"{share}, and {beyond['real'] / tested['real']:.1%} beyond what their motifs of four predict"
+    return f"{share}, {beyond['real'] / tested['real']:.1%} beyond what their motifs of four predict"
 
 
 # ---- figure -----------------------------------------------------------------------------------------------
@@ -260,8 +259,8 @@ def main(settings):
     explained = [row["explained"] for row in rows if row["part"] == "learning"]
     beyond = [row["untrained_beyond_2"] for row in rows if row["part"] == "learning"]
     caption = (f"n = {plots.counted(settings.runs, 'seed')}; {settings.images}: 784-128-10 net, "
-               f"n = {plots.counted(settings.wide_runs, 'seed')}. Other nets have two hidden layers of 30 units. Z over "
-               f"{settings.nulls} random nets that keep the layers.\nThe parts of a motif are the motifs of four nodes "
+               f"n = {plots.counted(settings.wide_runs, 'seed')}. Other nets have two hidden layers of 30 units. Z over"
+               f" {settings.nulls} random nets that keep the layers.\nThe parts of a motif are the motifs of four nodes "
                f"in it. They predict {min(explained):.0%} to {max(explained):.0%} of the variance of the count over "
                f"random nets. Beyond them, {min(beyond):.0f} to {max(beyond):.0f} % of the motifs of untrained nets "
                "have |Z| above 2 (5 % by chance).")

@@ -50,7 +50,8 @@ def parts_of(adjacency, colors):
     adjacency = checks.integer_array("adjacency", adjacency, axes=3).astype(np.int64)
     motifs, size = adjacency.shape[:2]
     if size not in (4, 5) or adjacency.shape[2] != size:
-        raise UserError(f"adjacency has shape {adjacency.shape}: expected motifs of 4 or 5 nodes, (q, 4, 4) or (q, 5, 5)")
+        raise UserError(f"adjacency has shape {adjacency.shape}: expected motifs of 4 or 5 nodes, (q, 4, 4) or "
+                        "(q, 5, 5)")
     codes = np.empty((motifs, size), np.int64)
     for node in range(size):
         rest = np.delete(np.delete(adjacency, node, axis=1), node, axis=2)
