@@ -261,8 +261,8 @@ def main(settings):
     caption = (f"n = {plots.counted(settings.runs, 'seed')}; {settings.images}: 784-128-10 net, "
                f"n = {plots.counted(settings.wide_runs, 'seed')}. Other nets have two hidden layers of 30 units. Z over"
                f" {settings.nulls} random nets that keep the layers.\nThe parts of a motif are the motifs of four nodes "
-               f"in it. They predict {min(explained):.0%} to {max(explained):.0%} of the variance of the count over "
-               f"random nets. Beyond them, {min(beyond):.0f} to {max(beyond):.0f} % of the motifs of untrained nets "
+               f"in it. They predict {100 * min(explained):.0f} to {100 * max(explained):.0f} % of the variance of the "
+               f"count over random nets. Beyond them, {min(beyond):.0f} to {max(beyond):.0f} % of the motifs of untrained nets "
                "have |Z| above 2 (5 % by chance).")
     return experiment.Result(
         rows, names=("part", "data", "init", "labels", "motif"),
