@@ -134,6 +134,18 @@ def finding_of(rows):
     return f"{share}, {beyond['real'] / tested['real']:.1%} beyond what their motifs of four predict"
 
 
+def caption_of(rows, settings):
+    """Return what the figure is measured on, and how well parts predict."""
+    explained, beyond = ([row[key] for row in rows if row["part"] == "learning"]
+                         for key in ("explained", "untrained_beyond_2"))
+    return (f"n = {plots.counted(settings.runs, 'seed')}; {settings.images}: 784-128-10 net, "
+            f"n = {plots.counted(settings.wide_runs, 'seed')}. Other nets have two hidden layers of 30 units. Z over "
+            f"{settings.nulls} random nets that keep the layers.\nThe parts of a motif are the motifs of four nodes in "
+            f"it. They predict {100 * min(explained):.0f} to {100 * max(explained):.0f} % of the variance of its count "
+            f"over random nets. Beyond them, {min(beyond):.1f} to {max(beyond):.1f} % of the motifs of untrained nets "
+            "have |Z| above 2 (5 % by chance).")
+
+
 # ---- figure -----------------------------------------------------------------------------------------------
 
 @plots.styled
@@ -256,20 +268,12 @@ def main(settings):
             compare_net(dataset, hidden, epochs, init, labels, settings.nulls, seed))
     rows = summarize(comparisons)
     finding = finding_of(rows)
-    explained = [row["explained"] for row in rows if row["part"] == "learning"]
-    beyond = [row["untrained_beyond_2"] for row in rows if row["part"] == "learning"]
-    caption = (f"n = {plots.counted(settings.runs, 'seed')}; {settings.images}: 784-128-10 net, "
-               f"n = {plots.counted(settings.wide_runs, 'seed')}. Other nets have two hidden layers of 30 units. Z over"
-               f" {settings.nulls} random nets that keep the layers.\nThe parts of a motif are the motifs of four nodes "
-               f"in it. They predict {100 * min(explained):.0f} to {100 * max(explained):.0f} % of the variance of the "
-               f"count over random nets. Beyond them, {min(beyond):.0f} to {max(beyond):.0f} % of the motifs of untrained nets "
-               "have |Z| above 2 (5 % by chance).")
     return experiment.Result(
         rows, names=("part", "data", "init", "labels", "motif"),
         columns=("tested", "raised", "beyond", "explained"), headings=HEADINGS, finding=finding,
         printed=[{key: value for key, value in row.items() if key != "part"} for row in rows
                  if row["part"] == "learning"],
-        figure=picture(rows, finding, caption), data=list(provenance.values()),
+        figure=picture(rows, finding, caption_of(rows, settings)), data=list(provenance.values()),
         suggestion="--quick --inits 'normal(0.1)' 'normal(0.2)' shows how small weights must start")
 
 

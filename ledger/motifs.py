@@ -85,7 +85,7 @@ def promotion(parts):
 
 
 def five_nodes(parts, raised="raised", tested="tested", quantity="motifs of five nodes that learning raises, %"):
-    """Judge whether learning raises more motifs of five nodes than with shuffled labels, on all data from every init."""
+    """Judge whether learning raises more motifs of five nodes than with shuffled labels, in all nets."""
     rows = pick(parts["motifs of five"], part="learning")
     seeds = sorted({row["runs"] for row in rows})
     counts = {labels: {(row["data"], row["init"]): (row[raised], row[tested]) for row in pick(rows, labels=labels)}

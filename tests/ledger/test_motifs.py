@@ -13,7 +13,8 @@ def judged(raised, beyond, shuffled=10):
     for data, *counts in (("tree", raised[0], beyond[0]), ("mnist", raised[1], beyond[1])):
         for labels, (up, further) in (("real", counts), ("shuffled", (shuffled, shuffled))):
             rows.append({"part": "learning", "data": data, "init": "normal(0.1)", "labels": labels, "raised": up,
-                         "tested": 1000, "beyond": further, "tested_beyond": 1000, "runs": 5 if data == "mnist" else 12})
+                         "tested": 1000, "beyond": further, "tested_beyond": 1000,
+                         "runs": 5 if data == "mnist" else 12})
     return sections.judge({"motifs of five": rows}, {"Motifs": CLAIMS})
 
 
