@@ -100,7 +100,8 @@ def five_nodes(parts, raised="raised", tested="tested", quantity="motifs of five
                      " ".join(f"On {data} from {init} these are {count} of {of:,} motifs."
                               for (data, init), (count, of) in real.items())
                      + f" With shuffled labels these are {control_raised} of {control_tested:,}.",
-                     first_true((len(shaped) == len(real), HOLDS), (shaped, WHERE, f"where the nets learn {any_of(shaped)}")),
+                     first_true((len(shaped) == len(real), HOLDS),
+                                (shaped, WHERE, f"where the nets learn {any_of(shaped)}")),
                      null("shuffled labels", shuffled) | predicted(low=shuffled["value"]))
 
 
