@@ -154,7 +154,7 @@ def mine(source, settings):
     """Compare all motifs of a graph with those of random graphs."""
     graph, size, nulls, model = source.graph, settings.size, settings.nulls, settings.null_model
     subgraphs = motifs.subgraphs_at_most(graph, size)
-    if subgraphs and nulls >= MOST_SUBGRAPHS / subgraphs and (model == "fanmod" or size == 5):
+    if subgraphs and nulls >= MOST_SUBGRAPHS / subgraphs and model == "fanmod":
         raise UserError(f"{source.name} has up to {subgraphs:.1e} subgraphs of {size} nodes, too many for {nulls} "
                         "random graphs: take --chance 0.001 or less, a smaller --size or fewer --nulls")
     bar = partial(progress, total=nulls, label="random graphs")

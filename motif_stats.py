@@ -26,7 +26,6 @@ import itertools
 from dataclasses import replace
 
 import numpy as np
-import scipy
 
 import mlp
 from gradnets import checks, datasets, experiment, motifs, plots, streams, summaries
@@ -123,49 +122,6 @@ def initial_spread(dataset, hidden_units, init, seed):
 
 # ---- all nets ---------------------------------------------------------------------------------------------
 
-def z_table(comparisons):
-    """Return the Z of each motif in each net, NaN where random graphs do not differ or the net lacks the motif.
-
-    comparisons : list of motifs.Significance
-
-    Returns codes int64 (q,), adjacency (q, k, k) and z float64 (nets, q).
-    """
-    codes, first = np.unique(np.concatenate([net.census.codes for net in comparisons]), return_index=True)
-    adjacency = np.concatenate([net.census.adjacency for net in comparisons])[first]
-    z = np.full((len(comparisons), len(codes)), np.nan)
-    for row, net in zip(z, comparisons, strict=True):
-        row[np.searchsorted(codes, net.census.codes)] = np.where(net.differs, net.z, np.nan)
-    return codes, adjacency, z
-
-
-def changes(before, after):
-    """Return the mean Z of each coloured motif before and after training, and the q of the change, a dict per motif.
-
-    before, after : lists of motifs.Significance of the same nets. A motif needs three quarters of the nets, and three
-    at least.
-    """
-    codes_before, adjacency, z_before = z_table(before)
-    codes_after, _, z_after = z_table(after)
-    shared = np.intersect1d(codes_before, codes_after)
-    adjacency = adjacency[np.searchsorted(codes_before, shared)]
-    z_before = z_before[:, np.searchsorted(codes_before, shared)]
-    z_after = z_after[:, np.searchsorted(codes_after, shared)]
-    known = np.isfinite(z_before) & np.isfinite(z_after)
-    rows, p = [], []
-    for k in np.flatnonzero(known.sum(axis=0) >= max(3, 0.75 * len(before))):
-        pair = z_before[known[:, k], k], z_after[known[:, k], k]
-        rows.append({"id": motifs.fanmod.topology_id(adjacency[k]), "adjacency": adjacency[k],
-                     "before": float(pair[0].mean()), "after": float(pair[1].mean())})
-        p.append(scipy.stats.ttest_rel(pair[1], pair[0]).pvalue)
-    q = scipy.stats.false_discovery_control(np.nan_to_num(p, nan=1.0))  # NaN: no net has another Z after training
-    return [row | {"q": float(value)} for row, value in zip(rows, q, strict=True)]
-
-
-def is_raised(row):
-    """Return whether learning raises a motif, from its row of `changes`."""
-    return row["q"] < 0.05 and row["after"] > row["before"]
-
-
 def summarize(comparisons, epochs):
     """Return the rows of all nets. A last part of the rows has the motifs that learning raises from some init.
 
@@ -183,9 +139,9 @@ def summarize(comparisons, epochs):
                 percent = [100 * np.mean(np.abs(values) > 2) for values in z]
                 rows.append({"part": "beyond 2", **group, "epoch": epoch, "null": null}
                             | summaries.median_intervals(percent=percent))
-        change = changes(*([net[epoch]["layered"] for net in nets] for epoch in (0, epochs)))
+        change = motifs.changes(*([net[epoch]["layered"] for net in nets] for epoch in (0, epochs)))
         all_changes[data, init, labels] = change
-        raised = list(filter(is_raised, change))
+        raised = list(filter(motifs.is_raised, change))
         lowered = [row for row in change if row["q"] < 0.05 and row["after"] < row["before"]]
         rows.append({"part": "learning", **group, "tested": len(change), "raised": len(raised),
                      "lowered": len(lowered), "created": sum(row["after"] > 2 for row in raised)})
@@ -195,7 +151,7 @@ def summarize(comparisons, epochs):
 def motif_rows(all_changes):
     """Return a row for each coloured motif worth drawing, in each group of nets that has it.
 
-    all_changes : {(data, init, labels): list of dict, as `changes` returns them}
+    all_changes : {(data, init, labels): list of dict, as `motifs.changes` returns them}
 
     Of each data set these are the motifs that learning raises from some initialisation, or, if there are none, those
     whose Z increases most; the motif whose Z increases most comes first.
@@ -208,7 +164,7 @@ def motif_rows(all_changes):
         for (_, _, labels), change in changes_of.items():
             for motif, row in change.items() if labels == "real" else ():
                 increase[motif] = max(increase.get(motif, (False, -np.inf)),
-                                      (is_raised(row), row["after"] - row["before"]))
+                                      (motifs.is_raised(row), row["after"] - row["before"]))
         order = sorted(increase, key=increase.get, reverse=True)
         raised = [motif for motif in order if increase[motif][0]]
         for motif, ((_, init, labels), change) in itertools.product(raised or order[:LINES], changes_of.items()):

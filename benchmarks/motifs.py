@@ -280,19 +280,58 @@ def layered_z():
     sizes = (784, 128, 10)
     graph = motifs.from_layers(random_layers(sizes, NETS[sizes], COLORS, 0))
     seconds = harness.medians({"z": (lambda: motifs.significance(graph, 4, NULLS, "layered"), 1)}, ROUNDS)["z"]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    peak = peak_gigabytes()
     check("784-128-10, coloured, the closed form against enumeration",
           named(motifs.census(graph, 4, method="layered"), COLORS),
           named(motifs.census(graph, 4, method="enumerate"), COLORS))
-    return seconds, peak / 1e9
+    return seconds, peak
+
+
+def in_a_process(function):
+    """What a function returns in a process of its own. On Linux its peak begins at that of this process."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function).result()
+
+
+def peak_gigabytes():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
 
 
 def of_layered_z():
-    """Call it first: on Linux a new process's peak begins at that of the one which started it."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        seconds, gigabytes = pool.submit(layered_z).result()
+    """Call it first, for the peak."""
+    seconds, gigabytes = in_a_process(layered_z)
     quantity = f"784-128-10 with a fifth of its edges, layered Z at size 4 over {NULLS} nets, seconds"
     return harness.figure(quantity, seconds, 5, stretch_goal=3, peak_gigabytes=gigabytes)
+
+
+def wide_five():
+    """Seconds and peak gigabytes of the census of five nodes of WIDE, and seconds of its Z; for a process of its own.
+    """
+    matrices = random_layers(WIDE, WIDE_EDGES, COLORS, 0)
+    census = motifs.layered_census(matrices, 5)
+    seconds = harness.medians({"census": (lambda: motifs.layered_census(matrices, 5), 1)}, ROUNDS)["census"]
+    peak, graph = peak_gigabytes(), motifs.from_layers(matrices)
+    z = harness.medians({"z": (lambda: motifs.significance(graph, 5, NULLS, "layered", sizes=WIDE), 1)}, 1)["z"]
+    return seconds, peak, z, census.total
+
+
+def of_five_nodes():
+    """Rows of motifs of five nodes in closed form; call it early, for the peak."""
+    rows = []
+    for colors in (1, COLORS):
+        matrices = random_layers(LAYERS, NETS[LAYERS], colors, 0)
+        graph, name = motifs.from_layers(matrices), f"{'-'.join(map(str, LAYERS))} with {NETS[LAYERS]} edges"
+        check(f"{name}, five nodes, {colors} colours", named(motifs.layered_census(matrices, 5), colors),
+              named(motifs.census(graph, 5, method="enumerate"), colors))
+        seconds = harness.medians({"closed form": (lambda m=matrices: motifs.layered_census(m, 5), 50), "enumeration": (
+            lambda g=graph: motifs.census(g, 5, method="enumerate"), 1)}, ROUNDS)
+        rows.append(harness.ratio(f"census of size 5 in closed form against enumeration, {name}, "
+                                  f"{colors} colour{'s' * (colors > 1)}", seconds, "closed form", "enumeration", 30))
+    seconds, peak, z, subgraphs = in_a_process(wide_five)
+    name = f"{'-'.join(map(str, WIDE))} with a fifth of its edges, {COLORS} colours,"
+    return [*rows, harness.figure(f"{name} exact size 5 census, seconds", seconds, 1, subgraphs=subgraphs),
+            harness.figure(f"{name} exact size 5 census, peak gigabytes", peak, 0.3),
+            harness.figure(f"{name} layered Z at size 5 over {NULLS} nets, seconds", z, 90)]
 
 
 def products(matrices):
@@ -410,14 +449,14 @@ def exact_graphs():
 
 
 def main():
-    of_z, missing = of_layered_z(), []
+    of_z, of_five, missing = of_layered_z(), of_five_nodes(), []
     igraph, tables = harness.peer("igraph", missing), list(published(missing))
     rows = exactness(tables) if tables else []
     for table in tables:
         rows += agreement(*table)
     if igraph:
         rows += of_igraph(igraph) + of_formulas(igraph)
-    rows += [*of_networkx(), *largest_published(), of_z, wide()]
+    rows += [*of_networkx(), *largest_published(), of_z, wide(), *of_five]
     rows += [untrained(init) for init in motif_stats.INITS]
     rows.append(exact_graphs())
     harness.report("motifs", rows, ("numpy", "numba", "networkx", "igraph"), missing)

@@ -37,6 +37,7 @@ GALLERY = (  # the command behind each figure, and the folder of figures/ that i
     ("period_doubling.py --dataset mnist", ""),
     ("criticality.py --dataset mnist --steps 12000", ""),
     ("motif_stats.py", ""),
+    ("motifs_of_five.py --images mnist", ""),
     ("motif_miner.py --null-model layered --nulls 3600", ""),
     ("mlp.py --dataset mnist --steps 60000", ""),
     ("rbm.py --dataset mnist", ""),

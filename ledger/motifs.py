@@ -84,6 +84,32 @@ def promotion(parts):
                      null("small normal law", from_normal) | predicted(low=from_normal["value"]))
 
 
+def five_nodes(parts, raised="raised", tested="tested", quantity="motifs of five nodes that learning raises, %"):
+    """Judge whether learning raises more motifs of five nodes than with shuffled labels, in all nets."""
+    rows = pick(parts["motifs of five"], part="learning")
+    seeds = sorted({row["runs"] for row in rows})
+    counts = {labels: {(row["data"], row["init"]): (row[raised], row[tested]) for row in pick(rows, labels=labels)}
+              for labels in ("real", "shuffled")}
+    real, control = counts["real"], counts["shuffled"]
+    shaped = [f"{data} from {init}" for (data, init), pair in real.items() if more_often(pair, control[data, init])]
+    (all_raised, all_tested), (control_raised, control_tested) = (
+        tuple(map(sum, zip(*pairs.values(), strict=True))) for pairs in (real, control))
+    shuffled = percentage(control_raised, control_tested)
+    return Judgement(quantity, percentage(all_raised, all_tested),
+                     f"{len(real)} nets of {' or '.join(map(str, seeds))} seeds",
+                     " ".join(f"On {data} from {init} these are {count} of {of:,} motifs."
+                              for (data, init), (count, of) in real.items())
+                     + f" With shuffled labels these are {control_raised} of {control_tested:,}.",
+                     first_true((len(shaped) == len(real), HOLDS),
+                                (shaped, WHERE, f"where the nets learn {any_of(shaped)}")),
+                     null("shuffled labels", shuffled) | predicted(low=shuffled["value"]))
+
+
+def beyond_parts(parts):
+    """Judge whether learning raises motifs of five nodes beyond what the motifs of four nodes in them predict."""
+    return five_nodes(parts, "beyond", "tested_beyond", "motifs of five raised beyond their motifs of four, %")
+
+
 CLAIMS = (
     Claim("learning shapes the topology", "Learning raises motifs", "motifs", None, "percent of motifs",
           "learning raises more motifs than with shuffled labels, from every init, by Fisher's exact test at 1 %",
@@ -93,4 +119,12 @@ CLAIMS = (
     Claim("non-trivial initialisations promote motifs", "Elaborate initialisations create more motifs", "in words",
           None, "percent of motifs",
           "learning creates more motifs than from a small normal law, by Fisher's exact test at 1 %", promotion),
+    Claim("learning shapes motifs of five nodes", "Learning raises motifs of five nodes", "motifs in single nets", None,
+          "percent of motifs",
+          "learning raises more motifs than with shuffled labels, in all nets, by Fisher's exact test at 1 %",
+          five_nodes),
+    Claim("five nodes add to four", "Motifs of five nodes say more than motifs of four", "not stated", None,
+          "percent of motifs",
+          "beyond what a linear regression on the counts of the motifs of four nodes in them predicts, learning raises "
+          "more motifs than with shuffled labels, in all nets, by Fisher's exact test at 1 %", beyond_parts),
 )

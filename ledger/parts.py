@@ -53,6 +53,8 @@ PARTS = {  # the longest first
     "third order": Part("third_order", {"dataset": "mnist"}, {"starts": 30, "sides": (5,)}, timed=True),
     "spectrum": Part("critical_points", {"parts": ("spectrum",), "dataset": "mnist"}, {"steps": 1000}, seeds=10),
     "motifs": Part("motif_stats", {}, {"runs": 4, "nulls": 30, "epochs": 5}),
+    "motifs of five": Part("motifs_of_five", {"images": "mnist"},
+                           {"inits": ("normal(0.1)",), "runs": 3, "wide_runs": 3, "nulls": 10}),
     "tails": Part("show_stats", {"datasets": ("mnist", "cifar10", "noise", "noise-constant"), "runs": 10},
                   {"datasets": ("glyphs", "noise"), "steps": 3000, "replicates": 10, "runs": 2}),
     "large init": Part("show_stats", {"datasets": ("mnist",), "init": "uniform(0.25)", "runs": 10},

@@ -227,6 +227,7 @@ CALLS = {
     "motifs.graph": (lambda sources, targets, colors: motifs.graph(4, sources, targets, colors),
                      {"sources": LABELS, "targets": LABELS[::-1] + 1, "colors": LABELS + 1}),
     "motifs.layered_census": (motifs.layered_census, {"matrices": [COLORS]}),
+    "motifs.parts_of": (lambda adjacency: motifs.parts_of(adjacency, 2), {"adjacency": rng.integers(0, 3, (4, 5, 5))}),
     "motifs.weight_colors": (lambda weights: motifs.weight_colors(weights, np.array([-1, -0.5, 0.5, 1])),
                              {"weights": GRADIENT}),
     "motifs.weight_cuts": (motifs.weight_cuts, {"weights": GRADIENT}),
@@ -381,9 +382,10 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
         curvature.parameters dynamics.active_part dynamics.descent rbm.filters""",
     "a Packed, as networks.pack makes it": "networks.distances networks.triangles networks.unpack",
     "a Graph, a Census or a matrix of one": """
-        motifs.census motifs.draw_motif motifs.fanmod.format_graph motifs.fanmod.format_table motifs.fanmod.node_count
-        motifs.fanmod.topology_id motifs.layer_of motifs.layers motifs.rewire motifs.sampled_census motifs.significance
-        motifs.subgraphs_at_most motifs.text_of motifs.uncolored""",
+        motifs.census motifs.changes motifs.compare_with_parts motifs.draw_motif motifs.fanmod.format_graph
+        motifs.fanmod.format_table motifs.fanmod.node_count motifs.fanmod.topology_id motifs.is_raised
+        motifs.layer_of motifs.layers motifs.predict_from_parts motifs.rewire motifs.sampled_census
+        motifs.significance motifs.subgraphs_at_most motifs.text_of motifs.uncolored""",
     "a Net and Samples, as sparse makes them": """
         sparse.accuracy sparse.recurrent.accuracy sparse.recurrent.unpack sparse.unpack""",
     "networks, degrees and matrices to draw, as other functions return them": """
@@ -460,6 +462,7 @@ ACCEPTED = {  # kinds of REFUSED that a function accepts, as its docstring says
     "motifs.from_layers": {"empty"},
     "motifs.graph": {"another axis"},
     "motifs.layered_census": {"empty"},
+    "motifs.parts_of": {"empty"},
     "motifs.weight_colors": {"no axis", "another axis"},
     "motifs.weight_cuts": {"no axis", "another axis"},
     "networks.comparison.multiplicity": {"empty", "no axis", "another axis"},

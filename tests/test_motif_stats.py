@@ -107,15 +107,15 @@ def test_changes_find_the_motif_that_learning_raises():
     rng = np.random.default_rng(0)
     before = [comparison_of(rng.normal(size=2)) for _ in range(12)]
     after = [comparison_of(net.z + np.array([5 + rng.normal(), 0.1 * rng.normal()])) for net in before]
-    first, second = motif_stats.changes(before, after)
+    first, second = motifs.changes(before, after)
     assert first["q"] < 0.001
     assert first["after"] - first["before"] == pytest.approx(5, abs=1)
     assert second["q"] > 0.05
-    assert (motif_stats.is_raised(first), motif_stats.is_raised(second)) == (True, False)
-    assert motif_stats.changes(before[:2], after[:2]) == []  # too few seeds to tell
+    assert (motifs.is_raised(first), motifs.is_raised(second)) == (True, False)
+    assert motifs.changes(before[:2], after[:2]) == []  # too few seeds to tell
     missing = [comparison_of([np.nan, 0.0])] * 6 + before[6:]
-    assert len(motif_stats.changes(missing, after)) == 1
-    assert [row["q"] for row in motif_stats.changes(before, before)] == [1, 1]
+    assert len(motifs.changes(missing, after)) == 1
+    assert [row["q"] for row in motifs.changes(before, before)] == [1, 1]
 
 
 @pytest.mark.parametrize(("changes", "message"), [

@@ -8,6 +8,7 @@ graphs, and `fanmod` reads and writes the files of the program FANMOD (Wernicke 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submodules={"fanmod"}, submod_attrs={
+    "changes": ["changes", "is_raised"],
     "codes": ["SIZES", "Census", "adjacency_of", "canonical", "check_size", "decode", "most_colors", "text_of"],
     "coloring": ["WEIGHT_COLORS", "weight_colors", "weight_cuts"],
     "comparison": ["MODELS", "Significance", "significance"],
@@ -16,5 +17,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submodules={"fanmod
     "enumeration": ["subgraphs_at_most"],
     "graphs": ["Graph", "NotLayered", "from_adjacency", "from_layers", "graph", "layer_of", "layers", "uncolored"],
     "layered": ["layered_census"],
+    "parts": ["PartsComparison", "compare_with_parts", "parts_of", "predict_from_parts"],
     "rewiring": ["SWEEPS", "TRIES", "Rewired", "rewire"],
 })

@@ -26,7 +26,8 @@ class Census:
     adjacency : uint8 (q, k, k); uint16 for colours above 255
         Colour of the edge from node i to node j of each motif, 0 for no edge.
     counts : int64 (q,); float64 in a sampled census
-        Number of connected induced subgraphs of each class, or its estimate.
+        Number of connected induced subgraphs of each class, or its estimate. In a census of 2**62 subgraphs and more
+        they are Python integers, an array of dtype object.
     total : int; float in a sampled census
         Sum of the counts.
     codes : int64 (q,)
@@ -44,11 +45,20 @@ class Census:
 def merge_counts(codes, counts, size, colors, errors=None):
     """Make a Census of codes and counts, where a code may occur several times."""
     distinct, places = np.unique(codes, return_inverse=True)
-    sums = np.zeros(len(distinct), np.asarray(counts).dtype)
-    np.add.at(sums, places, counts)
+    sums = add_up(places, counts, len(distinct))
     occurs = sums != 0
     adjacency = decode(distinct[occurs], size, colors).astype(np.uint8 if colors < 256 else np.uint16)
-    return Census(adjacency, sums[occurs], sums.sum().item(), distinct[occurs], errors)
+    return Census(adjacency, sums[occurs], np.asarray(sums.sum()).item(), distinct[occurs], errors)
+
+
+def add_up(places, numbers, length):
+    """Return the sums of numbers by place, (length,): float64, int64, or Python integers where 64 bits might not do."""
+    numbers = np.asarray(numbers)
+    if numbers.dtype != np.float64:
+        numbers = numbers.astype(np.int64 if numbers.astype(np.float64).sum() < 2**62 else object)
+    sums = np.zeros(length, numbers.dtype)
+    np.add.at(sums, places, numbers)
+    return sums
 
 
 # ---- codes ------------------------------------------------------------------------------------------------
@@ -74,10 +84,10 @@ def decode(codes, size, colors):
     if not 0 <= digits.min(initial=0) <= digits.max(initial=0) < (colors + 1)**(size * (size - 1)):
         raise UserError(f"got codes from {digits.min()} to {digits.max()}: expected codes of motifs with {size} nodes "
                         f"and {colors} colours")
-    matrices = np.zeros((len(digits), size, size), np.int64)
-    for i, j in reversed(list(itertools.permutations(range(size), 2))):
-        digits, matrices[:, i, j] = np.divmod(digits, colors + 1)
-    return matrices
+    matrices = np.zeros((len(digits), size * size), np.int64)
+    powers = (colors + 1)**np.arange(size * (size - 1) - 1, -1, -1)
+    matrices[:, ~np.eye(size, dtype=bool).ravel()] = digits[:, None] // powers % (colors + 1)
+    return matrices.reshape(-1, size, size)
 
 
 def most_colors(size):

@@ -6,7 +6,7 @@ from scipy import stats
 
 from gradnets import checks, streams
 from gradnets.errors import UserError
-from gradnets.motifs.codes import Census, check_size, merge_counts
+from gradnets.motifs.codes import Census, add_up, check_size, merge_counts
 from gradnets.motifs.counting import closed_form_is_quicker, general_counts
 from gradnets.motifs.enumeration import Enumeration, subgraphs_at_most
 from gradnets.motifs.graphs import layer_matrices, layer_of, uncolored
@@ -111,22 +111,22 @@ def significance(graph, size, nulls, model="fanmod", seed=0, colored=True, threa
     in_closed_form = layer is not None and closed_form_is_quicker(graph, layer, size, colors)
     enumeration = None if in_closed_form else Enumeration(graph, size, colors)
 
-    def census(graph):
+    def counts_of(graph):
         if in_closed_form:
-            return merge_counts(*layered_counts(layer_matrices(graph, layer), size, colors), size, colors)
-        return merge_counts(*general_counts(enumeration, graph, threads), size, colors)
+            return layered_counts(layer_matrices(graph, layer), size, colors)
+        return general_counts(enumeration, graph, threads)
 
-    observed, random = census(graph), random_graphs(graph, rng, layer)
+    observed, random = merge_counts(*counts_of(graph), size, colors), random_graphs(graph, rng, layer)
     drawn = next(random)
     counts, totals = np.zeros((nulls, len(observed.codes)), np.int64), np.zeros(nulls, np.int64)
     tries, exchanges = drawn.tries, drawn.exchanges
     for row in progress(range(nulls)):
         drawn = next(random)
-        null = census(drawn.graph)
-        if len(null.codes):
-            places = np.searchsorted(null.codes, observed.codes).clip(max=len(null.codes) - 1)
-            counts[row] = np.where(null.codes[places] == observed.codes, null.counts[places], 0)
-        totals[row], tries, exchanges = null.total, tries + drawn.tries, exchanges + drawn.exchanges
+        codes, numbers = counts_of(drawn.graph)
+        places = np.searchsorted(observed.codes, codes)
+        places[~np.isin(codes, observed.codes)] = len(observed.codes)  # motifs that the graph lacks
+        counts[row] = add_up(places, numbers, len(observed.codes) + 1)[:-1]
+        totals[row], tries, exchanges = numbers.sum(), tries + drawn.tries, exchanges + drawn.exchanges
     return _compare(observed, counts, totals, model, tries, exchanges)
 
 

@@ -1,5 +1,4 @@
 """Count the motifs of a graph: exactly, by the quickest of three ways, or in a random sample of its subgraphs."""
-import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,10 +9,9 @@ from gradnets.motifs import layered
 from gradnets.motifs.codes import check_size, merge_counts
 from gradnets.motifs.enumeration import Enumeration, subgraphs_at_most
 from gradnets.motifs.four_nodes import counts_of_four, seconds_of_formulas
-from gradnets.motifs.graphs import NotLayered, layer_matrices, layer_of, layers, uncolored
+from gradnets.motifs.graphs import NotLayered, layer_matrices, layer_of, uncolored
 
 METHODS = ("auto", "enumerate", "formulas", "layered")
-MOST_ENTRIES = 2**28  # of the matrices that the closed form may make, 2 GB
 FEW_SUBGRAPHS = 5e4   # enumerated before the layers of a graph would be found
 RAREST = 1e-30        # smallest chance of a subgraph whose logarithms are not rounded to 0
 
@@ -56,8 +54,10 @@ def census(graph, size, colored=True, threads=1, method="auto"):
     colors = graph.largest_color
     check_size(size, colors)
     if method == "layered":
-        return layered.layered_census(layers(graph), size)
-    if method == "auto" and size < 5 and subgraphs_at_most(graph, size) > FEW_SUBGRAPHS:
+        layer = layer_of(graph)
+        layered.check_widths(np.bincount(layer[layer >= 0], minlength=1).tolist(), size)
+        return layered.layered_census(layer_matrices(graph, layer), size)
+    if method == "auto" and subgraphs_at_most(graph, size) > FEW_SUBGRAPHS:
         try:
             layer = layer_of(graph)
             if closed_form_is_quicker(graph, layer, size, colors):
@@ -82,20 +82,15 @@ def general_counts(enumeration, graph, threads=1):
 
 
 def closed_form_is_quicker(graph, layer, size, colors):
-    """Return whether the closed form is expected to be quicker than enumeration.
-
-    The factors are measured seconds: per layer, entry, kind of star, multiplication, and subgraph.
-    """
-    sides = np.bincount(layer[layer >= 0]).tolist()
-    entries = sum(a * b for a, b in itertools.pairwise(sides))
-    if size > 4 or len(sides) < 2 or entries > MOST_ENTRIES or max(sides) > layered.WIDEST_LAYER:
+    """Return whether the closed form is expected to be quicker than enumeration, at 1e8 subgraphs per second."""
+    widths = np.bincount(layer[layer >= 0]).tolist()
+    if len(widths) < 2:
         return False
-    seconds = 2e-4 * len(sides) + 3e-9 * colors * entries + 1e-6 * colors**(size - 1)
-    if size == 4:
-        multiplications = sum(min(a, b)**2 * max(a, b) for a, b in itertools.pairwise(sides))
-        multiplications += sum(a * b * c for a, b, c in zip(sides, sides[1:], sides[2:], strict=False))
-        seconds += 1e-10 * colors**2 * multiplications
-    return seconds < subgraphs_at_most(graph, size) / 1e8
+    try:
+        layered.check_widths(widths, size)
+    except UserError:
+        return False
+    return layered.seconds_at_most(widths, size, colors) < subgraphs_at_most(graph, size) / 1e8
 
 
 def sampled_census(graph, size, chance, colored=True, replicates=10, threads=1, seed=0):
