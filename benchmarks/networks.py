@@ -100,7 +100,7 @@ def sample_and_measure(probabilities):
     """Sample, merge and measure NETWORKS networks."""
     rng = np.random.default_rng(0)
     for _ in range(NETWORKS):
-        networks.measure(networks.merge_layers(networks.sample(probabilities, rng)))
+        networks.measure(networks.pack_merged(networks.sample(probabilities, rng)))
 
 
 def peak_memory(name):

@@ -1,9 +1,11 @@
-"""Compiled kernels of the metrics: networks as rows of bits and as lists of neighbors."""
+"""Compiled kernels of sampling and of the metrics: networks as rows of bits and as lists of neighbors."""
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
 SOURCES = 4096  # nodes whose distances are counted at once
+PCG64_HIGH, PCG64_LOW = np.uint64(2549297995355413924), np.uint64(4865540595714422341)  # words of the multiplier
 
 
 @intrinsic
@@ -20,6 +22,45 @@ def lowest_bit(context, word):
     return types.uint64(types.uint64), build
 
 
+@intrinsic
+def high_word_of_product(context, a, b):
+    """Return the upper 64 bits of the product of two words."""
+    def build(context, builder, signature, arguments):
+        wide = ir.IntType(128)
+        product = builder.mul(*(builder.zext(word, wide) for word in arguments))
+        return builder.trunc(builder.lshr(product, wide(64)), arguments[0].type)
+    return types.uint64(types.uint64, types.uint64), build
+
+
+@njit(cache=True)
+def sample(probabilities, high, low, step_high, step_low, adjacency):
+    """Draw one number for each entry above 0, and set the links whose number is below their entry to True.
+
+    The generator is PCG64 (O'Neill 2014), numpy's default: a state of 128 bits, high and low, that is multiplied by a
+    constant and moved by a step. A number is the 53 upper bits of a word, as numpy makes it.
+
+    Returns whether every probability lies in [0, 1], and the state that the generator is left in.
+    """
+    valid = True
+    for i in range(probabilities.shape[0]):
+        row, above, outside = probabilities[i], 0, 0
+        for j in range(len(row)):  # vectorises in this form; most rows of a gradient are 0, and need no more than this
+            above += row[j] > 0
+            outside += not ((row[j] >= 0) & (row[j] <= 1))
+        valid &= outside == 0
+        for j in range(len(row) if above else 0):
+            p = row[j]
+            if p > 0:
+                product = low * PCG64_LOW
+                high = high_word_of_product(low, PCG64_LOW) + high * PCG64_LOW + low * PCG64_HIGH + step_high
+                low = product + step_low
+                high += np.uint64(low < product)  # the carry
+                word, turn = high ^ low, high >> np.uint64(58)
+                word = word >> turn | word << (-turn & np.uint64(63))
+                adjacency[i, j] = np.int64(word >> np.uint64(11)) * 2.0**-53 < p
+    return valid, high, low
+
+
 @njit(cache=True)
 def degrees(bits):
     """Count the bits of each row, int64 (n,)."""
@@ -28,6 +69,22 @@ def degrees(bits):
         for word in bits[i]:
             counts[i] += np.int64(popcount(word))
     return counts
+
+
+@njit(cache=True)
+def mirror(links):
+    """Return the links (n, words) and their opposites, without loops."""
+    both = links.copy()
+    for i in range(links.shape[0]):
+        bit_of_i = np.uint64(1) << np.uint64(i & 63)
+        for w in range(links.shape[1]):
+            word = links[i, w]
+            while word:
+                both[64 * w + np.int64(lowest_bit(word)), i >> 6] |= bit_of_i
+                word &= word - np.uint64(1)
+    for i in range(links.shape[0]):
+        both[i, i >> 6] &= ~(np.uint64(1) << np.uint64(i & 63))
+    return both
 
 
 @njit(cache=True)

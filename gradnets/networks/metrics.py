@@ -11,7 +11,7 @@ import numpy as np
 
 from gradnets import checks, summaries
 from gradnets.errors import UserError
-from gradnets.networks import _kernels
+from gradnets.networks import _kernels, graphs
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,28 @@ def pack(adjacency):
     if not mirrored or adjacency.diagonal().any():
         raise UserError("an adjacency matrix must be symmetric with an empty diagonal: merge its layers first")
     return Packed(bits, starts, neighbors)
+
+
+def pack_merged(adjacency):
+    """Merge unit i of both layers into node i, and pack the network: pack(merge_layers(adjacency)), in less time.
+
+    Parameters
+    ----------
+    adjacency : bool array (n, n)
+        A network of two layers, as `graphs.sample` returns it.
+
+    Returns
+    -------
+    Packed
+
+    Raises
+    ------
+    UserError
+        Unless the matrix is square and of bools.
+    """
+    bits = _kernels.mirror(_bits(graphs.mergeable(adjacency)))
+    starts = _starts(_kernels.degrees(bits))
+    return Packed(bits, starts, _kernels.list_neighbors(bits, bits, starts)[0])
 
 
 def unpack(packed):
