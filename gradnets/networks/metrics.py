@@ -117,8 +117,8 @@ def measure_bipartite(adjacency):
     sides = _bits(adjacency), _bits(adjacency.T)
     degrees = np.concatenate([_kernels.degrees(bits) for bits in sides])
     starts = _starts(degrees)
-    neighbors = np.concatenate([_kernels.list_neighbors(*sides, starts[:rows + 1])[0] + np.int32(rows),
-                                _kernels.list_neighbors(*sides[::-1], starts[rows:] - starts[rows])[0]])
+    neighbors = np.concatenate([_kernels.list_neighbors(sides[0], starts[:rows + 1]) + np.int32(rows),
+                                _kernels.list_neighbors(sides[1], starts[rows:] - starts[rows])])
     butterflies = int(_kernels.butterflies(min(sides, key=len)))
     further_links = degrees - 1
     paths = int(np.repeat(further_links, degrees) @ further_links[neighbors]) // 2  # counted by their middle links
@@ -147,11 +147,9 @@ def pack(adjacency):
         raise UserError(f"an adjacency matrix must be square, this one is {adjacency.shape}: merge its layers "
                         "or use measure_bipartite")
     bits = _bits(adjacency)
-    starts = _starts(_kernels.degrees(bits))
-    neighbors, mirrored = _kernels.list_neighbors(bits, bits, starts)
-    if not mirrored or adjacency.diagonal().any():
+    if not np.array_equal(_kernels.mirror(bits), bits):
         raise UserError("an adjacency matrix must be symmetric with an empty diagonal: merge its layers first")
-    return Packed(bits, starts, neighbors)
+    return _packed(bits)
 
 
 def pack_merged(adjacency):
@@ -171,9 +169,7 @@ def pack_merged(adjacency):
     UserError
         Unless the matrix is square and of bools.
     """
-    bits = _kernels.mirror(_bits(graphs.mergeable(adjacency)))
-    starts = _starts(_kernels.degrees(bits))
-    return Packed(bits, starts, _kernels.list_neighbors(bits, bits, starts)[0])
+    return _packed(_kernels.mirror(_bits(graphs.mergeable(adjacency))))
 
 
 def unpack(packed):
@@ -262,11 +258,18 @@ def _average_clustering(degrees, closed):
 
 
 def _bits(adjacency):
-    """Pack bools (n, m) into uint64 (n, words), padded to whole vectors of 256 bits, which the kernels read fastest."""
+    """Pack bools (n, m) into uint64 (n, words), padded to the whole vectors that the kernels read."""
     packed = np.packbits(adjacency, axis=1, bitorder="little")
-    padded = np.zeros((len(packed), -(-packed.shape[1] // 32) * 32), dtype=np.uint8)
+    vector = 8 * _kernels.WORDS  # bytes
+    padded = np.zeros((len(packed), -(-packed.shape[1] // vector) * vector), dtype=np.uint8)
     padded[:, :packed.shape[1]] = packed
     return padded.view("<u8").astype(np.uint64, copy=False)
+
+
+def _packed(bits):
+    """Return the Packed of rows of bits that are symmetric, without loops."""
+    starts = _starts(_kernels.degrees(bits))
+    return Packed(bits, starts, _kernels.list_neighbors(bits, starts))
 
 
 def _starts(degrees):
