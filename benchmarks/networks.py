@@ -1,10 +1,11 @@
-"""How fast are a sampled network's metrics, beside networkx and igraph?
+"""How fast are a sampled network's metrics and null models, beside networkx, igraph and networkit?
 
 Networks are sampled from a gradient of the essay's net on MNIST (784 nodes) and CIFAR-10 (3072). End to end starts at
 the bool adjacency matrix and includes packing it, or building the peer's graph by its quickest constructor; all
 metrics are components, every distance of the giant component, clustering and transitivity. The kernels are also
 measured alone, on a packed matrix and on a graph that stands. networkx takes minutes for all distances of CIFAR-10:
-its sources are sampled there, and the time scaled.
+its sources are sampled there, and the time scaled. Null models with the same degrees switch pairs of links, ten tries a
+link on each side; a try that would make a loop or a double link changes nothing, so times are per switch that succeeds.
 """
 import harness  # first: it pins the threads  # isort: skip
 
@@ -55,7 +56,24 @@ def igraph_all(igraph, adjacency):
     return graph.degree(), giant.path_length_hist(directed=False), igraph_clustering(graph)
 
 
-def compare(name, probabilities, igraph):
+def networkit_build(networkit, adjacency):
+    ends = np.ascontiguousarray(np.argwhere(np.triu(adjacency)).T)
+    graph = networkit.Graph(len(adjacency))
+    graph.addEdges(tuple(ends))
+    return graph
+
+
+def networkit_all(networkit, adjacency):
+    graph = networkit_build(networkit, adjacency)
+    giant = networkit.components.ConnectedComponents.extractLargestConnectedComponent(graph, True)
+    distances = networkit.distance.NeighborhoodFunction(giant)  # faster than all distances, which it counts
+    clustering = networkit.centrality.LocalClusteringCoefficient(graph, True)
+    for algorithm in (distances, clustering):
+        algorithm.run()
+    return distances.getNeighborhoodFunction(), clustering.scores()  # the degrees and these give the transitivity
+
+
+def compare(name, probabilities, igraph, networkit):
     """Return the rows of ratios on one sampled network."""
     adjacency = networks.merge_layers(networks.sample(probabilities, np.random.default_rng(0)))
     packed, graph = networks.pack(adjacency), nx.from_numpy_array(adjacency)
@@ -79,6 +97,8 @@ def compare(name, probabilities, igraph):
             "igraph distances": (lambda: connected.path_length_hist(directed=False), 1),
             "igraph clustering": (lambda: igraph_clustering(standing), 1),
         }
+    if networkit:
+        contestants["networkit"] = (lambda: networkit_all(networkit, adjacency), 1)
     seconds = harness.medians(contestants, ROUNDS)
     if scaled:
         seconds["networkx distances"] *= len(giant) / SOURCES
@@ -88,12 +108,50 @@ def compare(name, probabilities, igraph):
     rows = [harness.ratio(f"all metrics end to end, {name}, against networkx", seconds, "all", "networkx", 500),
             harness.ratio(f"kernels alone, {name}, against networkx", seconds, "kernels", "networkx kernels", 1000)]
     if igraph:
-        rows += [harness.ratio(f"all metrics end to end, {name}, against igraph", seconds, "all", "igraph", 20),
+        rows += [harness.ratio(f"all metrics end to end, {name}, against igraph", seconds, "all", "igraph", 60),
                  harness.ratio(f"distances alone, {name}, against igraph", seconds, "distances", "igraph distances",
                                100),
                  harness.ratio(f"clustering alone, {name}, against igraph", seconds, "clustering",
                                "igraph clustering", 3)]
+    if networkit:
+        rows.append(harness.ratio(f"all metrics end to end, {name}, against networkit", seconds, "all", "networkit",
+                                  100))
     return rows
+
+
+def share_switched(adjacency, tries, rng):
+    """Return the share of pairs of links, drawn at random, that can be switched without a loop or a double link."""
+    ends = np.argwhere(adjacency)  # each link in both directions, so that both ways to switch a pair are drawn
+    (a, b), (c, d) = (ends[rng.integers(len(ends), size=tries)].T for _ in range(2))
+    return np.mean((a != d) & (c != b) & ~adjacency[a, d] & ~adjacency[c, b])
+
+
+def null_models(name, probabilities, igraph, networkit):
+    """Return the rows of null models with the same degrees, each time divided by the switches that succeeded."""
+    adjacency = networks.merge_layers(networks.sample(probabilities, np.random.default_rng(0)))
+    packed, rng = networks.pack(adjacency), np.random.default_rng(1)
+    tries = 10 * (len(packed.neighbors) // 2)
+    null = networks.undirected_configuration(packed, rng)
+    switched = {"ours": tries * share_switched(null, 100_000, rng)}
+    contestants = {"ours": (lambda: networks.undirected_configuration(packed, rng), 5)}
+    if igraph:
+        graph = igraph_build(igraph, adjacency)
+        switched["igraph"] = switched["ours"]  # the same chain: it does not tell how many succeeded
+        contestants["igraph"] = (lambda: graph.rewire(tries), 1)
+    if networkit:
+        other = networkit_build(networkit, adjacency)
+        chains = []
+
+        def switch():
+            chains.append(networkit.randomization.EdgeSwitching(other, 10.0, False))
+            chains[-1].run()
+        contestants["networkit"] = (switch, 1)
+    seconds = harness.medians(contestants, ROUNDS)
+    if networkit:
+        switched["networkit"] = np.mean([chain.getNumberOfAffectedEdges() for chain in chains]) / 2
+    per_switch = {peer: seconds[peer] / switched[peer] for peer in seconds}
+    return [harness.ratio(f"null model of the same degrees, per successful switch, {name}, against {peer}", per_switch,
+                          "ours", peer, 10) for peer in per_switch if peer != "ours"]
 
 
 def sample_and_measure(probabilities):
@@ -144,24 +202,27 @@ def questions():
 
 def main():
     rows, missing = [], []
-    igraph = harness.peer("igraph", missing)
+    igraph, networkit = (harness.peer(peer, missing) for peer in ("igraph", "networkit"))
+    if networkit:
+        networkit.setNumberOfThreads(1)
     for name, steps in STEPS.items():
         dataset = harness.real(name, 10_000, missing)
         inputs = dataset.inputs.shape[1]
         gradient, _ = essay.gradient(dataset, inputs, steps, 0.1, 1, seed=1)
         probabilities = essay.sampling_probabilities(gradient, inputs)
         label = {"mnist": "MNIST", "cifar10": "CIFAR-10"}.get(dataset.name, dataset.name)
-        rows += compare(label, probabilities, igraph)
+        rows += compare(label, probabilities, igraph, networkit)
         if inputs == 784:
+            rows += null_models(label, probabilities, igraph, networkit)
             rows.append(communities(probabilities, label))
             seconds = harness.medians({"all": (lambda p=probabilities: sample_and_measure(p), 1)}, 3)["all"]
             rows.append(harness.figure(f"{NETWORKS} networks sampled from one {label} gradient, every metric, seconds",
-                                       seconds, 6))
+                                       seconds, 0.8))
         else:
             rows.append(harness.figure(f"peak memory of grad_network.py, {label}, {inputs}-{inputs}-10, GB",
                                        peak_memory(dataset.name), 2))
     rows += questions()
-    harness.report("networks", rows, ("numpy", "numba", "networkx", "igraph"), missing)
+    harness.report("networks", rows, ("numpy", "numba", "networkx", "igraph", "networkit"), missing)
 
 
 if __name__ == "__main__":

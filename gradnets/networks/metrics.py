@@ -132,7 +132,7 @@ def average_clustering(adjacency):
     Parameters and errors are those of `measure`.
     """
     packed = pack(adjacency)
-    return _average_clustering(packed.degrees, triangles(packed))
+    return _average_clustering(_wedges(packed.degrees), triangles(packed))
 
 
 def pack(adjacency):
@@ -235,7 +235,7 @@ def _statistics(starts, neighbors, closed):
     degrees = np.diff(starts)
     counts, components = _distances(starts, neighbors)
     diameter, average, effective = summarize_distances(counts)
-    wedges = degrees * (degrees - 1) // 2
+    wedges = _wedges(degrees)
     skew, kurtosis = summaries.moments(degrees)
     return {
         "nodes": len(degrees),
@@ -248,13 +248,18 @@ def _statistics(starts, neighbors, closed):
         "diameter": diameter,
         "average_path_length": average,
         "effective_diameter": effective,
-        "average_clustering": _average_clustering(degrees, closed),
+        "average_clustering": _average_clustering(wedges, closed),
         "transitivity": float(closed.sum() / max(wedges.sum(), 1)),
     }
 
 
-def _average_clustering(degrees, closed):
-    return float(np.mean(closed / np.maximum(degrees * (degrees - 1) // 2, 1)))
+def _wedges(degrees):
+    """Return the pairs of neighbors of each node."""
+    return degrees * (degrees - 1) // 2
+
+
+def _average_clustering(wedges, closed):
+    return float((closed / np.maximum(wedges, 1)).mean())
 
 
 def _bits(adjacency):
