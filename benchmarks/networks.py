@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections import Counter
 
+import limits
 import networkx as nx
 import numpy as np
 
@@ -25,6 +26,18 @@ STEPS = {"mnist": 500, "cifar10": 100}
 ROUNDS = 5
 SOURCES = 64      # number of networkx's walks on CIFAR-10
 NETWORKS = 1000   # number of networks sampled from one gradient
+
+SIDES = {  # what each side does
+    "all": "ours: from the bool matrix to components, all distances and clustering, by rows of bits; {}: the same from "
+           "the bool matrix, with building its graph",
+    "distances": "ours: all distances on the packed network; igraph: all distances on a graph that stands",
+    "clustering": "ours: triangles of each node; igraph: average and global clustering on a graph that stands",
+    "kernels": "ours: distances and triangles on the packed network; networkx: all distances and clustering on a graph "
+               "that stands",
+    "null": "both: ten switches tried per link, each time divided by the switches that succeed; ours also copies the "
+            "network and lists its links",
+    "communities": "both: three searches by the Louvain method, from other seeds",
+}
 
 
 def networkx_distances(graph, sources=None):
@@ -105,18 +118,52 @@ def compare(name, probabilities, igraph, networkit):
     seconds["networkx"] = sum(seconds[f"networkx {part}"] for part in ("build", "distances", "clustering"))
     seconds["kernels"] = seconds["distances"] + seconds["clustering"]
     seconds["networkx kernels"] = seconds["networkx distances"] + seconds["networkx clustering"]
-    rows = [harness.ratio(f"all metrics end to end, {name}, against networkx", seconds, "all", "networkx", 500),
-            harness.ratio(f"kernels alone, {name}, against networkx", seconds, "kernels", "networkx kernels", 1000)]
+    rows = [harness.ratio(f"all metrics end to end, {name}, against networkx", seconds, "all", "networkx", 500,
+                          SIDES["all"].format("networkx")),
+            harness.ratio(f"kernels alone, {name}, against networkx", seconds, "kernels", "networkx kernels", 1000,
+                          SIDES["kernels"])]
     if igraph:
-        rows += [harness.ratio(f"all metrics end to end, {name}, against igraph", seconds, "all", "igraph", 60),
+        rows += [harness.ratio(f"all metrics end to end, {name}, against igraph", seconds, "all", "igraph", 60,
+                               SIDES["all"].format("igraph")),
                  harness.ratio(f"distances alone, {name}, against igraph", seconds, "distances", "igraph distances",
-                               100),
+                               100, SIDES["distances"], distance_limit(adjacency, packed)),
                  harness.ratio(f"clustering alone, {name}, against igraph", seconds, "clustering",
-                               "igraph clustering", 3)]
+                               "igraph clustering", 20, SIDES["clustering"], triangle_limit(packed))]
     if networkit:
         rows.append(harness.ratio(f"all metrics end to end, {name}, against networkit", seconds, "all", "networkit",
-                                  100))
+                                  100, SIDES["all"].format("networkit")))
     return rows
+
+
+def triangle_limit(packed):
+    """Return the limit of counting triangles: two rows are read for each link."""
+    size = packed.bits.nbytes
+    return (f"reading {size / 1024:.0f} KiB and counting ones",
+            len(packed.neighbors) * packed.bits[0].nbytes / limits.reading(size))
+
+
+def distance_limit(adjacency, packed):
+    """Return the limit of the walk: the rows that are read, as a plain walk with the same rule of stopping counts them.
+
+    Rows of the first level are united with those of all neighbors, later rows until they are full.
+    """
+    component = max(nx.connected_components(nx.from_numpy_array(adjacency)), key=len)
+    members = np.array(sorted(component))
+    links = adjacency[np.ix_(members, members)]
+    reach, read = links | np.eye(len(links), dtype=bool), 0
+    while not reach.all():
+        further = reach.copy()
+        for i in np.flatnonzero(~reach.all(axis=1)):
+            neighbors = np.flatnonzero(links[i])
+            for start in range(0, len(neighbors), 16):
+                chunk = neighbors[start:start + 16]
+                further[i] |= reach[chunk].any(axis=0)
+                read += len(chunk)
+                if further[i].all():
+                    break
+        reach = further
+    row = -(-len(links) // 512) * 64  # bytes
+    return f"reading {len(links) * row / 1024:.0f} KiB", read * row / limits.reading(len(links) * row)
 
 
 def share_switched(adjacency, tries, rng):
@@ -151,7 +198,7 @@ def null_models(name, probabilities, igraph, networkit):
         switched["networkit"] = np.mean([chain.getNumberOfAffectedEdges() for chain in chains]) / 2
     per_switch = {peer: seconds[peer] / switched[peer] for peer in seconds}
     return [harness.ratio(f"null model of the same degrees, per successful switch, {name}, against {peer}", per_switch,
-                          "ours", peer, 10) for peer in per_switch if peer != "ours"]
+                          "ours", peer, 10, SIDES["null"]) for peer in per_switch if peer != "ours"]
 
 
 def sample_and_measure(probabilities):
@@ -177,7 +224,7 @@ def communities(probabilities, name):
         "ours": (lambda: [networks.communities(packed, seed) for seed in range(3)], 3),
         "networkx": (lambda: [nx.community.louvain_communities(graph, seed=seed) for seed in range(3)], 1)}, ROUNDS)
     return harness.ratio(f"communities by the Louvain method, {name}, against networkx", seconds,
-                         "ours", "networkx", 10)
+                         "ours", "networkx", 10, SIDES["communities"])
 
 
 def seconds_of(script, *flags):

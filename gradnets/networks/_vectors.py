@@ -48,7 +48,7 @@ def ones_in_common(context, left, left_start, right, right_start, words):
 
 @intrinsic
 def unite(context, target, target_start, source, source_starts, first, end, offset):
-    """Set the ones of source[source_starts[k] + offset:][:WORDS] in target[target_start:][:WORDS], for first <= k < end.
+    """Do target[target_start:][:WORDS] |= source[source_starts[k] + offset:][:WORDS] for first <= k < end.
 
     The target stays in a register until all are in. Returns the number of its ones.
     """
