@@ -205,7 +205,7 @@ def describe(factors, rng):
         part of it that each factor carries; row and column, the factors of the sampling probabilities.
     """
     row, column = sampling_factors(**factors)
-    drawn = networks.merge_layers(networks.sample(np.outer(row, column), rng))
+    drawn = networks.pack_merged(networks.sample(np.outer(row, column), rng))
     expected = networks.expected_clustering(row, column)
     permuted = np.mean([expected_clustering(factors["pixels"], factors["back"], rng.permutation(factors["gate"]))
                         for _ in range(PERMUTATIONS)])

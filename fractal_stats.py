@@ -179,12 +179,12 @@ def clustering(links, rng):
 
     Returns metrics.Packed of the merged network, and dict of float.
     """
-    merged = networks.pack(networks.merge_layers(links))
+    merged = networks.pack_merged(links)
     if not merged.neighbors.size:
         raise networks.DegenerateMatrix(f"a network of {len(links)} nodes was drawn without a link between two of "
                                         "them: take another --seed, other --steps or a --seed-matrix with larger "
                                         "entries")
-    same_degrees = networks.merge_layers(networks.directed_configuration(links, rng))
+    same_degrees = networks.pack_merged(networks.directed_configuration(links, rng))
     random = networks.erdos_renyi(merged, rng)
     return merged, {"clustering": networks.average_clustering(merged),
                     "clustering_same_degrees": networks.average_clustering(same_degrees),
@@ -205,7 +205,7 @@ def kronecker_fit(merged, rng):
     ratios = {f"{name}_ratio": expected / observed for (name, expected), observed in
               zip(fit.expected._asdict().items(), fit.observed, strict=True)}
     upper = np.triu(kronecker.power(fit.seed, fit.order), k=1)  # one probability for the pairs i, j and j, i
-    random = networks.merge_layers(networks.sample(upper, rng))
+    random = networks.pack_merged(networks.sample(upper, rng))
     return {"a": a, "b": b, "c": c, "misfit": fit.misfit, **ratios,
             "clustering_fitted": networks.average_clustering(random)}, fit.at_bound
 

@@ -121,7 +121,7 @@ def clustering(probabilities, draws, rng):
 
 
 def mean_clustering(adjacencies):
-    return np.mean([networks.average_clustering(networks.merge_layers(adjacency)) for adjacency in adjacencies])
+    return np.mean([networks.average_clustering(networks.pack_merged(adjacency)) for adjacency in adjacencies])
 
 
 # ---- rows, finding, figure --------------------------------------------------------------------------------

@@ -63,15 +63,37 @@ def real(name, limit, missing):
         return datasets.load("glyphs", limit=limit)
 
 
-def ratio(comparison, seconds, ours, theirs, goal):
-    """Return a row whose value is the peer's time over ours."""
-    return {"what": comparison, "value": seconds[theirs] / seconds[ours], "goal": goal, "higher_is_better": True,
-            "ours_ms": 1e3 * seconds[ours], "peer_ms": 1e3 * seconds[theirs]}
+def ratio(comparison, seconds, ours, theirs, goal, sides="", limit=None):
+    """Return a row whose value is the peer's time over ours.
+
+    Parameters
+    ----------
+    comparison : str
+    seconds : dict of str to float, as `medians` returns it
+    ours, theirs : str
+        Names of the contestants.
+    goal : float, or None where the row has no goal
+    sides : str
+        What each side does.
+    limit : (str, float), optional
+        What limits our side, and the seconds of a side that runs at that limit, which benchmarks/limits.py measures.
+    """
+    row = {"what": comparison, "value": seconds[theirs] / seconds[ours], "goal": goal, "higher_is_better": True,
+           "ours_ms": 1e3 * seconds[ours], "peer_ms": 1e3 * seconds[theirs], "sides": sides}
+    return row if limit is None else row | {"limit": limit[0], "share": limit[1] / seconds[ours]}
 
 
 def figure(quantity, value, goal, **behind):
     """Return a row whose value, such as seconds or gigabytes, should stay below its goal."""
     return {"what": quantity, "value": value, "goal": goal, "higher_is_better": False, **behind}
+
+
+def verdict(row):
+    """Return the goal of a row in signs, and whether the row meets it."""
+    if row["goal"] is None:
+        return {"goal": "none", "met": ""}
+    met = row["value"] >= row["goal"] if row["higher_is_better"] else row["value"] <= row["goal"]
+    return {"goal": f"{'>=' if row['higher_is_better'] else '<='} {row['goal']:g}", "met": "yes" if met else "no"}
 
 
 def report(subject, rows, packages, missing):
@@ -86,11 +108,8 @@ def report(subject, rows, packages, missing):
     """
     shown = []
     for row in rows:
-        met = row["value"] >= row["goal"] if row["higher_is_better"] else row["value"] <= row["goal"]
         times = {key: f"{value:.3g}" for key, value in row.items() if key.endswith("_ms")}
-        shown.append({"what": row["what"], "value": float(row["value"]),
-                      "goal": f"{'>=' if row['higher_is_better'] else '<='} {row['goal']:g}",
-                      "met": "yes" if met else "no", **times})
+        shown.append({"what": row["what"], "value": float(row["value"]), **verdict(row), **times})
     print(table(shown, ("what",), width=200) if rows else "nothing to compare with")
     if missing:
         print(f"\nbenchmarks/{subject}.json is left as it was, since these were missing: {', '.join(missing)}")

@@ -91,15 +91,21 @@ def results_page():
 def performance_page():
     lines = [NOTE, "# Performance", "",
              "Medians of interleaved runs on one thread. A ratio is the peer's time over ours for the same work, and "
-             "`make bench` measures it again after `make peers`. Ratios hold on other machines, times do not.", ""]
+             "`make bench` measures it again after `make peers`. Ratios hold on other machines, times do not.", "",
+             "A large ratio may say that the peer is slow. So the share of a limit stands beside it where one limit "
+             "applies: the time that our side would take at the rate at which `benchmarks/limits.py` reads, updates or "
+             "multiplies in the same run, over the time that it takes.", ""]
     for subject, heading in SUBJECTS.items():
         record = load(f"benchmarks/{subject}.json")
-        lines += [f"## {heading}", "", f"{record['machine']}.", "", "| what | value | goal | ours | peer |",
-                  "| --- | --- | --- | --- | --- |"]
+        lines += [f"## {heading}", "", f"{record['machine']}.", "",
+                  "| what | value | goal | ours | peer | share of the limit | what each side does |",
+                  "| --- | --- | --- | --- | --- | --- | --- |"]
         for row in record["rows"]:
-            goal = f"{'≥' if row['higher_is_better'] else '≤'} {row['goal']:g}"
+            goal = "none" if row["goal"] is None else f"{'≥' if row['higher_is_better'] else '≤'} {row['goal']:g}"
             times = [f"{row[key]:.3g} ms" if key in row else "" for key in ("ours_ms", "peer_ms")]
-            lines.append(f"| {row['what']} | {row['value']:.3g} | {goal} | {times[0]} | {times[1]} |")
+            share = f"{100 * row['share']:.0f} % of {row['limit']}" if "share" in row else ""
+            lines.append(f"| {row['what']} | {row['value']:.3g} | {goal} | {times[0]} | {times[1]} | {share} | "
+                         f"{row.get('sides', '')} |")
         lines.append("")
     return "\n".join(lines)
 

@@ -7,6 +7,7 @@ import numpy as np
 from gradnets import checks
 
 INTERVAL = (0.05, 0.5, 0.95)  # quantiles: lower end, median, upper end
+TINY = np.finfo(float).tiny
 
 
 def quantiles(values, axis=None):
@@ -35,15 +36,15 @@ def moments(values):
         return float("nan"), float("nan")
     _, exponent = np.frexp(max(float(values.max()), -float(values.min())))  # a power of two rounds nothing, and
     away = np.ldexp(values.astype(np.float64, copy=False), -exponent)       # sums of the largest floats stay finite
-    away -= away.mean()
-    away /= max(away.max(), -away.min(), np.finfo(float).tiny)  # powers of tiny numbers would underflow
+    away -= away.sum() / away.size  # its mean; numpy's mean() takes twice as long for a few hundred
+    away /= max(away.max(), -away.min(), TINY)  # powers of tiny numbers would underflow
     square = away * away
-    variance = square.mean()
+    variance = square.sum() / away.size
     if variance == 0:
         return float("nan"), float("nan")
     away *= square
     square *= square
-    return float(away.mean() / variance**1.5), float(square.mean() / variance**2 - 3)
+    return float(away.sum() / away.size / variance**1.5), float(square.sum() / away.size / variance**2 - 3)
 
 
 def shapley_values(function, factors):

@@ -265,6 +265,7 @@ CALLS = {
     "networks.merge_layers": (networks.merge_layers, {"adjacency": LINKS}),
     "networks.modularity": (networks.modularity, {"adjacency": NETWORK, "communities": np.arange(6) % 2}),
     "networks.pack": (networks.pack, {"adjacency": NETWORK}),
+    "networks.pack_merged": (networks.pack_merged, {"adjacency": LINKS}),
     "networks.probabilities": (networks.probabilities, {"matrix": GRADIENT}),
     "networks.rank_one_law.deviation": (lambda inputs: rank_one_law.deviation(inputs, 0.25), {"inputs": FACTOR}),
     "networks.rank_one_law.draw_deltas": (

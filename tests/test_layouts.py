@@ -192,6 +192,7 @@ CALLS = {
     "threshold": (reals, REAL, lambda m: networks.threshold(m, edges=1), largest_entry),
     "threshold by a cut": (reals, REAL, lambda m: networks.threshold(m, cut=0.5), lambda m: np.abs(m) > 0.5),
     "merge_layers": (square_links, "?", networks.merge_layers, undirected),
+    "pack_merged": (square_links, "?", lambda a: networks.unpack(networks.pack_merged(a)), undirected),
     "to_networkx": (links, "?", lambda a: sorted(networks.to_networkx(a, "bipartite").edges),
                     lambda a: [(i, len(a) + j) for i, j in np.argwhere(a)]),
     "measure": (network, "?", measured_numbers, networkx_numbers),

@@ -113,6 +113,28 @@ def test_gradients_read_late_are_those_before_the_update():
         np.testing.assert_array_equal(read_early[1], read_late[1])
 
 
+def test_memory_of_a_gradient_is_used_again_only_when_nobody_holds_it():
+    data = toy(200, features=20, zeros=0.8)
+    held, addresses = [], []
+    for step in mlp.train(mlp.MLP((20, 6, 3), seed=1), data, 200, 0.3):
+        expected = np.outer(step.activations[0][0], step.deltas[0][0])
+        gradient = step.gradients[0]
+        np.testing.assert_array_equal(gradient, expected)
+        addresses.append(gradient.ctypes.data)
+        if step.index % 10 == 5:
+            held.append((step, gradient, expected))
+        elif step.index % 10 == 7:
+            held.append((None, gradient, expected))
+        elif step.index % 10 == 1:
+            held.append((None, gradient[3:, ::2].T, expected[3:, ::2].T))  # a view of a view
+        with pytest.raises(ValueError, match="read-only"):
+            gradient += 1
+    for _, gradient, expected in held:
+        np.testing.assert_array_equal(gradient, expected)
+    assert addresses[3] == addresses[5] == addresses[7]  # steps 4, 6 and 8: those of 4 and 6 were dropped
+    assert addresses[4] != addresses[6]                  # that of step 5 is held
+
+
 @pytest.mark.parametrize("model", ["mlp", "rbm", "rnn"])
 def test_importing_a_model_needs_numpy_alone(model):
     """Besides the small tools of gradnets, which need numpy and Python's own library."""

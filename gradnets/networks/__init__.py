@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "graphs": ["LAYERS", "DegenerateMatrix", "merge_layers", "probabilities", "sample", "threshold", "to_networkx"],
         "mesoscale": ["Core", "communities", "core", "modularity", "spectral_gap"],
         "metrics": ["BipartiteStats", "NetworkStats", "Packed", "average_clustering", "distances", "measure",
-                    "measure_bipartite", "pack", "summarize_distances", "triangles", "unpack"],
+                    "measure_bipartite", "pack", "pack_merged", "summarize_distances", "triangles", "unpack"],
         "mixing": ["DegreeInformation", "assortativity", "degree_information", "reciprocity", "rich_club"],
         "profiles": ["MEASURES", "Measure", "mean_profile", "profile", "profile_distances", "small_world"],
         "nulls": ["directed_configuration", "erdos_renyi", "expected_clustering", "expected_degrees", "rank_one",

@@ -194,7 +194,7 @@ def _measure_draw(observed, layers, rng):
     """Yield name and Measurement of a sampled network, then of each null model; all of them share the generator."""
     sides = _sides(observed)
     if layers == "merged":
-        merged = metrics.pack(graphs.merge_layers(observed))
+        merged = metrics.pack_merged(observed)
         yield OBSERVED, _measurement(metrics.measure(merged), sides)
         # Which hidden unit shares a node with which input is arbitrary: other labels give another merged network.
         yield RELABELED, _measure_layers(observed.take(rng.permutation(observed.shape[1]), axis=1), layers)
@@ -212,7 +212,7 @@ def _measure_layers(adjacency, layers, sides=None):
     sides = _sides(adjacency) if sides is None else sides
     if layers == "bipartite":
         return _measurement(metrics.measure_bipartite(adjacency), sides)
-    return _measurement(metrics.measure(graphs.merge_layers(adjacency)), sides)
+    return _measurement(metrics.measure(metrics.pack_merged(adjacency)), sides)
 
 
 def _sides(adjacency):

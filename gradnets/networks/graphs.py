@@ -4,10 +4,10 @@ Matrices of float16 and float32 are processed in float32, which halves the memor
 entry rounds differently from float64. All other matrices are processed in float64.
 """
 import numpy as np
-from numba import njit
 
 from gradnets import checks
 from gradnets.errors import NoResult, UserError
+from gradnets.networks import _kernels
 
 LAYERS = ("merged", "bipartite")
 
@@ -62,9 +62,13 @@ def sample(probabilities, rng):
     -----
     One pass over the matrix.
     """
-    probabilities = _real_matrix(probabilities)
+    probabilities, rng = _real_matrix(probabilities), np.random.default_rng(rng)
     adjacency = np.zeros(probabilities.shape, dtype=bool)
-    if not _sample(probabilities, np.random.default_rng(rng), adjacency):
+    if isinstance(rng.bit_generator, np.random.PCG64):
+        valid = _sample_by_pcg64(probabilities, rng.bit_generator, adjacency)
+    else:
+        valid = _sample(probabilities, rng, adjacency)
+    if not valid:
         outside = probabilities[~((probabilities >= 0) & (probabilities <= 1))]
         raise UserError(f"{outside.size} of the probabilities lie outside [0, 1], the first is {outside[0]:.6g}: "
                         "normalise the matrix with networks.probabilities first")
@@ -129,13 +133,19 @@ def merge_layers(adjacency):
     UserError
         Unless the matrix is square and of bools.
     """
+    adjacency = mergeable(adjacency)
+    merged = adjacency | adjacency.T
+    np.fill_diagonal(merged, False)
+    return merged
+
+
+def mergeable(adjacency):
+    """Return a matrix of links whose layers can be merged; raise the errors of `merge_layers` for any other."""
     adjacency = checks.bool_matrix("adjacency", adjacency)
     if adjacency.shape[0] != adjacency.shape[1]:
         raise UserError(f"merging layers needs equal numbers of sending and receiving units, got {_size(adjacency)}: "
                         "set the number of hidden units to that of inputs, or keep the layers apart (bipartite)")
-    merged = adjacency | adjacency.T
-    np.fill_diagonal(merged, False)
-    return merged
+    return adjacency
 
 
 def to_networkx(adjacency, layers="merged"):
@@ -196,15 +206,22 @@ def _size(matrix):
     return " x ".join(map(str, matrix.shape))
 
 
-@njit(cache=True)
 def _sample(probabilities, rng, adjacency):
     """Set the links that are drawn to True; return whether every probability lies in [0, 1]."""
-    valid = True
-    for i in range(probabilities.shape[0]):
-        for j in range(probabilities.shape[1]):
-            p = probabilities[i, j]
-            if p > 0:
-                adjacency[i, j] = rng.random() < p
-            if not 0 <= p <= 1:
-                valid = False
+    for row, links in zip(probabilities, adjacency, strict=True):
+        positive = row > 0
+        links[positive] = rng.random(np.count_nonzero(positive)) < row[positive]
+    return bool(((probabilities >= 0) & (probabilities <= 1)).all())
+
+
+def _sample_by_pcg64(probabilities, bit_generator, adjacency):
+    """Do what `_sample` does, by a copy of the generator that is compiled with the loop.
+
+    The numbers, and the state in which the generator is left, are those of numpy.
+    """
+    state = bit_generator.state  # the dictionary also holds half a number that smaller draws have left: it stays
+    words = [word for key in ("state", "inc") for word in divmod(state["state"][key], 2**64)]
+    valid, *words = _kernels.sample(probabilities, *map(np.uint64, words), adjacency)
+    state["state"]["state"] = int(words[0]) << 64 | int(words[1])
+    bit_generator.state = state
     return valid

@@ -80,6 +80,31 @@ def test_sample_is_the_plain_comparison_with_the_same_numbers(shape):
     np.testing.assert_array_equal(graphs.sample(probabilities, 3), expected)  # a seed instead of a generator
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("bit_generator", [np.random.PCG64, np.random.PCG64DXSM, np.random.Philox, np.random.MT19937])
+def test_sample_draws_numpys_numbers_and_leaves_its_generator_in_numpys_state(bit_generator, dtype):
+    ours, numpys = (np.random.Generator(bit_generator(8)) for _ in range(2))
+    for generator in (ours, numpys):
+        generator.integers(9, dtype=np.int32)  # half a word of PCG64 is left for the next small draw
+    # Denormal entries and 1 are the ends of the range; equal numbers decide whether "below" is strict.
+    row = np.array([1, 2.0**-1, 2.0**-53, np.finfo(dtype).tiny, np.finfo(dtype).smallest_subnormal, 0, 0.3])
+    matrix = np.abs(np.outer(row, rng(2).random(300)))
+    matrix[rng(3).random(matrix.shape) < 0.1] = 0
+    for probabilities in (matrix.astype(dtype), np.zeros((2, 3), dtype), np.ones((2, 2), dtype)):
+        positive = probabilities > 0
+        expected = np.zeros(positive.shape, bool)
+        expected[positive] = numpys.random(positive.sum()) < probabilities[positive]
+        np.testing.assert_array_equal(graphs.sample(probabilities, ours), expected)
+        np.testing.assert_equal(ours.bit_generator.state, numpys.bit_generator.state)
+    assert ours.integers(9, dtype=np.int32) == numpys.integers(9, dtype=np.int32)
+
+
+def test_a_link_whose_number_equals_its_probability_is_left_out():
+    numbers = rng(5).random((4, 6))
+    assert not graphs.sample(numbers, rng(5)).any()
+    assert graphs.sample(np.nextafter(numbers, 1), rng(5)).all()
+
+
 @pytest.mark.parametrize("shape", [(1, 5000), (3, 5000), (5000, 3), (5000, 1)])
 def test_long_matrices_are_sampled_as_plain_numpy_does(shape):
     matrix = rng(1).standard_t(3, shape)

@@ -176,17 +176,32 @@ def test_long_bipartite_networks_equal_networkx(shape, probability):
     assert_bipartite_clustering(flat, measured)
 
 
-@pytest.mark.parametrize("sources", [64, 256])
-def test_distances_do_not_depend_on_the_number_of_sources_at_once(sources, monkeypatch):
-    """Runs in Python, since a compiled kernel keeps the number that it was compiled with."""
-    monkeypatch.setattr(_kernels, "SOURCES", sources)
-    monkeypatch.setattr(_kernels, "popcount", lambda word: np.uint64(int(word).bit_count()))
-    for adjacency in list(random_networks(40))[1::3]:
-        packed = metrics.pack(adjacency)
+@pytest.mark.parametrize("nodes", [1, 2, 63, 64, 65, 129, 520])
+@pytest.mark.parametrize("probability", [0.0, 0.05, 1.0])
+def test_links_are_merged_and_packed_as_by_merging_first(nodes, probability):
+    links = np.random.default_rng(nodes).random((nodes, nodes)) < probability
+    for layout in (links, np.asfortranarray(links), np.repeat(links, 2, axis=1)[:, ::2]):
+        packed, expected = metrics.pack_merged(layout), metrics.pack(graphs.merge_layers(links))
+        for array, expected_array in zip(packed, expected, strict=True):
+            np.testing.assert_array_equal(array, expected_array, strict=True)
+    np.testing.assert_array_equal(metrics.unpack(packed), (links | links.T) & ~np.eye(nodes, dtype=bool))
+
+
+@pytest.mark.parametrize("links", [np.zeros((2, 3), bool), np.zeros((2, 2)), np.zeros((0, 0), bool)])
+def test_what_cannot_be_merged_is_refused(links):
+    with pytest.raises(UserError):
+        metrics.pack_merged(links)
+
+
+@pytest.mark.parametrize("sources", [512, 1024])
+def test_distances_do_not_depend_on_the_number_of_sources_at_once(sources):
+    rng = np.random.default_rng(3)
+    for n in (500, 512, 513, 1300):
+        packed = metrics.pack_merged(rng.random((n, n)) < 1.5 / n)
         component, sizes = _kernels.components(packed.starts, packed.neighbors)
         members = np.flatnonzero(component == sizes.argmax())
-        counts = _kernels.pairs_by_distance.py_func(packed.starts, packed.neighbors, members)
-        np.testing.assert_array_equal(counts, distances_of(nx.from_numpy_array(adjacency)))
+        counts = _kernels.pairs_by_distance(packed.starts, packed.neighbors, members, sources)
+        np.testing.assert_array_equal(counts, distances_of(nx.from_numpy_array(metrics.unpack(packed))))
 
 
 def test_a_bipartite_network_takes_little_more_memory_than_its_matrix():
