@@ -16,7 +16,8 @@ lowest loss; order 3 is Chebyshev's.
 The Lanczos step stops after a set number of products, before it has converged: its row also holds its distance from the
 step of four times as many products, and the loss before and after it.
 
-The time of 50 whole Lyapunov spectra is that of two of them, in processor time: an ensemble on two cores runs 25 on each.
+The time of 50 whole Lyapunov spectra is that of two of them, in processor time: an ensemble on two cores runs 25 on
+each.
 The race on the clock is that of curvature_race.py, with its grids and times.
 
 Takes five minutes.
