@@ -130,7 +130,7 @@ def test_the_finding_fits_a_title():
     points = [{"init": "normal", "border": "best accuracy", "critical_gain_low": 0.75, "critical_gain_high": 1.25},
               {"init": "normal", "border": "driven by images", "critical_gain": 1.349}]
     finding = script.finding_of(rows, points)
-    assert finding == "Gains 0.75 to 1.25 learn best, chaos starts at 1.35; trained nets end at -0.08 to -0.02"
+    assert finding == "Gains 0.75 to 1.25 learn best, chaos starts at 1.35; trained exponents -0.08 to -0.02"
     assert len(finding) <= 90
     assert "chaos" not in script.finding_of(rows, [points[0], {"init": "normal", "border": "driven by images"}])
 
