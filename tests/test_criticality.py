@@ -142,7 +142,7 @@ def test_there_is_a_row_for_each_law_and_gain():
         (law, gain) for law in ("normal", "orthogonal") for gain in (0.5, 1.0, 1.5)]
     assert len(result.rows) == len(rows) + 8
     assert all(row["learning_rate"] in (0.03, 0.1) for row in rows)
-    assert all(first["driven"] < second["driven"] for first, second in itertools.pairwise(rows))
+    assert all(first["driven"] < second["driven"] for first, second in itertools.pairwise(rows[:3]))
     assert_fits_the_page(result)
 
 
