@@ -174,7 +174,7 @@ def finding_of(rows, points):
     where = f"Gains {best['critical_gain_low']:g} to {best['critical_gain_high']:g} learn best"
     if "critical_gain" in driven:
         where += f", chaos starts at {driven['critical_gain']:.2f}"
-    return f"{where}; trained nets end at {min(ends):.2f} to {max(ends):.2f}"
+    return f"{where}; trained exponents {min(ends):.2f} to {max(ends):.2f}"
 
 
 def caption(whole, test, settings):

