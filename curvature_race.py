@@ -141,7 +141,7 @@ TABLE = {
     "images": Task("whole images, 784-30-10", images_problem, 1000, 1.2,
                    ("Adam", "Muon", "L-BFGS 10", "L-BFGS 50", "K-FAC", "Gauss-Newton-CG"),
                    {"Adam": ((0.01, 0.03), (300, 1000), (100,)), "Muon": ((0.01, 0.03), (300,), (100, 300))}),
-    "deep": Task("deep autoencoder, 196-64-32-8-32-64-196", deep_problem, 1000, 3.5,
+    "deep": Task("deep autoencoder, 196-64-32-8-32-64-196", deep_problem, 1000, 5.0,
                  ("Adam", "Muon", "L-BFGS 10", "K-FAC"),
                  {"Adam": ((0.003, 0.01), (3000,), (50,)), "Muon": ((0.01, 0.03), (1000,), (200,))}),
     "function": Task("smooth function, 1-20-20-1", function_problem, 1, 0.8,
