@@ -128,10 +128,8 @@ def finding_of(rows):
         return "Too few nets have the same motifs to tell what learning does: take 3 runs or more"
     if not raised["real"]:
         return f"These seeds do not show that learning raises any of {tested['real']:,} motifs of five nodes"
-    share = f"Learning raises {raised['real'] / tested['real']:.0%} of the motifs of five"
-    if not beyond["real"]:
-        return f"{share}, but none beyond what its motifs of four predict"
-    return f"{share}, {beyond['real'] / tested['real']:.1%} beyond what their motifs of four predict"
+    own = f"{beyond['real']:,}" if beyond["real"] else "but none"
+    return f"Learning raises {raised['real']:,} motifs of five, {own} beyond what their motifs of four predict"
 
 
 def caption_of(rows, settings):
@@ -159,8 +157,8 @@ def picture(rows, title, caption):
             row["motif"] for row in of_motifs if row["data"] == data))]
     groups = list(dict.fromkeys((row["data"], row["init"]) for row in learning))
     heights = 0.5 * len(lines), 0.8 + 0.27 * len(groups)
-    figure, panels = plots.figure([["motifs", *inits], ["shares"] * (1 + len(inits))], 2.0 + 2.7 * max(3, len(inits)),
-                                  sum(heights) + 2.6, title, caption, height_ratios=heights,
+    figure, panels = plots.figure([["motifs", *inits], [".", *["shares"] * len(inits)]], 2.0 + 2.7 * max(3, len(inits)),
+                                  sum(heights) + 3.0, title, caption, height_ratios=heights,
                                   width_ratios=[2.0, *[2.7] * len(inits)])
     draw_motifs(panels["motifs"], lines)
     for place, init in enumerate(inits):
@@ -170,7 +168,7 @@ def picture(rows, title, caption):
         axes.set_title(f"from {init}")
         if place:
             axes.sharex(panels[inits[0]])
-    name_marks(panels[inits[0]])
+    name_marks(figure, panels[inits[0]])
     draw_shares(panels["shares"], learning, groups)
     return figure
 
@@ -185,9 +183,6 @@ def draw_motifs(axes, lines):
             motifs.draw_motif(axes, motifs.adjacency_of(motif), 0.0, place, styles, 0.9, 0.6)
     axes.set(title="motifs that rise most", xlim=(-0.6, 0.6), ylim=(len(lines) - 0.4, -0.6), xticks=[], yticks=[])
     axes.spines[["left", "bottom"]].set_visible(False)
-    for color, name in motifs.WEIGHT_COLORS.items():
-        axes.plot([], [], **styles[color], label=f"{name} weight")
-    axes.legend(loc="upper left", bbox_to_anchor=(0, 0), fontsize=8)
 
 
 def draw_changes(axes, lines, rows, measured):
@@ -217,31 +212,33 @@ def draw_changes(axes, lines, rows, measured):
     axes.spines["left"].set_visible(False)
 
 
-def name_marks(axes):
-    """Say what the marks of a panel are, below the panel beside it."""
+def name_marks(figure, axes):
+    """Say below the figure what the edges of motifs and the marks of a panel are."""
+    styles = motifs.edge_styles(len(motifs.WEIGHT_COLORS))
+    handles = [axes.plot([], [], **styles[color], label=f"{name} weight")[0]
+               for color, name in motifs.WEIGHT_COLORS.items()]
     for mark, color, fill, words in (("o", plots.GREEN, "white", "before learning"),
-                                     ("o", plots.GREEN, plots.GREEN, "after; thick: q < 0.05"),
+                                     ("o", plots.GREEN, plots.GREEN, "after learning (thick line: q < 0.05)"),
                                      ("s", plots.GREY, plots.GREY, "shuffled labels"),
-                                     ("D", plots.RED, "white", "after, beyond the parts; filled: raised")):
-        axes.plot([], [], mark, color=color, mfc=fill, ms=5, label=words)
-    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.12), ncols=4, fontsize=8, columnspacing=1.2, handletextpad=0.2)
+                                     ("D", plots.RED, "white", "after, beyond the parts (filled: raised)")):
+        handles.append(axes.plot([], [], mark, color=color, mfc=fill, ms=5, label=words)[0])
+    figure.legend(handles=handles, loc="outside lower left", ncols=4)
 
 
 def draw_shares(axes, rows, groups):
     """Draw the percentage of the tested motifs that learning raises in each group of nets, (data, init)."""
     rows_of = {(row["data"], row["init"], row["labels"]): row for row in rows}
-    marks = (("real", "raised", "tested", plots.GREEN, "o", "raised"),
-             ("real", "beyond", "tested_beyond", plots.RED, "D", "raised beyond their parts"),
-             ("shuffled", "raised", "tested", plots.GREY, "s", "raised with shuffled labels"))
-    for labels, key, total, color, mark, words in marks:
-        shown = [(100 * rows_of[*group, labels][key] / max(rows_of[*group, labels][total], 1), place)
+    marks = (("real", "raised", "tested", plots.GREEN, "o", -0.2, "raised"),
+             ("real", "beyond", "tested_beyond", plots.RED, "D", 0.0, "raised beyond their parts"),
+             ("shuffled", "raised", "tested", plots.GREY, "s", 0.2, "raised with shuffled labels"))
+    for labels, key, total, color, mark, shift, words in marks:
+        shown = [(100 * rows_of[*group, labels][key] / max(rows_of[*group, labels][total], 1), place + shift)
                  for place, group in enumerate(groups) if (*group, labels) in rows_of]
-        axes.plot(*zip(*shown, strict=True), mark, color=color, ms=6 if key == "raised" else 5, mfc="none" if
-                  labels == "shuffled" else color, ls="", label=words)
+        axes.plot(*zip(*shown, strict=True), mark, color=color, ms=5, ls="", label=words)
     axes.set_yticks(range(len(groups)), [f"{data}, from {init}" for data, init in groups])
     axes.set(xlabel="% of the motifs that are tested", ylim=(len(groups) - 0.5, -0.5), title="motifs that learning "
              "raises")
-    axes.set_xlim(-1, max(10, axes.get_xlim()[1]))
+    axes.set_xlim(-0.2, max(8, axes.get_xlim()[1]))
     axes.grid(axis="y", color=plots.PALE, lw=0.6)
     axes.legend(loc="lower right", fontsize=8)
 

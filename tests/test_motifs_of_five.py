@@ -54,12 +54,12 @@ def test_a_motif_that_follows_its_parts_is_raised_but_not_beyond_them():
     assert {row["beyond_q"] < 0.05 for row in (first, second)} == {True, False}
     assert first["after"] - first["before"] == pytest.approx(5, abs=1)
     assert motifs_of_five.finding_of(rows) == (
-        "Learning raises 100% of the motifs of five, 50.0% beyond what their motifs of four predict")
+        "Learning raises 2 motifs of five, 1 beyond what their motifs of four predict")
 
 
 @pytest.mark.parametrize(("tested", "raised", "beyond", "words"), [
     (0, 0, 0, "take 3 runs or more"), (900, 0, 0, "do not show that learning raises any of 900"),
-    (9000, 900, 0, "raises 10% of the motifs of five, but none beyond"), (900, 90, 9, "five, 1.0% beyond what")])
+    (9000, 900, 0, "raises 900 motifs of five, but none beyond"), (900, 90, 9, "raises 90 motifs of five, 9 beyond what")])
 def test_the_finding_is_true_for_any_outcome(tested, raised, beyond, words):
     rows = [{"part": "learning", "labels": "real", "tested": tested, "raised": raised, "beyond": beyond}]
     finding = motifs_of_five.finding_of(rows)
