@@ -119,9 +119,10 @@ class Enumeration:
                 for i in range(j):
                     rest, state = np.divmod(rest, len(self.pairs))
                     matrices[:, i, j], matrices[:, j, i] = self.pairs[state].T
-            places = np.searchsorted(self._raw, new)
-            self._raw = np.insert(self._raw, places, new)
-            self._classes = np.insert(self._classes, places, canonical(matrices, self.colors))
+            raw_codes = np.concatenate([self._raw, new])
+            class_codes = np.concatenate([self._classes, canonical(matrices, self.colors)])
+            order = np.argsort(raw_codes)
+            self._raw, self._classes = raw_codes[order], class_codes[order]
         return self._classes[np.searchsorted(self._raw, raw)]
 
 
