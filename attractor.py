@@ -9,7 +9,7 @@ recorded. Four questions are asked in turn, and a dimension is spoken of only af
 2. Is it chaotic? The largest Lyapunov exponent is above log(n) / n for n steps, which growth in proportion to time
    also gives, as on a sheared torus.
 3. Is the net alive? The outputs differ between images, and the net recognises twice as many as by naming the commonest
-   digit. Else the weights have collapsed, and the attractor is that of a few biases.
+   digit. Else the net is dead: often its weights have collapsed, and the attractor is that of a few biases.
 4. What is its dimension? The Kaplan-Yorke dimension comes from the whole Lyapunov spectrum. The correlation dimension
    (Grassberger and Procaccia) comes from the distances between points, and stands beside that of surrogates: the same
    spectra with random phases, and a random walk of the same steps. The sum of positive exponents is the entropy.
@@ -24,7 +24,7 @@ Source: Howon Lee, README of stupidmlp (2016): "I don't know if the attractor it
 heavy-tailed structure, but that should be investigated". J.-P. Eckmann and David Ruelle, *Ergodic theory of chaos and
 strange attractors*, 1985, and their bound of 1992: n points show dimensions below 2 log10(n) at most.
 
-Takes 100 s on two cores.
+Takes 60 s on two cores.
 """
 import functools
 import itertools
@@ -60,7 +60,7 @@ ABOVE_COMMONEST = 2     # times the share of the commonest digit that a net aliv
 LAST = 50               # recorded points, the last ones, at which outputs are looked at
 SMALL_SCALES = 0.0005, 0.005  # shares of pairs between the smallest and the largest of the small scales
 CURVE = np.geomspace(0.0005, 0.5, 16)  # shares of pairs between which slopes are drawn
-DRIFTS, CALM, COLLAPSED, STRANGE = "drifts", "settled and calm", "chaotic, net collapsed", "strange attractor"
+DRIFTS, CALM, COLLAPSED, STRANGE = "drifts", "settled and calm", "chaotic, net dead", "strange attractor"
 REGIMES = {DRIFTS: (plots.GREY, "x"), CALM: (plots.BLUE, "s"), COLLAPSED: (plots.ORANGE, "^"),
            STRANGE: (plots.RED, "o")}  # with color and marker
 DIVERGED, CONTROL = "diverged", "control"

@@ -4,7 +4,7 @@ from ledger.comparisons import null, predicted, reference, second
 from ledger.rows import any_of, brief, column, pick, share, spread
 from ledger.verdicts import EXPLAINED, HOLDS, NOT, WHERE, Claim, Judgement, NotMeasured, first_true
 
-STRANGE, COLLAPSED, DRIFTS = "strange attractor", "chaotic, net collapsed", "drifts"  # regimes of attractor.py
+STRANGE, COLLAPSED, DRIFTS = "strange attractor", "chaotic, net dead", "drifts"  # regimes of attractor.py
 FULL_BATCH, SINGLE_SAMPLES = "full batch", "single samples"
 FEWEST = 5    # runs that a ratio needs
 NEAR = 1.5    # factor between two learning rates that counts as equal
@@ -48,7 +48,7 @@ def attractor_structure(parts):
     return Judgement("share of runs on a strange attractor, no weight decay", plain, f"{len(runs)} runs",
                      f"Without weight decay {100 * drifting:.0f} % of the orbits drift, and have no dimension. "
                      f"With decay {100 * decaying['value']:.0f} % end on a strange attractor, and "
-                     f"{100 * counted(groups['with decay'], (COLLAPSED,))['value']:.0f} % are chaotic with a collapsed "
+                     f"{100 * counted(groups['with decay'], (COLLAPSED,))['value']:.0f} % are chaotic with a dead "
                      f"net. {words}",
                      first_true((len(where) == settings, HOLDS), (where, WHERE, f"where training is {any_of(where)}")),
                      predicted(low=0.5) | second("With weight decay", "share", decaying))
@@ -63,7 +63,7 @@ def entropy(parts):
     alive = [run for run in runs if run["regime"] == STRANGE]
     dead = [run for run in runs if run["regime"] == COLLAPSED]
     words = "".join(f"On {name} the median is {brief(spread(column(group, 'entropy'))['value'])}. "
-                    for name, group in (("strange attractors", alive), ("chaotic orbits of collapsed nets", dead))
+                    for name, group in (("strange attractors", alive), ("chaotic orbits of dead nets", dead))
                     if group)
     return Judgement("sum of positive exponents, no weight decay", spread(column(finite, "entropy")),
                      f"{len(runs)} runs", words +
@@ -136,7 +136,7 @@ CLAIMS = (
           "above 0.02, accuracy above twice the commonest digit's share)", attractor_structure),
     Claim("Kolmogorov-Sinai information", "Training produces information, by its positive exponents", "in words", None,
           "entropy", "in more than half of the runs of every setting the orbit is settled and chaotic, also if the net "
-          "has collapsed", entropy),
+          "is dead", entropy),
     Claim("fastest at the onset of chaos", "Nets learn fastest where chaos begins", "arXiv 2506.08523", None, "ratio",
           f"the fastest rate is within a factor of {NEAR:g} of the rate where chaos begins in 95 % of the runs, at "
           "every batch size", training_time),
