@@ -50,8 +50,8 @@ def attractor_structure(parts):
     plain, decaying = (counted(group, (STRANGE,)) for group in groups.values())
     drifting = counted(groups["without weight decay"], (DRIFTS,))["value"]
     strange = [run for run in runs if run["regime"] == STRANGE]
-    words = (f" Their orbits have a median entropy of {brief(spread(column(strange, 'entropy'))['value'])} nats per step."
-             if strange else "")
+    words = (f" Their orbits have a median entropy of {brief(spread(column(strange, 'entropy'))['value'])} nats per "
+             "step." if strange else "")
     return Judgement("share of runs on a strange attractor, no weight decay", plain, f"{len(runs)} runs",
                      f"Without weight decay {100 * drifting:.0f} % of the orbits drift, and have no dimension. "
                      f"With decay {100 * decaying['value']:.0f} % end on a strange attractor, and "
