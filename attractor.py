@@ -324,7 +324,7 @@ def draw_dimensions(axes, runs, points):
             axes.plot(run[key], names.index(name_of(run)), marker, color=color, mfc=face, mew=1.4, ms=6)
     axes.axvline(2 * np.log10(points), color=plots.GREY, lw=1, ls=":")
     axes.set(xscale="log", title="settled, chaotic runs (filled: net alive)", xlabel="dimension",
-             yticks=range(len(names)), ylim=(len(names) - 0.5, -0.5))
+             yticks=range(len(names)), ylim=(max(len(names), 1) - 0.5, -0.5))
     axes.set_yticklabels([name.replace(", decay", "\ndecay") for name in names], fontsize=8)
     axes.grid(axis="y", color=plots.PALE, lw=0.6)
     axes.legend(handles=[Line2D([], [], ls="none", marker=marker, color=color, mfc="none", label=label)

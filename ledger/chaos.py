@@ -21,6 +21,14 @@ def settings_where(runs, regimes):
             if sum(regime in regimes for regime in found) > len(found) / 2], len(groups)
 
 
+def in_short(where, settings):
+    """Return the settings in a few words: the only one by its name, several by their number."""
+    if len(where) == 1:
+        return f"where training is {where[0]}"
+    decaying = "the weights decay" if not any("no decay" in name for name in where) else "orbits settle"
+    return f"where {decaying}, at {len(where)} of {settings} settings"
+
+
 def runs_of(parts):
     """Return the rows of single runs of attractor.py, without controls and settings."""
     runs = [row for row in parts["attractor"] if "regime" in row]
@@ -42,15 +50,14 @@ def attractor_structure(parts):
     plain, decaying = (counted(group, (STRANGE,)) for group in groups.values())
     drifting = counted(groups["without weight decay"], (DRIFTS,))["value"]
     strange = [run for run in runs if run["regime"] == STRANGE]
-    words = (f"Their orbits have a median entropy of {brief(spread(column(strange, 'entropy'))['value'])} nats per "
-             f"step and a correlation dimension of {brief(spread(column(strange, 'correlation'))['value'])}. "
-             if strange else "")
+    words = (f" Their orbits have a median entropy of {brief(spread(column(strange, 'entropy'))['value'])} nats per "
+             "step." if strange else "")
     return Judgement("share of runs on a strange attractor, no weight decay", plain, f"{len(runs)} runs",
                      f"Without weight decay {100 * drifting:.0f} % of the orbits drift, and have no dimension. "
                      f"With decay {100 * decaying['value']:.0f} % end on a strange attractor, and "
                      f"{100 * counted(groups['with decay'], (COLLAPSED,))['value']:.0f} % are chaotic with a dead "
-                     f"net. {words}",
-                     first_true((len(where) == settings, HOLDS), (where, WHERE, f"where training is {any_of(where)}")),
+                     f"net.{words}",
+                     first_true((len(where) == settings, HOLDS), (where, WHERE, in_short(where, settings))),
                      predicted(low=0.5) | second("With weight decay", "share", decaying))
 
 
@@ -69,7 +76,7 @@ def entropy(parts):
                      f"{len(runs)} runs", words +
                      "An orbit that drifts has exponents of a few steps, and no invariant measure whose entropy they "
                      "sum to.",
-                     first_true((len(where) == settings, HOLDS), (where, WHERE, f"where training is {any_of(where)}")),
+                     first_true((len(where) == settings, HOLDS), (where, WHERE, in_short(where, settings))),
                      predicted(low=0.0)
                      | (second("On strange attractors", "entropy", spread(column(alive, "entropy"))) if alive else {}))
 
