@@ -100,6 +100,8 @@ PANELS = (  # of all figures
     Panel("Training loss", ("loss",), (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)),
     Panel("Decades of curvature", ("decades",)),
     Panel("Largest Lyapunov exponent, per step", ("Lyapunov exponent",)),
+    Panel("Ratio of distances between doublings", ("ratio of distances",)),
+    Panel("Gain of the initial recurrent weights", ("gain",)),
     Panel("Iterations saved, percent", ("percent of iterations",)),
     Panel("Percent of motifs", ("percent of motifs",)),
 )

@@ -105,7 +105,7 @@ CLAIMS = (
           "than half of the living nets double their periods to the end; it holds where periods double if fewer do, "
           "and where the net has collapsed if fewer than five living nets do", universality),
     Claim("recurrent nets at criticality", "Recurrent nets that avoid vanishing gradients are at criticality",
-          "in words", None, "exponent per step",
+          "in words", None, "Lyapunov exponent",
           "after training, in 95 % of the runs from each gain, the first delta is at least a tenth of the last one and "
           "the largest exponent driven by images is within 0.1 of zero; it fails if no more gains reach this after "
           "training than before", criticality),
