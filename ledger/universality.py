@@ -71,8 +71,8 @@ def criticality(parts):
     kept = {row["gain"] for row in nets} - missed
     return Judgement("driven exponent after training", _over_all(nets, "driven_after"), f"{len(nets)} laws and gains",
                      f"{len(trained)} of {len(nets)} laws and gains are critical after training, {untrained} before. "
-                     f"The exponent is below zero after training at {np.count_nonzero(ends < 0)} of them. Before training it is "
-                     f"{in_words(_over_all(nets, 'driven'))}. {words}",
+                     f"The exponent is below zero after training at {np.count_nonzero(ends < 0)} of them. Before "
+                     f"training it is {in_words(_over_all(nets, 'driven'))}. {words}",
                      first_true((len(trained) <= untrained, NOT), (len(trained) == len(nets), HOLDS),
                                 (not kept, NOT),
                                 (True, WHERE, "where the initial gain is "
