@@ -101,6 +101,8 @@ PANELS = (  # of all figures
     Panel("Decades of curvature", ("decades",)),
     Panel("Largest Lyapunov exponent, per step", ("Lyapunov exponent",)),
     Panel("Kolmogorov-Sinai entropy, nats per step", ("entropy",)),
+    Panel("Ratio of distances between doublings", ("ratio of distances",)),
+    Panel("Gain of the initial recurrent weights", ("gain",)),
     Panel("Percent of iterations saved, or of losses reached first",
           ("percent of iterations", "percent of losses")),
     Panel("Percent of motifs", ("percent of motifs",)),

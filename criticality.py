@@ -16,7 +16,7 @@ are the critical points.
 Source: Howon Lee's notes suppose that recurrent nets that avoid vanishing gradients are "systems at criticality". Nils
 Bertschinger and Thomas Natschläger, *Real-time computation at the edge of chaos in recurrent neural networks*, 2004.
 
-Takes 30 s on one core.
+Takes 35 s on one core.
 """
 import contextlib
 import itertools
