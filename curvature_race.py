@@ -143,7 +143,7 @@ TABLE = {
                    {"Adam": ((0.01, 0.03), (300, 1000), (100,)), "Muon": ((0.01, 0.03), (300,), (100, 300))}),
     "deep": Task("deep autoencoder, 196-64-32-8-32-64-196", deep_problem, 1000, 5.0,
                  ("Adam", "Muon", "L-BFGS 10", "K-FAC"),
-                 {"Adam": ((0.003, 0.01), (3000,), (50,)), "Muon": ((0.01, 0.03), (1000,), (200,))}),
+                 {"Adam": ((0.003, 0.01), (3000,), (50,)), "Muon": ((0.03,), (1000, 2000), (200,))}),
     "function": Task("smooth function, 1-20-20-1", function_problem, 1, 0.8,
                      ("Adam", "L-BFGS 10", "L-BFGS 50", "self-scaled BFGS", "Levenberg-Marquardt"),
                      {"Adam": ((0.03, 0.1, 0.3), (3000,), (200,))}, ABSOLUTE),
