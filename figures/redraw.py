@@ -30,6 +30,7 @@ GALLERY = (  # the command behind each figure, and the folder of figures/ that i
     ("functional_inverse.py --runs 5", ""),
     ("critical_points.py --dataset mnist", ""),
     ("third_order.py --dataset mnist", ""),
+    ("poisson.py", ""),
     ("lyapunov.py --dataset mnist", ""),
     ("motif_stats.py", ""),
     ("motif_miner.py --null-model layered --nulls 3600", ""),

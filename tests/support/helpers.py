@@ -23,7 +23,8 @@ FEWER_STEPS = {
     "mlp": {"steps": 2000}, "rbm": {"steps": 300}, "rnn": {"steps": 300},
     "lyapunov": {"steps": 100, "transient": 50, "window": 25, "spectrum_steps": 3, "well_steps": 100,
                  "essay_steps": 20},
-    "second_order": {"steps": 100}, "critical_points": {"steps": 100}, "block_newton": {"steps": 5},
+    "second_order": {"steps": 100}, "third_order": {"sides": (5,)}, "poisson": {"seconds": 0.05, "points": 5},
+    "critical_points": {"steps": 100}, "block_newton": {"steps": 5},
     "functional_inverse": {"steps": 5}, "weight_growth": {"images": 1000, "starts": (0, 200), "window": 100},
     "gradient_space": {"steps": (0, 20), "directions": (5,), "depths": (1,), "images": 300, "samples": 60},
 }
