@@ -8,15 +8,15 @@ Hessian. Each step is compared with its peer's before it is timed: a difference 
 largest entry, ends the run. The fast network's own finite difference is too noisy for this comparison: its difference
 is kept in the row (`source_difference`), and both steps are compared with one pseudoinverse.
 
-Two-layer steps, critical points and third order are the experiments of functional_inverse.py, critical_points.py and
-third_order.py, with their settings. The two-layer rows count the closed form; they also hold the counts of the complex
-step and of the finite difference with the source's r = 1e-9. An order takes the partial sum of its series with the
-lowest loss; order 3 is Chebyshev's.
+Two-layer steps, critical points, third order and Poisson's equation are the experiments of functional_inverse.py,
+critical_points.py, third_order.py and poisson.py, with their settings. The two-layer rows count the closed form; they
+also hold the counts of the complex step and of the finite difference with the source's r = 1e-9. An order takes the
+partial sum of its series with the lowest loss; order 3 is Chebyshev's.
 
 The Lanczos step stops after a set number of products, before it has converged: its row also holds its distance from the
 step of four times as many products, and the loss before and after it.
 
-Takes three minutes.
+Takes six minutes.
 """
 import harness  # first: it pins the threads  # isort: skip
 
@@ -190,6 +190,16 @@ def orders_against_newton(digits):
     return rows
 
 
+def poisson_equation():
+    """Return the row of the seconds to a relative error of one in a million; the peers need not arrive."""
+    ours, *peers = experiment.result_of("poisson").rows
+    return [harness.figure("Poisson's equation, 2-32-1, relative L2 error 1e-6, seconds", ours["seconds"], 1,
+                           runs=ours["runs"], arrived=ours["arrived"], seconds_low=ours["seconds_low"],
+                           seconds_high=ours["seconds_high"],
+                           peers_arrived={row["what"]: row["arrived"] for row in peers},
+                           peers_error={row["what"]: row["error"] for row in peers})]
+
+
 # ---- Lanczos ----------------------------------------------------------------------------------------------
 
 def lanczos_step():
@@ -244,7 +254,7 @@ def main():
         rows += fast_network(images)
     for n in (3, 10, 30):
         rows += two_layer_inverse(n)
-    rows += index_against_loss() + orders_against_newton(digits)
+    rows += index_against_loss() + orders_against_newton(digits) + poisson_equation()
     harness.report("second_order", rows + lanczos_rows, ("numpy", "scipy", "torch"), missing)
 
 
