@@ -61,7 +61,7 @@ def test_the_time_to_the_target_is_that_of_the_first_error_below():
 def test_the_finding_names_the_method_that_arrives():
     rows = [{"what": name, "arrived": count, "seconds": seconds}
             for name, count, seconds in (("Adam", 0, np.inf), ("L-BFGS", 3, 0.5), ("Levenberg-Marquardt", 3, 0.4))]
-    assert poisson.finding_of(rows, 1e-6) == "Levenberg-Marquardt solves Poisson's equation to 1e-06 in 0.40 s"
+    assert poisson.finding_of(rows, 1e-6) == "Levenberg-Marquardt solves Poisson's equation to 1e-6 in 0.40 s"
     assert poisson.finding_of(rows[:2], 1e-6).endswith("in 0.50 s; no other method does")
     assert poisson.finding_of(rows[:1], 1e-6) == "No method solves Poisson's equation to 1e-06"
 
