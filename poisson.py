@@ -25,6 +25,7 @@ import numpy as np
 from scipy import linalg, optimize
 
 from gradnets import checks, curvature, experiment, plots, streams, summaries
+from gradnets.errors import UserError
 from gradnets.progress import progress
 
 HIDDEN_UNITS = 32           # number of hidden units
@@ -38,10 +39,10 @@ SEED = 100                  # seed of the initial weights
 
 BOUNDARY = 10.0             # weight of a residual on the boundary
 FACTOR = 2.0                # between one damping and the next
-GRID = 50                   # points of the error's grid in each direction
+GRID = 30                   # points of the error's grid in each direction
 MEMORY = 50                 # pairs of L-BFGS
 ADAM_RATES = (1e-2, 3e-3, 1e-3)
-EVERY = 20                  # steps of Adam and L-BFGS between two measurements of the error
+EVERY = 20                  # steps of Adam between two measurements of the error
 SOURCE = 1e-8, 1e-6         # relative errors that the source reports
 STYLES = {"Levenberg-Marquardt": (plots.RED, "-"), "L-BFGS": (plots.BLUE, "--"), "Adam": (plots.GREY, "-.")}
 HEADINGS = {"what": "method", "arrived": "arrived", "seconds": "seconds to target", "error": "last error"}
@@ -103,10 +104,10 @@ def initial(units, seed):
     return np.concatenate([rng.uniform(-first, first, 3 * units), rng.uniform(-last, last, units), [0.0]])
 
 
-# ---- the methods: generators of parameter vectors ---------------------------------------------------------
+# ---- the methods: each reports its parameters, and ends when the report says that time is up ---------------
 
-def levenberg_marquardt(problem, vector):
-    """Yield the parameters after each step, until no damping lowers the loss."""
+def levenberg_marquardt(problem, vector, report):
+    """Report after each step that lowers the loss, until no damping does."""
     damping, unit = 1.0, np.eye(len(vector))
     residuals, jacobian = problem.residuals_and_jacobian(vector)
     while damping < 1e12:
@@ -116,47 +117,45 @@ def levenberg_marquardt(problem, vector):
         if moved @ moved < residuals @ residuals:
             vector, damping = vector + step, max(damping / FACTOR, 1e-14 * np.sum(jacobian**2))
             residuals, jacobian = problem.residuals_and_jacobian(vector)
-            yield vector
+            if report(vector):
+                return
         else:
             damping *= FACTOR
 
 
-def adam(problem, vector, rate):
-    """Yield the parameters after every EVERY steps of Adam, without end."""
+def adam(problem, vector, report, rate):
+    """Report after every EVERY steps of Adam."""
     mean, square, step = np.zeros_like(vector), np.zeros_like(vector), 0
-    while True:
-        for _ in range(EVERY):
-            step += 1
-            _, gradient = problem.loss_and_gradient(vector)
-            mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
-            vector = vector - rate * mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
-        yield vector
+    while not (step and step % EVERY == 0 and report(vector)):
+        step += 1
+        _, gradient = problem.loss_and_gradient(vector)
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        vector = vector - rate * mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
 
 
-def lbfgs(problem, vector):
-    """Yield the parameters after every EVERY iterations of L-BFGS, which begins again where scipy stops it."""
-    length = EVERY
-    while True:
-        result = optimize.minimize(problem.loss_and_gradient, vector, jac=True, method="L-BFGS-B",
-                                   options={"maxcor": MEMORY, "maxiter": length, "ftol": 0, "gtol": 0,
-                                            "maxfun": 10**9})
-        if result.nit == 0:
-            return
-        vector = result.x
-        yield vector
-        length *= 2  # the pairs are lost at each new beginning
+def lbfgs(problem, vector, report):
+    """Report after each iteration of L-BFGS."""
+    def callback(vector):
+        if report(vector):
+            raise StopIteration
+
+    optimize.minimize(problem.loss_and_gradient, vector, jac=True, method="L-BFGS-B", callback=callback,
+                      options={"maxcor": MEMORY, "maxiter": 10**9, "maxfun": 10**9, "ftol": 0, "gtol": 0})
 
 
-def course(steps, problem, seconds):
-    """Return the seconds and the errors of a method's measurements, two float64 (k,)."""
+def course(method, problem, start, seconds, *options):
+    """Return the seconds and the errors that a method reports, two float64 (k,), until the seconds are over."""
     times, errors, begin = [], [], time.process_time()
-    for vector in steps:
+
+    def report(vector):
+        nonlocal begin
         now = time.process_time()
         times.append(now - begin)
         errors.append(problem.error(vector))
-        if times[-1] > seconds:
-            break
         begin += time.process_time() - now
+        return times[-1] > seconds
+
+    method(problem, start, report, *options)
     return np.array(times), np.array(errors)
 
 
@@ -166,16 +165,16 @@ def first_below(times, errors, target):
 
 
 def courses_of(settings):
-    """Return each method's courses, a list of (seconds, errors), one per seed; those of Adam's rates have the rate too.
-    """
+    """Return each method's courses, {name: [(seconds, errors), one per seed]}, and the name of Adam's best rate."""
     problem = Poisson(settings.points)
     courses = {}
-    for seed in progress(range(settings.seed, settings.seed + settings.runs), "runs"):
+    for seed in progress(range(settings.seed, settings.seed + settings.runs), label="runs"):
         start = initial(settings.hidden_units, seed)
-        methods = {"Levenberg-Marquardt": levenberg_marquardt(problem, start), "L-BFGS": lbfgs(problem, start)}
-        methods |= {f"Adam, rate {rate:g}": adam(problem, start, rate) for rate in ADAM_RATES}
-        for name, steps in methods.items():
-            courses.setdefault(name, []).append(course(steps, problem, settings.seconds))
+        methods = {"Levenberg-Marquardt": (levenberg_marquardt,), "L-BFGS": (lbfgs,)}
+        methods |= {f"Adam, rate {rate:g}": (adam, rate) for rate in ADAM_RATES}
+        for name, (method, *options) in methods.items():
+            run = course(method, problem, start, settings.seconds, *options)
+            courses.setdefault(name, []).append(run)
     best = min((name for name in courses if name.startswith("Adam")),
                key=lambda name: np.median([errors.min() for _, errors in courses[name]]))
     return {name: courses[best if name == "Adam" else name] for name in STYLES}, best
@@ -194,9 +193,10 @@ def finding_of(rows, target):
     first = max(rows, key=lambda row: (row["arrived"], -row["seconds"]))
     if not first["arrived"]:
         return f"No method solves Poisson's equation to {target:g}"
+    accuracy = f"{target:g}".replace("e-0", "e-")
     end = f"in {first['seconds']:.2f} s" if np.isfinite(first["seconds"]) else "in some runs"
     rest = sum(row["arrived"] for row in rows) - first["arrived"]
-    return (f"{first['what']} solves Poisson's equation to {target:g} {end}"
+    return (f"{first['what']} solves Poisson's equation to {accuracy} {end}"
             + ("; no other method does" if not rest else ""))
 
 
@@ -218,14 +218,14 @@ def picture(courses, rows, settings, title, caption):
         axes.plot(grid[seen], middle, dash, color=color, lw=2)
         axes.annotate(name, (grid[seen][-1], middle[-1]), xytext=(6, 0), textcoords="offset points", va="center",
                       color=plots.text_color(color), fontweight="bold", annotation_clip=False)
-    at = settings.seconds * 2.9
+    at = settings.seconds * 5
     axes.plot([at, at], SOURCE, color=plots.INK, lw=1)
     axes.plot([at, at], SOURCE, "D", mfc="white", mec=plots.INK, ms=8)
-    axes.annotate("the source's\nerrors, at\nany time", (at, SOURCE[0]), xytext=(-8, 0), textcoords="offset points",
-                  ha="right", va="bottom")
+    axes.annotate("the source's errors,\nat any time", (at, SOURCE[1]), xytext=(0, 8), textcoords="offset points",
+                  ha="center", va="bottom")
     axes.axhline(settings.target, color=plots.INK, lw=0.8, ls=":")
     axes.set(xscale="log", yscale="log", xlabel="processor seconds", ylabel="lowest relative error so far",
-             xlim=(grid[0], settings.seconds * 3.6))
+             xlim=(grid[0], settings.seconds * 10))
     ticks = [tick for tick in (0.01, 0.03, 0.1, 0.3, 1, 3) if grid[0] <= tick <= settings.seconds]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
@@ -234,13 +234,15 @@ def picture(courses, rows, settings, title, caption):
 
 def main(settings):
     checks.positive_integers(hidden_units=settings.hidden_units, points=settings.points, runs=settings.runs)
-    checks.positive(seconds=settings.seconds, target=settings.target)
+    if not (0 < settings.seconds < np.inf and 0 < settings.target < 1):
+        raise UserError(f"seconds is {settings.seconds} and target {settings.target}: expected a positive number of "
+                        "seconds, and a target between 0 and 1")
     courses, best = courses_of(settings)
     rows = [row_of(name, runs, settings.target) for name, runs in courses.items()]
     finding = finding_of(rows, settings.target)
     caption = (f"Lines are medians, bands the middle 90 % of {settings.runs} runs. Net 2-{settings.hidden_units}-1, "
-               f"{settings.points**2} points inside and {4 * settings.points} on the boundary; the error is measured on "
-               f"{GRID**2:,} others. {best}: the best of {len(ADAM_RATES)} rates. One thread.")
+               f"{settings.points**2} points inside and {4 * settings.points} on the boundary; the error is measured "
+               f"on {GRID**2:,} others. {best}: the best of {len(ADAM_RATES)} rates. One thread.")
     return experiment.Result(rows, names=("what",), finding=finding,
                              columns=("runs", "arrived", "seconds", "error"), headings=HEADINGS,
                              figure=picture(courses, rows, settings, finding, caption),

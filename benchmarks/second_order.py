@@ -8,19 +8,23 @@ Hessian. Each step is compared with its peer's before it is timed: a difference 
 largest entry, ends the run. The fast network's own finite difference is too noisy for this comparison: its difference
 is kept in the row (`source_difference`), and both steps are compared with one pseudoinverse.
 
-Two-layer steps, critical points and third order are the experiments of functional_inverse.py, critical_points.py and
-third_order.py, with their settings. The two-layer rows count the closed form; they also hold the counts of the complex
-step and of the finite difference with the source's r = 1e-9. An order takes the partial sum of its series with the
-lowest loss; order 3 is Chebyshev's.
+Two-layer steps, critical points, third order and Poisson's equation are the experiments of functional_inverse.py,
+critical_points.py, third_order.py and poisson.py, with their settings. The two-layer rows count the closed form; they
+also hold the counts of the complex step and of the finite difference with the source's r = 1e-9. An order takes the
+partial sum of its series with the lowest loss; order 3 is Chebyshev's.
 
 The Lanczos step stops after a set number of products, before it has converged: its row also holds its distance from the
 step of four times as many products, and the loss before and after it.
 
+<<<<<<< HEAD
 The time of 50 whole Lyapunov spectra is that of two of them, in processor time: an ensemble on two cores runs 25 on
 each.
 The race on the clock is that of curvature_race.py, with its grids and times.
 
 Takes five minutes.
+=======
+Takes six minutes.
+>>>>>>> curv-b
 """
 import harness  # first: it pins the threads  # isort: skip
 
@@ -196,6 +200,7 @@ def orders_against_newton(digits):
     return rows
 
 
+<<<<<<< HEAD
 # ---- the race on the clock --------------------------------------------------------------------------------
 
 def race_rows(missing):
@@ -241,6 +246,16 @@ def race_rows(missing):
     rows.append(harness.figure("fused loss and gradient, 490 parameters, 500 digits, ms", fused_ms, 0.12,
                                separate_ms=separate_ms))
     return rows
+=======
+def poisson_equation():
+    """Return the row of the seconds to a relative error of one in a million; the peers need not arrive."""
+    ours, *peers = experiment.result_of("poisson").rows
+    return [harness.figure("Poisson's equation, 2-32-1, relative L2 error 1e-6, seconds", ours["seconds"], 1,
+                           runs=ours["runs"], arrived=ours["arrived"], seconds_low=ours["seconds_low"],
+                           seconds_high=ours["seconds_high"],
+                           peers_arrived={row["what"]: row["arrived"] for row in peers},
+                           peers_error={row["what"]: row["error"] for row in peers})]
+>>>>>>> curv-b
 
 
 # ---- Lanczos ----------------------------------------------------------------------------------------------
@@ -310,7 +325,11 @@ def main():
         rows += fast_network(images)
     for n in (3, 10, 30):
         rows += two_layer_inverse(n)
+<<<<<<< HEAD
     rows += index_against_loss() + orders_against_newton(digits) + [lyapunov_spectra(digits)] + race_rows(missing)
+=======
+    rows += index_against_loss() + orders_against_newton(digits) + poisson_equation()
+>>>>>>> curv-b
     harness.report("second_order", rows + lanczos_rows, ("numpy", "scipy", "torch"), missing)
 
 

@@ -31,6 +31,7 @@ GALLERY = (  # the command behind each figure, and the folder of figures/ that i
     ("functional_inverse.py --runs 5", ""),
     ("critical_points.py --dataset mnist", ""),
     ("third_order.py --dataset mnist", ""),
+    ("poisson.py", ""),
     ("lyapunov.py --dataset mnist", ""),
     ("attractor.py --dataset mnist --runs 4", ""),
     ("edge_of_chaos.py --dataset mnist", ""),

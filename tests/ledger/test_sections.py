@@ -153,6 +153,8 @@ def test_degrees_explain_a_clustering_only_in_nine_runs_of_ten(parts):
      HOLDS),
     ("third and fourth order are practicable", "third order", {"order": 4}, {"fewer_percent": 20.0, "time_ratio": 1.0},
      "holds only where iterations count and not seconds"),
+    ("third and fourth order are practicable", "third order", {"order": 4, "parameters": 500}, {"time_ratio": 1.2},
+     "holds only where a problem has more than 500 parameters"),
     ("learning shapes the topology", "motifs", {"labels": "shuffled"}, {"raised": 15}, NOT),
     ("learning shapes the topology", "motifs", {"labels": "real"}, {"raised": 50}, HOLDS),
     ("initialisation biases it", "motifs", {"init": "orthogonal"}, {"percent_low": 5.5},
