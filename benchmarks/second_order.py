@@ -16,15 +16,11 @@ partial sum of its series with the lowest loss; order 3 is Chebyshev's.
 The Lanczos step stops after a set number of products, before it has converged: its row also holds its distance from the
 step of four times as many products, and the loss before and after it.
 
-<<<<<<< HEAD
 The time of 50 whole Lyapunov spectra is that of two of them, in processor time: an ensemble on two cores runs 25 on
 each.
 The race on the clock is that of curvature_race.py, with its grids and times.
 
-Takes five minutes.
-=======
-Takes six minutes.
->>>>>>> curv-b
+Takes eight minutes.
 """
 import harness  # first: it pins the threads  # isort: skip
 
@@ -200,7 +196,6 @@ def orders_against_newton(digits):
     return rows
 
 
-<<<<<<< HEAD
 # ---- the race on the clock --------------------------------------------------------------------------------
 
 def race_rows(missing):
@@ -246,7 +241,8 @@ def race_rows(missing):
     rows.append(harness.figure("fused loss and gradient, 490 parameters, 500 digits, ms", fused_ms, 0.12,
                                separate_ms=separate_ms))
     return rows
-=======
+
+
 def poisson_equation():
     """Return the row of the seconds to a relative error of one in a million; the peers need not arrive."""
     ours, *peers = experiment.result_of("poisson").rows
@@ -255,7 +251,6 @@ def poisson_equation():
                            seconds_high=ours["seconds_high"],
                            peers_arrived={row["what"]: row["arrived"] for row in peers},
                            peers_error={row["what"]: row["error"] for row in peers})]
->>>>>>> curv-b
 
 
 # ---- Lanczos ----------------------------------------------------------------------------------------------
@@ -325,11 +320,8 @@ def main():
         rows += fast_network(images)
     for n in (3, 10, 30):
         rows += two_layer_inverse(n)
-<<<<<<< HEAD
-    rows += index_against_loss() + orders_against_newton(digits) + [lyapunov_spectra(digits)] + race_rows(missing)
-=======
     rows += index_against_loss() + orders_against_newton(digits) + poisson_equation()
->>>>>>> curv-b
+    rows += [lyapunov_spectra(digits), *race_rows(missing)]
     harness.report("second_order", rows + lanczos_rows, ("numpy", "scipy", "torch"), missing)
 
 

@@ -23,13 +23,9 @@ FEWER_STEPS = {
     "mlp": {"steps": 2000}, "rbm": {"steps": 300}, "rnn": {"steps": 300},
     "lyapunov": {"steps": 100, "transient": 50, "window": 25, "spectrum_steps": 3, "well_steps": 100,
                  "essay_steps": 20},
-<<<<<<< HEAD
     "curvature_race": {"tasks": ("digits", "function"), "patience": 0.02},
-    "second_order": {"steps": 100}, "critical_points": {"steps": 100}, "block_newton": {"steps": 5},
-=======
     "second_order": {"steps": 100}, "third_order": {"sides": (5,)}, "poisson": {"seconds": 0.05, "points": 5},
     "critical_points": {"steps": 100}, "block_newton": {"steps": 5},
->>>>>>> curv-b
     "functional_inverse": {"steps": 5}, "weight_growth": {"images": 1000, "starts": (0, 200), "window": 100},
     "attractor": {"transient": 50, "orbit": 300, "stride": 5, "spectrum_steps": 10, "theiler": 10, "surrogates": 1,
                   "jobs": 1},
