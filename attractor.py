@@ -32,7 +32,8 @@ import itertools
 import numpy as np
 
 import mlp
-from gradnets import attractors, checks, curvature, datasets, dynamics, experiment, plots, summaries
+from gradnets import checks, curvature, datasets, dynamics, experiment, plots, summaries
+from gradnets.dynamics import attractors
 from gradnets.errors import UserError
 
 DATASET = "glyphs"          # data set of 28 x 28 images: glyphs, noise, noise-constant or mnist

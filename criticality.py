@@ -25,7 +25,8 @@ from dataclasses import replace
 import numpy as np
 
 import rnn
-from gradnets import checks, criticality, datasets, experiment, plots, sparse, streams, summaries
+from gradnets import checks, datasets, experiment, plots, sparse, streams, summaries
+from gradnets.dynamics import criticality
 from gradnets.errors import NoResult, UserError
 from gradnets.progress import progress
 

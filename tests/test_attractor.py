@@ -7,7 +7,8 @@ from helpers import assert_fits_the_page
 
 import attractor
 import mlp
-from gradnets import attractors, curvature, datasets, experiment
+from gradnets import curvature, datasets, experiment
+from gradnets.dynamics import attractors
 from gradnets.errors import UserError
 
 SMALL = {"dataset": "glyphs", "images": 40, "learning_rates": (0.3, 3.0), "decays": (0.0, 0.05), "transient": 60,

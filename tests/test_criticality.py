@@ -7,7 +7,8 @@ from helpers import assert_fits_the_page
 
 import criticality as script
 import rnn
-from gradnets import criticality, datasets, experiment
+from gradnets import datasets, experiment
+from gradnets.dynamics import criticality
 from gradnets.errors import NoResult, UserError
 
 SMALL = {"dataset": "glyphs", "images": 240, "gains": (0.5, 1.0, 1.5), "hidden_units": 12, "steps": 60,

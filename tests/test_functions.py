@@ -24,10 +24,8 @@ import mlp
 import rbm
 import rnn
 from gradnets import (
-    attractors,
     checkpoints,
     checks,
-    criticality,
     curvature,
     cycles,
     dimension,
@@ -116,18 +114,19 @@ def curve(module, network, **options):
 
 PARAMETERS = np.arange(55.0)  # of `perceptron`
 CALLS = {
-    "attractors.correlation_dimension": (lambda points: attractors.correlation_dimension(points, 1),
+    "dynamics.attractors.correlation_dimension": (lambda points: dynamics.attractors.correlation_dimension(points, 1),
                                          {"points": WEIGHTS}),
-    "attractors.correlation_sums": (lambda points: attractors.correlation_sums(points, 1), {"points": WEIGHTS}),
-    "attractors.descend": (
-        lambda point, inputs, targets: attractors.descend(point, inputs, targets, np.zeros((2, 0), int), 0.1),
+    "dynamics.attractors.correlation_sums": (lambda points: dynamics.attractors.correlation_sums(points, 1),
+                                             {"points": WEIGHTS}),
+    "dynamics.attractors.descend": (
+        lambda point, inputs, targets: dynamics.attractors.descend(point, inputs, targets, np.zeros((2, 0), int), 0.1),
         {"point": PARAMETERS, "inputs": INPUTS, "targets": np.eye(3)[LABELS]}),
-    "attractors.drift": (attractors.drift, {"points": WEIGHTS}),
-    "attractors.entropy": (attractors.entropy, {"exponents": FACTOR}),
-    "attractors.kaplan_yorke": (attractors.kaplan_yorke, {"exponents": FACTOR - 0.5}),
-    "attractors.on_circles": (attractors.on_circles, {"angles": WEIGHTS}),
-    "attractors.phase_surrogate": (attractors.phase_surrogate, {"points": WEIGHTS}),
-    "attractors.walk_surrogate": (attractors.walk_surrogate, {"points": WEIGHTS}),
+    "dynamics.attractors.drift": (dynamics.attractors.drift, {"points": WEIGHTS}),
+    "dynamics.attractors.entropy": (dynamics.attractors.entropy, {"exponents": FACTOR}),
+    "dynamics.attractors.kaplan_yorke": (dynamics.attractors.kaplan_yorke, {"exponents": FACTOR - 0.5}),
+    "dynamics.attractors.on_circles": (dynamics.attractors.on_circles, {"angles": WEIGHTS}),
+    "dynamics.attractors.phase_surrogate": (dynamics.attractors.phase_surrogate, {"points": WEIGHTS}),
+    "dynamics.attractors.walk_surrogate": (dynamics.attractors.walk_surrogate, {"points": WEIGHTS}),
 
     "checkpoints.diagnosis.describe": (lambda values: checkpoints.diagnosis.describe("x", values, 2),
                                        {"values": VALUES}),
@@ -173,11 +172,11 @@ CALLS = {
     "curvature.third": (lambda inputs, labels, direction: curvature.third(perceptron(), inputs, labels, direction),
                         {"inputs": INPUTS, "labels": LABELS, "direction": PARAMETERS}),
 
-    "criticality.driven_exponents": (lambda recurrent_weights, states: criticality.driven_exponents(
+    "dynamics.criticality.driven_exponents": (lambda recurrent_weights, states: dynamics.criticality.driven_exponents(
         recurrent_weights, states, 1), {"recurrent_weights": SQUARE, "states": np.tanh(rng.normal(size=(4, 3, 6)))}),
-    "criticality.first_crossing": (criticality.first_crossing,
+    "dynamics.criticality.first_crossing": (dynamics.criticality.first_crossing,
                                    {"gains": np.arange(1.0, 5), "values": np.arange(-2.0, 2)}),
-    "criticality.free_exponent": (lambda recurrent_weights, bias: criticality.free_exponent(
+    "dynamics.criticality.free_exponent": (lambda recurrent_weights, bias: dynamics.criticality.free_exponent(
         recurrent_weights, bias, 10, 5), {"recurrent_weights": SQUARE, "bias": FACTOR}),
 
     "cycles.ratios": (cycles.ratios, {"rates": np.array([1.0, 2.0, 2.5, 2.7])}),
@@ -341,7 +340,8 @@ CALLS = {
     "tails.survival": (lambda x: tails.survival("lognormal", {"mu": 0.0, "sigma": 1.0}, x), {"x": VALUES}),
 }
 WITHOUT_ARRAYS = {  # public functions by what they take instead
-    "nothing": "attractors.henon attractors.logistic attractors.torus caches.prepare caches.version_of_kernels "
+    "nothing": "dynamics.attractors.henon dynamics.attractors.logistic dynamics.attractors.torus caches.prepare "
+               "caches.version_of_kernels "
                "experiment.processor files.try_writing files.umask threads.single_blas_thread",
     "names, numbers, texts and paths": """
         checkpoints.check_flags checkpoints.layer_and_step checkpoints.layer_pattern checkpoints.listing

@@ -4,7 +4,8 @@ import pytest
 from scipy.spatial.distance import pdist
 
 import mlp
-from gradnets import attractors, curvature, datasets, dynamics
+from gradnets import curvature, datasets, dynamics
+from gradnets.dynamics import attractors
 from gradnets.errors import UserError
 
 RNG = np.random.default_rng(963)

@@ -5,7 +5,8 @@ since inputs push units to where tanh is flat, and the deltas of backpropagation
 """
 import numpy as np
 
-from gradnets import checks, dynamics
+from gradnets import checks
+from gradnets.dynamics.exponents import lyapunov
 from gradnets.errors import NoResult, UserError
 
 
@@ -42,7 +43,7 @@ def free_exponent(recurrent_weights, bias, steps=600, discarded=200, seed=0):
         return frame @ weights * (1 - np.tanh(state @ weights + bias)**2)
 
     start = np.random.default_rng(seed).uniform(-1, 1, len(weights))
-    logs, _ = dynamics.lyapunov(lambda state: np.tanh(state @ weights + bias), tangent, start, steps + discarded, 1,
+    logs, _ = lyapunov(lambda state: np.tanh(state @ weights + bias), tangent, start, steps + discarded, 1,
                                 seed)
     return float(logs[discarded:].mean())
 
