@@ -128,8 +128,8 @@ def regression(sizes, points, values, l2, seed):
     return curvature.FusedObjective(sizes, points, values, np.concatenate(layers), "linear", l2)
 
 
-# Of wider grids (rates 0.001 to 0.3, up to 10,000 steps, batches of 20 to all samples) these hold the best runs on the
-# first seed of MNIST.
+# Grids of first-order methods, chosen from wider ones (rates 0.001 to 0.3, up to 10,000 steps, batches of 20 to all
+# samples) on the first seed of MNIST.
 SMALL = {"Adam": ((0.03, 0.1, 0.3), (300, 3000), (20, 500))}
 TABLE = {
     "digits": Task("digits, 49-8-10", optimizers.classifier, 500, 0.4,
