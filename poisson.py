@@ -17,7 +17,7 @@ Figure: error against seconds, for each method; the source's errors, for which i
 Source: Johannes Müller and Marius Zeinhofer, "Achieving high accuracy with PINNs via energy natural gradient descent",
 ICML 2023: 32 hidden units, relative errors of 1e-8 to 1e-6.
 
-Takes 80 s.
+Takes 100 s.
 """
 import time
 
