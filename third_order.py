@@ -211,7 +211,7 @@ def main(settings):
                f"middle 90 % of the starts. Each order takes its best partial sum of the series. {dataset.name}: "
                f"{len(dataset.labels):,} images; l2 is the weight of the squared parameters. One thread.")
     return experiment.Result(rows, names=("what", "order"), finding=finding,
-                             columns=("cases", "all_ended", "newton", "iterations", "fewer_percent", "time_ratio"),
+                             columns=("all_ended", "newton", "iterations", "fewer_percent", "time_ratio"),
                              headings=HEADINGS, figure=picture(rows, finding, caption), data=[dataset.provenance],
                              suggestion="--dataset noise shows the regression on images without digits")
 
