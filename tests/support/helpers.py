@@ -24,6 +24,7 @@ FEWER_STEPS = {
     "lyapunov": {"steps": 100, "transient": 50, "window": 25, "spectrum_steps": 3, "well_steps": 100,
                  "essay_steps": 20},
     "second_order": {"steps": 100}, "critical_points": {"steps": 100}, "block_newton": {"steps": 5},
+    "motifs_of_five": {"datasets": ("tree",), "nulls": 10, "wide_runs": 1},
     "functional_inverse": {"steps": 5}, "weight_growth": {"images": 1000, "starts": (0, 200), "window": 100},
     "gradient_space": {"steps": (0, 20), "directions": (5,), "depths": (1,), "images": 300, "samples": 60},
 }
