@@ -85,12 +85,12 @@ def summarize(comparisons):
         raised = {motif for motif, row in of_z.items() if motifs.is_raised(row)}
         raised_beyond = {motif for motif, row in beyond.items() if motifs.is_raised(row)}
         untrained = np.concatenate([net.beyond[np.isfinite(net.beyond)] for net in before])
+        explained = np.concatenate([net.explained[np.isfinite(net.explained)] for net in before])
         rows.append({"part": "learning", "data": data, "init": init, "labels": labels, "runs": len(nets),
                      "tested": len(of_z), "raised": len(raised), "tested_beyond": len(beyond),
                      "beyond": len(raised_beyond), "both": len(raised & raised_beyond),
-                     "explained": float(np.median(np.concatenate(
-                         [net.explained[np.isfinite(net.explained)] for net in before]))),
-                     "untrained_beyond_2": 100 * float(np.mean(np.abs(untrained) > 2))})
+                     "explained": float(np.median(explained)) if explained.size else 0.0,
+                     "untrained_beyond_2": 100 * float(np.mean(np.abs(untrained) > 2)) if untrained.size else 0.0})
     return rows + motif_rows(changes)
 
 
@@ -208,7 +208,7 @@ def draw_changes(axes, lines, rows, measured):
                 filled = row["beyond_q"] < 0.05 and row["beyond_after"] > row["beyond_before"]
                 axes.plot(row["beyond_after"], y, "D", color=plots.RED, ms=5, mfc=plots.RED if filled else "white",
                           zorder=5)
-    axes.set(xlabel="Z, mean over the seeds", ylim=(len(lines) - 0.4, -0.6), yticks=[])
+    axes.set(xlabel="mean Z over seeds (shaded: up to 2)", ylim=(len(lines) - 0.4, -0.6), yticks=[])
     axes.spines["left"].set_visible(False)
 
 

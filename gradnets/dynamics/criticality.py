@@ -43,8 +43,7 @@ def free_exponent(recurrent_weights, bias, steps=600, discarded=200, seed=0):
         return frame @ weights * (1 - np.tanh(state @ weights + bias)**2)
 
     start = np.random.default_rng(seed).uniform(-1, 1, len(weights))
-    logs, _ = lyapunov(lambda state: np.tanh(state @ weights + bias), tangent, start, steps + discarded, 1,
-                                seed)
+    logs, _ = lyapunov(lambda state: np.tanh(state @ weights + bias), tangent, start, steps + discarded, 1, seed)
     return float(logs[discarded:].mean())
 
 

@@ -13,7 +13,7 @@ from gradnets.errors import UserError
 from gradnets.motifs.codes import Census, canonical, merge_counts
 from gradnets.motifs.graphs import layer_matrices, layer_of
 from gradnets.motifs.layered import layered_counts
-from gradnets.motifs.rewiring import exchange_ends
+from gradnets.motifs.rewiring import random_graphs
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,12 +141,12 @@ def compare_with_parts(graph, size, nulls, seed=0, sizes=None, progress=iter):
         return [layered_counts(matrices, nodes, colors) for nodes in (size, size - 1)]
 
     (codes, numbers), (part_codes, part_numbers) = counts(graph)
-    census, drawn = merge_counts(codes, numbers, size, colors), exchange_ends(graph, rng, layer)
+    census, random = merge_counts(codes, numbers, size, colors), random_graphs(graph, rng, layer)
+    next(random)  # the first one is nearest to the graph
     occurs = np.searchsorted(codes, census.codes)
     null_counts, null_part_counts = np.empty((nulls, len(occurs))), np.empty((nulls, len(part_codes) + 1))
     for row in progress(range(nulls)):
-        drawn = exchange_ends(drawn.graph, rng, layer)
-        (_, drawn_numbers), (_, drawn_part_numbers) = counts(drawn.graph)
+        (_, drawn_numbers), (_, drawn_part_numbers) = counts(next(random).graph)
         null_counts[row], null_part_counts[row, :-1] = drawn_numbers[occurs], drawn_part_numbers
     null_part_counts[:, -1] = 0  # of what is no part
     z, null_z, differs = _standardised(census.counts, null_counts)
