@@ -97,7 +97,8 @@ def performance_page():
              "multiplies in the same run, over the time that it takes.", ""]
     for subject, heading in SUBJECTS.items():
         record = load(f"benchmarks/{subject}.json")
-        lines += [f"## {heading}", "", f"{record['machine']}.", "",
+        description = ast.get_docstring(ast.parse((ROOT / f"benchmarks/{subject}.py").read_text(encoding="utf-8")))
+        lines += [f"## {heading}", "", description, "", f"{record['machine']}.", "",
                   "| what | value | goal | ours | peer | share of the limit | what each side does |",
                   "| --- | --- | --- | --- | --- | --- | --- |"]
         for row in record["rows"]:

@@ -18,8 +18,24 @@ from gradnets.sparse._kernels import (
     scatter,
     through_activation,
 )
-from gradnets.sparse._vectors import add_16, dot_16, weighted_sum_16, weighted_sum_64
+from gradnets.sparse._vectors import dot_16, weighted_sum_16, weighted_sum_64, weighted_sum_of_blocks
 from gradnets.sparse.packing import BLOCK_WIDTH, DENSE, SPARSE
+
+
+class Columns(NamedTuple):
+    """Blocks in the order of their columns, then of their rows.
+
+    Attributes
+    ----------
+    starts : int64 array (columns / 16 + 1,)
+        Blocks starts[c] to starts[c + 1] lie in columns 16 c to 16 c + 15.
+    blocks, rows : uint32 arrays (blocks,)
+        The place of each block in the layer, and its row.
+    """
+
+    starts: np.ndarray
+    blocks: np.ndarray
+    rows: np.ndarray
 
 
 class Buffers(NamedTuple):
@@ -39,6 +55,8 @@ class Buffers(NamedTuple):
         0, 1, 2, ..., the list of all rows of a layer.
     owners : uint32 array (entries,)
         The row of each entry of the recurrent weights; empty if dense.
+    by_column : Columns
+        The blocks of the recurrent weights; read only if they are blocks.
     """
 
     states: np.ndarray
@@ -49,6 +67,7 @@ class Buffers(NamedTuple):
     rows: np.ndarray
     all_rows: np.ndarray
     owners: np.ndarray
+    by_column: Columns
 
 
 @compiled
@@ -69,9 +88,9 @@ def sum_rows(target, at, factors, first, step, source, start, stride, count, n):
 
 
 @compiled
-def recur(layer, owners, states, t):
+def recur(layer, owners, by_column, states, t):
     """Add states[t] @ weights to states[t + 1]."""
-    values, starts, columns, state, target = layer.values, layer.starts, layer.columns, states[t], states[t + 1]
+    values, columns, state, target = layer.values, layer.columns, states[t], states[t + 1]
     if layer.kind == DENSE:
         n, stride = layer.inputs, states.shape[1]
         sum_rows(states, (t + 1) * stride, states, t * stride, 1, values, 0, n, n, n)
@@ -79,10 +98,9 @@ def recur(layer, owners, states, t):
         for p in range(len(columns)):
             target[columns[p]] += state[owners[p]] * values[p]
     else:
-        for i in range(layer.inputs):
-            factor = state[i]
-            for p in range(starts[i], starts[i + 1]):
-                add_16(target, columns[p], factor, values, BLOCK_WIDTH * p)
+        for c in range(len(by_column.starts) - 1):  # each target stays in a register until all its blocks are in
+            weighted_sum_of_blocks(target, BLOCK_WIDTH * c, state, by_column.rows, values, by_column.blocks,
+                                   by_column.starts[c], by_column.starts[c + 1])
 
 
 @compiled
@@ -118,7 +136,7 @@ def forward(layers, buffers, places, values, activation):
         state[:n] = reads.bias
         scatter(reads, rows[first:k], values[first:k], state)
         if t:
-            recur(recurs, buffers.owners, states, t)
+            recur(recurs, buffers.owners, buffers.by_column, states, t)
         activate(state, n, activation)
     outputs[:] = 0
     outputs[:writes.outputs] = writes.bias

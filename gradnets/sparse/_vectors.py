@@ -104,6 +104,32 @@ weighted_sum_16, weighted_sum_64 = _weighted_sum(1), _weighted_sum(4)
 
 
 @intrinsic
+def weighted_sum_of_blocks(typing, target, target_start, factors, places, source, blocks, first, end):
+    """Add to target[target_start:][:16] the sum of factors[places[k]] * source[16 * blocks[k]:][:16], first <= k < end.
+    """
+    def build(context, builder, signature, arguments):
+        target, target_start, _, _, source, _, first, end = arguments
+        target_type, source_type = signature.args[0], signature.args[4]
+        pointer = _vector_pointer(context, builder, target_type, target, target_start)
+        vector = pointer.type.pointee
+        total = cgutils.alloca_once_value(builder, _align(builder.load(pointer), target_type))
+
+        def entry(position, index):
+            data = arrayobj.make_array(signature.args[position])(context, builder, arguments[position]).data
+            return builder.load(builder.gep(data, [index]))
+
+        with cgutils.for_range_slice(builder, first, end, first.type(1)) as (k, _):
+            factor = entry(2, builder.zext(entry(3, k), first.type))
+            start = builder.mul(builder.zext(entry(5, k), first.type), first.type(BLOCK_WIDTH))
+            block = _align(builder.load(_vector_pointer(context, builder, source_type, source, start)), source_type)
+            product = builder.fmul(_repeat(builder, vector, factor), block, flags=("contract",))
+            builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
+        _align(builder.store(builder.load(total), pointer), target_type)
+        return context.get_dummy_value()
+    return types.void(target, types.int64, factors, places, source, blocks, types.int64, types.int64), build
+
+
+@intrinsic
 def floor(typing, x):
     """Return the largest whole number that is not above x, as a float."""
     def build(context, builder, signature, arguments):

@@ -196,6 +196,11 @@ def _buffers(net, samples):
     states, deltas = (_aligned(np.zeros((steps + 1, width), dtype)) for _ in range(2))
     by_unit = _aligned(np.zeros((2, width, -(-steps // BLOCK_WIDTH) * BLOCK_WIDTH), dtype))
     owners = np.repeat(np.arange(len(recurs.starts) - 1, dtype=np.uint32), np.diff(recurs.starts))
+    by_column = np.argsort(recurs.columns, kind="stable")
+    firsts = np.arange(0, recurs.outputs + BLOCK_WIDTH, BLOCK_WIDTH)
+    columns = _recurrent_kernels.Columns(np.searchsorted(recurs.columns[by_column], firsts),
+                                         by_column.astype(np.uint32), owners[by_column])
     outputs, output_deltas = (np.zeros(width + SPARE, dtype) for _ in range(2))
     return _recurrent_kernels.Buffers(states, deltas, outputs, output_deltas, by_unit,
-                                      np.zeros(samples.features, np.uint32), np.arange(width, dtype=np.uint32), owners)
+                                      np.zeros(samples.features, np.uint32), np.arange(width, dtype=np.uint32), owners,
+                                      columns)

@@ -26,7 +26,6 @@ FEWER_STEPS = {
     "curvature_race": {"tasks": ("digits", "function"), "patience": 0.02},
     "second_order": {"steps": 100}, "third_order": {"sides": (5,)}, "poisson": {"seconds": 0.05, "points": 5},
     "critical_points": {"steps": 100}, "block_newton": {"steps": 5},
-    "second_order": {"steps": 100}, "critical_points": {"steps": 100}, "block_newton": {"steps": 5},
     "motifs_of_five": {"datasets": ("tree",), "nulls": 10, "wide_runs": 1},
     "functional_inverse": {"steps": 5}, "weight_growth": {"images": 1000, "starts": (0, 200), "window": 100},
     "attractor": {"transient": 50, "orbit": 300, "stride": 5, "spectrum_steps": 10, "theiler": 10, "surrogates": 1,
