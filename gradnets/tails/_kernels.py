@@ -213,6 +213,51 @@ def fit_all(logs, sums, candidates):
 
 
 @njit(cache=True)
+def radix_sort(bits, other):
+    """Sort the bits of positive float32 numbers, uint32, 11 bits at a time: the result is in `other`."""
+    places = np.zeros((3, 2049), np.int64)
+    mask, middle, high = np.uint32(2047), np.uint32(11), np.uint32(22)
+    for value in bits:
+        places[0, (value & mask) + 1] += 1
+        places[1, ((value >> middle) & mask) + 1] += 1
+        places[2, (value >> high) + 1] += 1
+    for digit in range(3):
+        for k in range(2048):
+            places[digit, k + 1] += places[digit, k]
+    for digit in range(3):
+        shift, place = np.uint32(11 * digit), places[digit]
+        for value in bits:
+            k = (value >> shift) & mask
+            other[place[k]] = value
+            place[k] += 1
+        if digit < 2:
+            bits, other = other, bits
+
+
+@njit(cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, error_model="numpy")
+def power_sums(ordered, edges, centers, half_widths, sums):
+    """Write into sums[b, k] the sum of ((x - center) / half width)^k over the values of bin b, for k below 10."""
+    for b in range(len(centers)):
+        center, scale = centers[b], 1.0 / half_widths[b]
+        s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = s9 = 0.0
+        for i in range(edges[b], edges[b + 1]):
+            t = (np.float64(ordered[i]) - center) * scale
+            t2 = t * t
+            t3, t4 = t * t2, t2 * t2
+            s1 += t
+            s2 += t2
+            s3 += t3
+            s4 += t4
+            s5 += t4 * t
+            s6 += t4 * t2
+            s7 += t4 * t3
+            s8 += t4 * t4
+            s9 += t4 * t4 * t
+        sums[b, 0] = edges[b + 1] - edges[b]
+        sums[b, 1:] = np.array((s1, s2, s3, s4, s5, s6, s7, s8, s9))
+
+
+@njit(cache=True)
 def count_distinct(ordered, limit):
     """Return the number of distinct values in sorted ones, or `limit` if there are more."""
     distinct = min(len(ordered), 1)
@@ -224,12 +269,15 @@ def count_distinct(ordered, limit):
 
 
 @njit(cache=True)
-def fill_sorted_exponentials(rng, sample):
-    """Fill an array with a sorted sample of an exponential law of mean 1, by its spacings (Rényi 1953)."""
+def add_spacings(draws, start, scale):
+    """Turn draws of an exponential law of mean 1 into a sorted sample of one of mean `scale` from `start` on.
+
+    The spacings of a sorted sample are independent draws, divided by the number of values above them (Rényi 1953).
+    """
     total = 0.0
-    for i in range(len(sample)):
-        total += rng.standard_exponential() / (len(sample) - i)
-        sample[i] = total
+    for i in range(len(draws)):
+        total += draws[i] / (len(draws) - i)
+        draws[i] = start + scale * total
 
 
 @njit(cache=True)

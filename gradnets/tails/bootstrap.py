@@ -34,11 +34,11 @@ def bootstrap_p(values, replicates=1000, seed=0):
     Each replicate draws a value from the fitted tail with probability n_tail / n and one of the values below xmin
     otherwise, and searches its own xmin among all of its distinct values: with xmin kept, p would be too large. The
     values below xmin are first only counted in bins, by one multinomial draw. The counts rule out most candidates
-    there, and only the bins above the deepest candidate that may fit better are drawn one by one. The law of p is that of
-    replicates drawn in full.
+    there, and only the bins above the deepest candidate that may fit better are drawn one by one. The law of p is the
+    law of replicates drawn in full.
     """
     positive, zeros = power_law.positive_values(values)
-    logs = np.log(positive)
+    logs = power_law.logarithms(positive)
     return p_of_fit(logs, power_law.fit_sorted(positive, logs, zeros), replicates, seed)
 
 
@@ -47,28 +47,37 @@ def p_of_fit(logs, fit, replicates, seed):
     checks.positive_integers(replicates=replicates)
     edges = bin_edges(logs, len(logs) - fit.n_tail)
     seeds = np.random.default_rng(seed).integers(2**63, size=replicates)
-    better = sum(replicate_fits_better(np.random.default_rng(each), logs, edges, fit) for each in seeds)
+    room = np.empty(len(logs))  # of which only the pages that some replicate draws are used
+    better = sum(replicate_fits_better(np.random.default_rng(each), logs, edges, fit, room) for each in seeds)
     return (1 + replicates - better) / (1 + replicates)
 
 
-def replicate_fits_better(rng, logs, edges, fit):
-    """Draw one replicate, as far down as is needed, and return whether its distance is below the one of the fit."""
+def replicate_fits_better(rng, logs, edges, fit, room):
+    """Draw one replicate, as far down as is needed, and return whether its distance is below the one of the fit.
+
+    Parameters
+    ----------
+    logs : float64 array (n,), sorted
+    edges : int64 array, those of `bin_edges`
+    fit : TailFit
+    room : float64 array (n,)
+        Overwritten: the replicate's largest values stand at its end.
+    """
     n, first = len(logs), edges[-1]
-    tail = np.empty(rng.binomial(n, fit.n_tail / n))
-    _kernels.fill_sorted_exponentials(rng, tail)
-    tail /= fit.alpha - 1
-    tail += np.log(fit.xmin)  # the logarithm of a power law
+    begin = n - rng.binomial(n, fit.n_tail / n)
+    tail = rng.standard_exponential(out=room[begin:])
+    _kernels.add_spacings(tail, np.log(fit.xmin), 1 / (fit.alpha - 1))  # the logarithms of a power law
     if fits_better(tail, fit.ks):
         return True
     if first == 0:
         return False
-    counts = rng.multinomial(n - len(tail), np.diff(edges) / first)
+    counts = rng.multinomial(begin, np.diff(edges) / first)
     deepest = _kernels.deepest_bin(logs[edges[:-1]], logs[edges[1:] - 1], counts, tail, fit.ks)
     if deepest == len(counts):
         return False
-    body = np.empty(counts[deepest:].sum())
-    _kernels.fill_from_bins(rng, logs, edges, counts, body)
-    return fits_better(np.append(body, tail), fit.ks)
+    drawn = counts[deepest:].sum()
+    _kernels.fill_from_bins(rng, logs, edges, counts, room[begin - drawn:begin])
+    return fits_better(room[begin - drawn:], fit.ks)
 
 
 def bin_edges(logs, first):

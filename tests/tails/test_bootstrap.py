@@ -58,11 +58,11 @@ def test_values_drawn_from_bins_are_those_of_the_bins():
     np.testing.assert_array_equal(shorter, sample[3:])
 
 
-def test_sorted_exponentials_follow_their_law():
-    sample = np.empty(5000)
-    _kernels.fill_sorted_exponentials(rng(2), sample)
+def test_spacings_make_a_sorted_exponential_sample():
+    sample = rng(2).standard_exponential(5000)
+    _kernels.add_spacings(sample, 3.0, 0.5)
     assert (np.diff(sample) >= 0).all()
-    assert stats.kstest(sample, "expon").pvalue > 1e-3
+    assert stats.kstest(sample, stats.expon(3, 0.5).cdf).pvalue > 1e-3
 
 
 def test_p_is_uniform_where_the_power_law_is_true(many):
