@@ -24,7 +24,8 @@ def test_sums_over_nodes_equal_sums_over_values(kind, dtype):
         assert len(values) < 20_000
         for function in FUNCTIONS.values():
             expected = function(wide[first:] / largest)
-            assert weights @ function(values / largest) == pytest.approx(expected.sum(), abs=1e-11 * np.abs(expected).sum())
+            tolerance = 1e-11 * np.abs(expected).sum() + 1e-10
+            assert weights @ function(values / largest) == pytest.approx(expected.sum(), rel=0, abs=tolerance)
 
 
 @pytest.mark.parametrize("kind", tail_kinds.KINDS)
@@ -35,8 +36,9 @@ def test_laws_of_nodes_equal_laws_of_all_values(kind, monkeypatch):
     monkeypatch.setattr(compression, "PLAIN", len(values))
     for by_nodes, plain in zip(nodes, laws.compare(values, xmin), strict=True):
         assert by_nodes["alternative"] == plain["alternative"]
-        assert (by_nodes["ratio"], by_nodes["aic"]) == pytest.approx((plain["ratio"], plain["aic"]), rel=1e-5, abs=1e-2)
-        if kind != "one long run":  # where the likelihood of a lognormal law is flat
+        assert by_nodes["aic"] == pytest.approx(plain["aic"], rel=1e-5, abs=0.1)
+        if kind != "one long run":  # where a lognormal law is as good as the power law, with any of many parameters
+            assert by_nodes["ratio"] == pytest.approx(plain["ratio"], rel=1e-5, abs=1e-2)
             assert by_nodes["parameters"] == pytest.approx(plain["parameters"], rel=1e-4)
 
 
