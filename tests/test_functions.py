@@ -347,7 +347,7 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
         tails.best tails.classify tails.over_runs tails.verdict""",
     "finite entries, sorted if order counts, as checkpoints.diagnosis makes them": """
         checkpoints.distribution.ccdf checkpoints.distribution.fingerprint checkpoints.distribution.moments
-        checkpoints.distribution.nearest_law checkpoints.distribution.sums""",
+        checkpoints.distribution.nearest_law checkpoints.distribution.sums sorting.sorted_floats""",
     "a Dataset": "datasets.hold_out datasets.pool dynamics.separation essay.network essay.train",
     "a net, and samples that the functions around it check": """
         curvature.parameters dynamics.active_part dynamics.descent rbm.filters""",

@@ -212,28 +212,6 @@ def fit_all(logs, sums, candidates):
     return rates, gaps
 
 
-@njit(cache=True)
-def radix_sort(bits, other):
-    """Sort the bits of positive float32 numbers, uint32, 11 bits at a time: the result is in `other`."""
-    places = np.zeros((3, 2049), np.int64)
-    mask, middle, high = np.uint32(2047), np.uint32(11), np.uint32(22)
-    for value in bits:
-        places[0, (value & mask) + 1] += 1
-        places[1, ((value >> middle) & mask) + 1] += 1
-        places[2, (value >> high) + 1] += 1
-    for digit in range(3):
-        for k in range(2048):
-            places[digit, k + 1] += places[digit, k]
-    for digit in range(3):
-        shift, place = np.uint32(11 * digit), places[digit]
-        for value in bits:
-            k = (value >> shift) & mask
-            other[place[k]] = value
-            place[k] += 1
-        if digit < 2:
-            bits, other = other, bits
-
-
 @njit(cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, error_model="numpy")
 def power_sums(ordered, edges, centers, half_widths, sums):
     """Write into sums[b, k] the sum of ((x - center) / half width)^k over the values of bin b, for k below 10."""

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradnets import checks
+from gradnets import checks, sorting
 from gradnets.errors import NoResult
 from gradnets.tails import _kernels
 
 EXHAUSTIVE = 2000  # `stability` shows each distinct value as xmin if there are at most so many
 CANDIDATES = 300   # number of values that it shows of more, evenly spaced in the logarithm of the tail's size
-RADIX = 1 << 16    # number of float32 values from which they are sorted by their bits
 FEWEST = 10        # smallest number of distinct values that a tail is fitted to
 
 
@@ -106,21 +105,11 @@ def positive_values(values):
     if not (values.min() >= 0 and values.max() < np.inf):  # NaN fails both comparisons
         raise NoTail(f"{np.count_nonzero(~np.isfinite(values))} values are NaN or infinite and "
                      f"{np.count_nonzero(values < 0)} negative: pass finite magnitudes")
-    positive = sorted_positive(values[values > 0])
+    positive = sorting.sorted_floats(values[values > 0], overwrite=True)
     distinct = _kernels.count_distinct(positive, FEWEST)
     if distinct < FEWEST:
         raise NoTail(f"{distinct} distinct positive values among {values.size}: a tail needs at least {FEWEST}")
     return positive, values.size - positive.size
-
-
-def sorted_positive(positive):
-    """Return positive floats in rising order; the argument may be overwritten."""
-    if positive.dtype == np.float64 or len(positive) < RADIX:
-        positive.sort()
-        return positive
-    ordered = np.empty_like(positive)
-    _kernels.radix_sort(positive.view(np.uint32), ordered.view(np.uint32))
-    return ordered
 
 
 def logarithms(positive):
