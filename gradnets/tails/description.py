@@ -4,7 +4,9 @@ from collections import Counter
 import numpy as np
 
 from gradnets import summaries
-from gradnets.tails import bootstrap, compression, laws, power_law
+from gradnets.tails import bootstrap, compression, extreme_values, laws, power_law
+
+MOST_EXTREMES = 1 << 16  # number of values that `describe_extremes` looks at
 
 
 def describe(values, replicates=200, seed=0):
@@ -57,6 +59,30 @@ def describe(values, replicates=200, seed=0):
                        if body_row["alternative"] == "stretched_exponential")
     best = laws.best(tail_rows) or {"alternative": "power_law", "parameters": {"alpha": fit.alpha}}
     return row, (fit.xmin, best["alternative"], best["parameters"])
+
+
+def describe_extremes(values, replicates=extreme_values.REPLICATES, seed=0):
+    """Describe the tail of a set of magnitudes by extreme-value estimators, in columns beside those of `describe`.
+
+    Parameters and meaning are those of `tail_indices`. At most 65,536 of the values count, drawn at random, since the
+    time grows with their number times that of the replicates.
+
+    Returns
+    -------
+    dict
+        `xi_hill`, `xi_moments` and `xi_kernel`; `extreme_values`, the words of `classify`; and `power_law_by_extremes`,
+        whether these words are a power law's. Values without an index have words that say so.
+    """
+    values, rng = np.asarray(values).ravel(), np.random.default_rng(seed)
+    if values.size > MOST_EXTREMES:
+        values = values[np.sort(rng.choice(values.size, MOST_EXTREMES, replace=False))]
+    try:
+        indices = extreme_values.tail_indices(values, replicates, rng)
+    except power_law.NoTail:
+        return {"extreme_values": "no estimate", "power_law_by_extremes": False}
+    words = extreme_values.classify(indices)
+    return {**{f"xi_{name}": index.xi for name, index in indices.items()}, "extreme_values": words,
+            "power_law_by_extremes": words.startswith("power law")}
 
 
 def tenth_quantile(ordered):
