@@ -83,7 +83,7 @@ def describe(deltas, hidden, vanished, replicates, seed):
     if not np.isfinite(deltas).all():
         return {"vanished": vanished, "verdict": "no tail: not finite"}
     magnitudes = np.abs(deltas)
-    row, _ = tails.describe(magnitudes, replicates, seed)
+    row = tails.describe(magnitudes, replicates, seed)[0] | tails.describe_extremes(magnitudes, replicates, seed)
     within = [summaries.moments(sample[sample > 0])[0] for sample in magnitudes if np.count_nonzero(sample) > 1]
     return {"vanished": vanished} | ({"skew_within": np.median(within)} if hidden and within else {}) | row
 

@@ -114,6 +114,7 @@ def describe_training(settings):
         cases = [(kind, when, layer) for kind in KINDS for when in WHEN for layer in range(depth)]
         for kind, when, layer in progress(cases, total=len(cases), label=f"fitting {name}"):
             described = [tails.describe(run[when][kind][layer], settings.replicates, settings.seed + k)[0]
+                         | tails.describe_extremes(run[when][kind][layer], settings.replicates, settings.seed + k)
                          for k, run in enumerate(runs)]
             rows.append({"data": name, "what": kind, "when": when, "layer": layer + 1} | tails.over_runs(described))
 

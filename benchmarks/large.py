@@ -6,7 +6,8 @@ the operating system and includes Python, the libraries and the matrix. Seconds 
 programs may run; on an idle machine they equal those of the clock. They run from the matrix to the result, after a
 small matrix has had all code compiled and loaded.
 
-`tails` is the whole of `tails.describe`, with a bootstrap of 20 replicates; `sampling` is the probabilities and one
+`tails` is the whole of `tails.describe`, with a bootstrap of 20 replicates; `layer` is the diagnosis of a matrix that
+`show_stats.py --weights` makes; `sampling` is the probabilities and one
 network; `bipartite` and `merged` are sampling and every metric; the nulls are those of `networks.comparison.draw`,
 three draws each; `ranks` is all singular values and the ranks of the matrix; `pass` is the largest magnitude and a
 copy, the least that a matrix costs.
@@ -24,7 +25,7 @@ import time
 
 import numpy as np
 
-from gradnets import dimension, files, networks, plots, tails
+from gradnets import checkpoints, dimension, files, networks, plots, tails
 
 LAYER = (4096, 14336)     # of a large language model: 58,720,256 entries
 SQUARE = (7616, 7616)     # nearly as many
@@ -34,6 +35,8 @@ ROUNDS = 3                # number of matrices behind a median; one for the larg
 REPLICATES = 20           # number of bootstrap replicates
 DRAWS = 3                 # number of networks, and of each null
 SECONDS, GIGABYTES = 60, 8  # the goals
+TAILS = 3, 1.3              # of tails, in seconds and gigabytes
+LAYER_SECONDS = 4           # of the diagnosis of a layer
 RANKS_GIGABYTES = 2       # the goal of ranks
 COLORS = {"tails": plots.RED, "sampling": plots.GREY, "bipartite": plots.BLUE, "merged": plots.INK}
 
@@ -68,6 +71,7 @@ def compare_with_nulls(matrix, layers):
 JOBS = {
     "pass": lambda matrix: (np.abs(matrix).max(), matrix.copy()),
     "tails": lambda matrix: tails.describe(np.abs(matrix, out=matrix), REPLICATES, 0),
+    "layer": lambda matrix: checkpoints.diagnosis.describe("layer", matrix),
     "sampling": sample,
     "bipartite": lambda matrix: measure_network(matrix, "bipartite"),
     "merged": lambda matrix: measure_network(matrix, "merged"),
@@ -79,7 +83,7 @@ JOBS = {
 
 def time_job(job, rows, columns, entries, seed):
     """Return the seconds of one job, measured in this process."""
-    JOBS[job](matrix((100, 100), entries))
+    JOBS[job](matrix((300, 300), entries))
     values = matrix((rows, columns), entries, seed)
     start = time.process_time()
     JOBS[job](values)
@@ -121,10 +125,10 @@ def cost_at(cost, k):
     return cost["seconds"][k], cost["gigabytes"][k], cost["longest"][k]
 
 
-def pair(quantity, cost, **behind):
+def pair(quantity, cost, goals=(SECONDS, GIGABYTES), **behind):
     """Return two rows, of seconds and of gigabytes, each with its goal."""
-    return [harness.figure(f"{quantity}, seconds", cost[0], SECONDS, longest=cost[2], **behind),
-            harness.figure(f"{quantity}, GB", cost[1], GIGABYTES)]
+    return [harness.figure(f"{quantity}, seconds", cost[0], goals[0], longest=cost[2], **behind),
+            harness.figure(f"{quantity}, GB", cost[1], goals[1])]
 
 
 @plots.styled
@@ -170,7 +174,8 @@ def main():
     rows = []
     for job, cost in costs.items():
         behind = {f"growth_{key}": values for key, values in cost.items()}
-        rows += pair(f"{named[job]}, {size(SQUARE if job == 'merged' else LAYER)}", cost_at(cost, -2), **behind)
+        rows += pair(f"{named[job]}, {size(SQUARE if job == 'merged' else LAYER)}", cost_at(cost, -2),
+                     TAILS if job == "tails" else (SECONDS, GIGABYTES), **behind)
         if job in LARGEST:  # the goals are those of a quarter of the entries
             rows += pair(f"{named[job]}, {size(LARGEST[job])}", cost_at(cost, -1))
     seconds, gigabytes, _ = measure("pass", LAYER)
@@ -179,6 +184,8 @@ def main():
     rows += [harness.figure(f"sampling, {size(LAYER)}, seconds {than}", times / seconds, 10),
              harness.figure(f"sampling, {size(LAYER)}, GB {than}", room / gigabytes, 1.25)]
     rows += pair(f"tails of float16, {size(LAYER)}", measure("tails", LAYER, "float16", rounds=1))
+    rows += pair(f"diagnosis of a layer by show_stats.py, {size(LAYER)}", measure("layer", LAYER),
+                 (LAYER_SECONDS, GIGABYTES))
     for layers, shape in (("bipartite", LAYER), ("merged", SQUARE)):
         rows += pair(f"{named[layers]}, normal entries, {size(shape)}", measure(layers, shape, "normal"))
     for layers, shape in (("bipartite", LAYER), ("merged", SQUARE), ("merged", LARGEST["merged"])):

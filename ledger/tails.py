@@ -73,23 +73,39 @@ def heavy_deltas(parts):
 
 
 def no_power_law(parts):
-    """Judge whether a power law is ruled out in nine of ten tails of each kind."""
+    """Judge whether a power law is ruled out in nine of ten tails of each kind, by Clauset's method."""
+    return ruled_out_by(parts, "power_law_ruled_out",
+                        "What rules it out is a bootstrap of the searched tail (p < 0.1), or a law that fits better.")
+
+
+def no_power_law_by_extremes(parts):
+    """Judge whether extreme-value estimators find no power law in nine of ten tails of each kind."""
+    return ruled_out_by(parts, "no_power_law_by_extremes",
+                        "What rules it out is an index of at most 1/4 by one of three extreme-value estimators.")
+
+
+def ruled_out_by(parts, key, means):
+    """Judge by the numbers of nets under `key`; `means` is a sentence on what rules a power law out."""
     counts = {}  # tails: [how often a power law is ruled out, number of nets]
     for kind in ("weights", "gradients"):
         images, *_ = first_layers(parts, kind)
-        counts[kind] = [sum(row[key] for row in images.values()) for key in ("power_law_ruled_out", "runs")]
-    deltas = last_deltas(parts)
-    counts["deltas"] = [deltas["power_law_ruled_out"], deltas["runs"]]
+        counts[kind] = [sum(column) for column in zip(*(ruled_out(row, key) for row in images.values()), strict=True)]
+    counts["deltas"] = ruled_out(last_deltas(parts), key)
     least = min(counts, key=lambda kind: counts[kind][0] / counts[kind][1])
-    ruled_out = [kind for kind, (count, total) in counts.items() if count >= 0.9 * total]
+    kinds = [kind for kind, (count, total) in counts.items() if count >= 0.9 * total]
     return Judgement(f"share of tails of {least} where it is ruled out", share(*counts[least]),
                      f"{counts[least][1]} nets",
                      " ".join(f"A power law is ruled out in {count} of {total} tails of {kind}."
-                              for kind, (count, total) in counts.items())
-                     + " What rules it out is a bootstrap of the searched tail (p < 0.1), or a law that fits better.",
-                     first_true((len(ruled_out) == len(counts), HOLDS),
-                                (ruled_out, WHERE, f"where the tails are those of {any_of(ruled_out)}")),
+                              for kind, (count, total) in counts.items()) + f" {means}",
+                     first_true((len(kinds) == len(counts), HOLDS),
+                                (kinds, WHERE, f"where the tails are those of {any_of(kinds)}")),
                      predicted(low=0.9))
+
+
+def ruled_out(row, key):
+    """Return in how many of the nets of a row a power law is ruled out, and the number of nets."""
+    count = row["runs"] - row["power_law_by_extremes"] if key == "no_power_law_by_extremes" else row[key]
+    return count, row["runs"]
 
 
 def stretched(parts):
@@ -149,6 +165,9 @@ CLAIMS = (
           heavy_deltas),
     Claim("not a power law", "No tail is a power law", "by eye", None, "share",
           "a power law is ruled out in nine of ten tails of weights, of gradients and of deltas", no_power_law),
+    Claim("not a power law by extreme values", "No tail is a power law, by extreme values", "by eye", None, "share",
+          "three estimators of Voitalov and others (2019) find no power law in nine of ten tails of each kind",
+          no_power_law_by_extremes),
     Claim("perhaps stretched exponential", "Weights may follow a stretched exponential", "a guess", None, "exponent",
           "a stretched exponential with an exponent below 1 fits best, on all images", stretched),
     Claim("lost on noise", "On noise, weights have no heavy tails", "histogram", None, "skew",

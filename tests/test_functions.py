@@ -51,6 +51,7 @@ NETWORK = networks.merge_layers(LINKS)
 UNEQUAL = np.abs(np.subtract.outer(np.arange(6), np.arange(6))) == 1  # a path, whose nodes have one link or two
 MEASURED = np.random.default_rng(0).uniform(0.5, 2, (5, 8))
 VALUES = rng.pareto(1.5, (8, 10)) + 1
+FACTORS = np.linspace(1, 2, 48)[:, None]
 SEED = np.array([[0.9, 0.5], [0.5, 0.2]])
 WEIGHTS, SMALLER = rng.normal(size=(9, 20)), rng.normal(size=(20, 3))
 MASKS = [rng.random(matrix.shape) < 0.7 for matrix in (WEIGHTS, SMALLER)]
@@ -334,10 +335,12 @@ CALLS = {
 
     "tails.bootstrap_p": (lambda values: tails.bootstrap_p(values, 3), {"values": VALUES}),
     "tails.compare": (lambda values: tails.compare(values, 1.0), {"values": VALUES}),
+    "tails.curves": (tails.curves, {"values": VALUES}),
     "tails.describe": (lambda values: tails.describe(values, 3), {"values": VALUES}),
     "tails.fit": (tails.fit, {"values": VALUES}),
     "tails.stability": (tails.stability, {"values": VALUES}),
     "tails.survival": (lambda x: tails.survival("lognormal", {"mu": 0.0, "sigma": 1.0}, x), {"x": VALUES}),
+    "tails.tail_indices": (lambda values: tails.tail_indices(values, 3), {"values": np.tile(VALUES, (6, 1)) * FACTORS}),
 }
 WITHOUT_ARRAYS = {  # public functions by what they take instead
     "nothing": "dynamics.attractors.henon dynamics.attractors.logistic dynamics.attractors.torus caches.prepare "
@@ -372,10 +375,10 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
         networks.comparison.summary networks.comparison.verdict networks.mean_profile networks.small_world
         plots.draw_band plots.draw_intervals plots.draw_source plots.draw_tails plots.draw_training plots.label_line
         plots.label_lines plots.label_points plots.learning_curve rbm.described rbm.picture rnn.described rnn.picture
-        tails.best tails.over_runs tails.verdict""",
+        tails.best tails.classify tails.over_runs tails.verdict""",
     "finite entries, sorted if order counts, as checkpoints.diagnosis makes them": """
         checkpoints.distribution.ccdf checkpoints.distribution.fingerprint checkpoints.distribution.moments
-        checkpoints.distribution.nearest_law checkpoints.distribution.sums""",
+        checkpoints.distribution.nearest_law checkpoints.distribution.sums sorting.sorted_floats""",
     "a map and its cycles": """
         cycles.cascade cycles.chain cycles.find cycles.follow cycles.settle cycles.split""",
     "a Dataset": "datasets.hold_out datasets.pool dynamics.separation essay.network essay.train",
@@ -478,15 +481,17 @@ ACCEPTED = {  # kinds of REFUSED that a function accepts, as its docstring says
     "summaries.shapley_values": {"no axis", "another axis"},
     "tails.bootstrap_p": {"another axis"},
     "tails.compare": {"another axis"},
+    "tails.curves": {"another axis"},
     "tails.describe": set(REFUSED),  # its row says why there is no tail
     "tails.fit": {"another axis"},
     "tails.stability": {"another axis"},
     "tails.survival": {"no axis", "another axis"},
+    "tails.tail_indices": {"another axis"},
 }
 MAY_NOT_BE_FINITE = {  # functions whose value may hold NaN or infinity, as the docstring says, or holds what was given
     "checks.as_floats", "curvature.at", "curvature.split", "networks.comparison.draw", "networks.kronecker.moments",
     "networks.assortativity", "networks.measure", "networks.measure_bipartite", "networks.reciprocity", "rbm.tile",
-    "rnn.sequences", "summaries.moments"}
+    "rnn.sequences", "summaries.moments", "tails.curves"}
 CHANGED_IN_PLACE = {"sparse.regrow": {"weights"}}
 
 

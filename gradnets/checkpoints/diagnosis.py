@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradnets import tails
+from gradnets import sorting, tails
 from gradnets.checkpoints import directions, distribution
 from gradnets.errors import UserError
 
@@ -147,7 +147,7 @@ def describe(name, values, replicates=100, seed=0):
     rows are searched in a random projection to 16 dimensions, in blocks, and checked with all their entries.
 
     Memory: one sorted copy beside the matrix, O(n + m), and temporary copies of 4 million entries. A matrix of
-    4096 x 14336 in float32 takes some 10 s and 0.8 GB on one core.
+    4096 x 14336 in float32 takes some 4 s and 0.9 GB on one core.
     """
     return _describe(name, values, replicates, seed)[0]
 
@@ -159,7 +159,7 @@ def _describe(name, values, replicates, seed):
         raise UserError(f"{name} has shape {values.shape} and type {values.dtype}: expected a matrix of real numbers")
     if values.dtype not in (np.float32, np.float64):
         values = values.astype(np.float64)
-    entries = np.sort(values, axis=None)
+    entries = sorting.sorted_floats(values)
     entries += 0  # turns -0.0, which has other bits, into 0.0
     if not np.isfinite(entries[[0, -1]]).all():  # NaN sorts last
         raise UserError(f"{name} holds NaN or infinities: expected finite numbers")

@@ -1,10 +1,13 @@
 """Measure the directions of a matrix: its largest singular value, and rows that are parallel."""
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, svds
+from scipy.linalg import eigh_tridiagonal
 
 DUPLICATE = 0.9999  # |cosine| from which two rows count as parallel
 SKETCH = 16         # dimensions in which parallel rows are searched
 BLOCK = 2**22       # entries at a time, where copies are made
+CACHED = 2**20      # entries of a block of rows that is read once for two products
+RESIDUAL = 2e-3     # of the squared largest singular value, at which the iteration stops
+MOST_STEPS = 300    # of the iteration; independent draws take some 60
 
 
 def largest_singular_value(values, largest, rng):
@@ -16,22 +19,45 @@ def largest_singular_value(values, largest, rng):
     largest : float
         Its largest magnitude.
     rng : numpy.random.Generator
-        Draws the start of the Lanczos iteration, which needs only products, for more than 500 x 500 entries. LAPACK
-        takes smaller matrices.
+        Draws the start of the Lanczos iteration, for more than 500 x 500 entries. LAPACK takes smaller matrices.
+
+    Notes
+    -----
+    Lanczos on A'A with all vectors kept orthogonal, which reads the matrix once a step, in blocks of rows.
     """
     if values.size <= 250_000 or min(values.shape) < 10:
         square = values.astype(np.float64) / largest
         square = square @ square.T if len(square) < square.shape[1] else square.T @ square
         return float(np.sqrt(np.linalg.eigvalsh(square)[-1])) * largest
 
+    basis = np.empty((min(MOST_STEPS, *values.shape), values.shape[1]))  # of the Krylov space
+    diagonal, beside = [], []
+    vector = rng.standard_normal(values.shape[1])
+    norm = np.linalg.norm(vector)
+    for step in range(len(basis)):
+        basis[step] = vector / norm
+        vector = _square_product(values, basis[step], largest)
+        diagonal.append(vector @ basis[step])
+        for _ in range(2):  # once leaves what rounding brings back
+            vector -= (basis[:step + 1] @ vector) @ basis[:step + 1]
+        norm = np.linalg.norm(vector)
+        squares, vectors = eigh_tridiagonal(diagonal, beside, select="i", select_range=(step, step))
+        if norm * abs(vectors[-1, 0]) <= RESIDUAL * squares[0]:
+            break
+        beside.append(norm)
+    return float(np.sqrt(squares[0])) * largest
+
+
+def _square_product(values, vector, largest):
+    """Return A'A x for the matrix A, divided by its largest magnitude, float64; each block of rows is read once."""
     half = np.sqrt(largest)  # divided by before and after each product, so that nothing under- or overflows
-
-    def product(matrix):  # in the precision of the matrix, since another one would copy it at each step
-        return lambda x: (matrix @ (x.ravel() / half).astype(values.dtype)) / half
-
-    scaled = LinearOperator(values.shape, matvec=product(values), rmatvec=product(values.T), dtype=np.float64)
-    top = svds(scaled, k=1, tol=1e-3, v0=rng.standard_normal(min(values.shape)), return_singular_vectors=False)
-    return float(top[0]) * largest
+    total = np.zeros(len(vector))
+    right = (vector / half).astype(values.dtype)  # in the precision of the matrix, since another one would copy it
+    rows = max(CACHED // values.shape[1], 1)
+    for start in range(0, len(values), rows):
+        block = values[start:start + rows]
+        total += ((block @ right / half / half).astype(values.dtype) @ block).astype(np.float64)
+    return total / half
 
 
 def noise_edge(rows, columns):

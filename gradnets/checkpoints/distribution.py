@@ -11,7 +11,7 @@ from scipy import special
 
 from gradnets import checks
 
-BLOCK = 2**22        # entries at a time, where copies are made
+BLOCK = 2**17        # entries at a time, where copies are made, which stay in the cache
 QUANTILES = 100_000  # entries, evenly spaced in rank, at which the KS distance is taken
 
 
@@ -73,10 +73,15 @@ def sums(values, largest):
 
 def moments(entries, largest):
     """Return skew and excess kurtosis of the magnitudes above 0, as `summaries.moments` does, block by block."""
+    zero = entries.dtype.type(0)  # as an integer it would make numpy widen all entries
+    parts = entries[:np.searchsorted(entries, zero)], entries[np.searchsorted(entries, zero, "right"):]
+
     def magnitudes():
-        for start in range(0, len(entries), BLOCK):
-            block = np.abs(entries[start:start + BLOCK]).astype(np.float64) / largest
-            yield block[block > 0]
+        for part in parts:
+            for start in range(0, len(part), BLOCK):
+                block = part[start:start + BLOCK].astype(np.float64)
+                block /= largest
+                yield np.abs(block, out=block)
 
     count, total = np.sum([(block.size, block.sum()) for block in magnitudes()], axis=0)
     powers = np.zeros(3)

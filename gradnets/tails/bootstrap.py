@@ -4,7 +4,7 @@ import numpy as np
 from gradnets import checks
 from gradnets.tails import _kernels, power_law
 
-BLOCK = 1 << 16  # number of values drawn at a time, so that a replicate of many values does not hold all draws
+BINS = 1024  # a bin of values below xmin holds one part in so many of the values above it
 
 
 def bootstrap_p(values, replicates=1000, seed=0):
@@ -32,37 +32,66 @@ def bootstrap_p(values, replicates=1000, seed=0):
     Notes
     -----
     Each replicate draws a value from the fitted tail with probability n_tail / n and one of the values below xmin
-    otherwise, and searches its own xmin: with xmin kept, p would be too large. A replicate takes time in proportion to
-    the number of values, but spends none on sorting the values below xmin: counting how often each one was drawn keeps
-    them in order. Where a tail among the values above xmin already fits better, those below are never compared.
+    otherwise, and searches its own xmin among all of its distinct values: with xmin kept, p would be too large. The
+    values below xmin are first only counted in bins, by one multinomial draw. The counts rule out most candidates
+    there, and only the bins above the deepest candidate that may fit better are drawn one by one. The law of p is the
+    law of replicates drawn in full.
     """
     positive, zeros = power_law.positive_values(values)
-    logs = np.log(positive)
+    logs = power_law.logarithms(positive)
     return p_of_fit(logs, power_law.fit_sorted(positive, logs, zeros), replicates, seed)
 
 
 def p_of_fit(logs, fit, replicates, seed):
     """Return `bootstrap_p` of positive values from their sorted logarithms and their TailFit."""
     checks.positive_integers(replicates=replicates)
-    rng = np.random.default_rng(seed)
-    n, first = len(logs), len(logs) - fit.n_tail
-    sampled_candidates = _kernels.count_distinct(logs, power_law.EXHAUSTIVE + 1) > power_law.EXHAUSTIVE
-    counts, drawn = np.empty(first, dtype=np.int32), np.empty(n)  # for every replicate that needs them
-    worse = 0
-    for _ in range(replicates):
-        in_tail = rng.binomial(n, 1 - first / n)
-        tail = np.sort(logs[first] + rng.exponential(1 / (fit.alpha - 1), in_tail))  # the logarithm of a power law
-        below = (rng.integers(0, first, min(BLOCK, n - in_tail - start))
-                 for start in range(0, n - in_tail, BLOCK))
-        if (sampled_candidates and _kernels.count_distinct(tail, 2) == 2
-                and _kernels.any_fits_better(tail, power_law.candidates(tail, n), fit.ks)):
-            for _ in below:  # unused, but the next replicate continues the random stream behind them
-                pass
-            continue
-        counts[:] = 0
-        for indices in below:
-            _kernels.count_draws(counts, indices)
-        _kernels.repeat_values(logs, counts, drawn)
-        drawn[n - in_tail:] = tail
-        worse += not _kernels.any_fits_better(drawn, power_law.candidates(drawn, n), fit.ks)
-    return (1 + worse) / (1 + replicates)
+    edges = bin_edges(logs, len(logs) - fit.n_tail)
+    seeds = np.random.default_rng(seed).integers(2**63, size=replicates)
+    room = np.empty(len(logs))  # of which only the pages that some replicate draws are used
+    better = sum(replicate_fits_better(np.random.default_rng(each), logs, edges, fit, room) for each in seeds)
+    return (1 + replicates - better) / (1 + replicates)
+
+
+def replicate_fits_better(rng, logs, edges, fit, room):
+    """Draw one replicate, as far down as is needed, and return whether its distance is below the one of the fit.
+
+    Parameters
+    ----------
+    logs : float64 array (n,), sorted
+    edges : int64 array, those of `bin_edges`
+    fit : TailFit
+    room : float64 array (n,)
+        Overwritten: the replicate's largest values stand at its end.
+    """
+    n, first = len(logs), edges[-1]
+    begin = n - rng.binomial(n, fit.n_tail / n)
+    tail = rng.standard_exponential(out=room[begin:])
+    _kernels.add_spacings(tail, np.log(fit.xmin), 1 / (fit.alpha - 1))  # the logarithms of a power law
+    if fits_better(tail, fit.ks):
+        return True
+    if first == 0:
+        return False
+    counts = rng.multinomial(begin, np.diff(edges) / first)
+    deepest = _kernels.deepest_bin(logs[edges[:-1]], logs[edges[1:] - 1], counts, tail, fit.ks)
+    if deepest == len(counts):
+        return False
+    drawn = counts[deepest:].sum()
+    _kernels.fill_from_bins(rng, logs, edges, counts, room[begin - drawn:begin])
+    return fits_better(room[begin - drawn:], fit.ks)
+
+
+def bin_edges(logs, first):
+    """Return the edges of bins of logs[:first], int64 rising from 0 to `first`; equal values share a bin.
+
+    From the tail down, each bin holds 1 / BINS of the values above it.
+    """
+    edges = [first]
+    while edges[-1] > 0:
+        size = max((len(logs) - edges[-1]) // BINS, 1)
+        edges.append(_kernels.run_start(logs, max(edges[-1] - size, 0)))
+    return np.array(edges[::-1])
+
+
+def fits_better(sample, ks):
+    """Return whether some tail of sorted logarithms has a distance below ks."""
+    return len(sample) > 1 and _kernels.search(sample, _kernels.excess_sums(sample), ks, True)[2] < ks

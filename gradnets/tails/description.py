@@ -4,7 +4,9 @@ from collections import Counter
 import numpy as np
 
 from gradnets import summaries
-from gradnets.tails import bootstrap, laws, power_law
+from gradnets.tails import bootstrap, compression, extreme_values, laws, power_law
+
+MOST_EXTREMES = 1 << 16  # number of values that `describe_extremes` looks at
 
 
 def describe(values, replicates=200, seed=0):
@@ -34,14 +36,17 @@ def describe(values, replicates=200, seed=0):
     row = {"n": values.size, "zeros": values.size - np.count_nonzero(values)}
     try:
         positive, zeros = power_law.positive_values(values)
-        fit = power_law.fit_sorted(positive, np.log(positive), zeros)
-        tail_rows = laws.compare_sorted(positive, fit.xmin)
-        body_rows = laws.compare_sorted(positive, np.quantile(positive, 0.1))
+        logs = power_law.logarithms(positive)
+        fit = power_law.fit_sorted(positive, logs, zeros)
+        starts = fit.xmin, tenth_quantile(positive)
+        firsts = [laws.first_of_tail(positive, start) for start in starts]
     except power_law.NoTail as error:
         return row | {"verdict": f"no tail: {error}"}, None
-    p = bootstrap.p_of_fit(np.log(positive), fit, replicates, seed)
+    everything, *parts = compression.weighted(positive, [0, *firsts])
     del positive
-    skew, kurtosis = summaries.moments(values[values > 0].astype(np.float64, copy=False))
+    tail_rows, body_rows = (laws.compare_weighted(*part, start) for part, start in zip(parts, starts, strict=True))
+    p = bootstrap.p_of_fit(logs, fit, replicates, seed)
+    skew, kurtosis = compression.moments(*everything)
     row |= {"skew": skew, "kurtosis": kurtosis, "xmin": fit.xmin, "tail": fit.n_tail / (fit.n - fit.zeros),
             "alpha": fit.alpha, "alpha_error": fit.sigma,
             **{tail_row["alternative"]: tail_row["ratio"] for tail_row in tail_rows}, "p": p}
@@ -54,6 +59,38 @@ def describe(values, replicates=200, seed=0):
                        if body_row["alternative"] == "stretched_exponential")
     best = laws.best(tail_rows) or {"alternative": "power_law", "parameters": {"alpha": fit.alpha}}
     return row, (fit.xmin, best["alternative"], best["parameters"])
+
+
+def describe_extremes(values, replicates=extreme_values.REPLICATES, seed=0):
+    """Describe the tail of a set of magnitudes by extreme-value estimators, in columns beside those of `describe`.
+
+    Parameters and meaning are those of `tail_indices`. At most 65,536 of the values count, drawn at random, since the
+    time grows with their number times that of the replicates.
+
+    Returns
+    -------
+    dict
+        `xi_hill`, `xi_moments` and `xi_kernel`; `extreme_values`, the words of `classify`; and `power_law_by_extremes`,
+        whether these words are a power law's. Values without an index have words that say so.
+    """
+    values, rng = np.asarray(values).ravel(), np.random.default_rng(seed)
+    if values.size > MOST_EXTREMES:
+        values = values[np.sort(rng.choice(values.size, MOST_EXTREMES, replace=False))]
+    try:
+        indices = extreme_values.tail_indices(values, replicates, rng)
+    except power_law.NoTail:
+        return {"extreme_values": "no estimate", "power_law_by_extremes": False}
+    words = extreme_values.classify(indices)
+    return {**{f"xi_{name}": index.xi for name, index in indices.items()}, "extreme_values": words,
+            "power_law_by_extremes": words.startswith("power law")}
+
+
+def tenth_quantile(ordered):
+    """Return the quantile of sorted floats above which 90 % lie, interpolated as float64 as numpy.quantile does."""
+    place = 0.1 * (len(ordered) - 1)
+    below = int(place)
+    low, high = map(float, ordered[below:below + 2])
+    return low + (place - below) * (high - low)
 
 
 def over_runs(rows):

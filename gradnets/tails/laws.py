@@ -11,7 +11,8 @@ from scipy import optimize, special
 
 from gradnets import checks
 from gradnets.errors import UserError
-from gradnets.tails import _kernels
+from gradnets.tails import _kernels, compression
+from gradnets.tails.compression import mean
 from gradnets.tails.power_law import FEWEST, NoTail, positive_values
 
 
@@ -40,43 +41,58 @@ def compare(values, xmin):
 
     Notes
     -----
-    At most six float64 arrays of the tail's size exist at a time.
+    Of more than 65,536 values, weighted nodes stand for the values (`gradnets/tails/compression.py`): the likelihoods
+    are exact to some 1e-13, and ratios of nearly equal likelihoods to 1e-6.
     """
-    return compare_sorted(positive_values(values)[0], xmin)
+    positive, _ = positive_values(values)
+    first = first_of_tail(positive, xmin)
+    return compare_weighted(*compression.weighted(positive, [first])[0], xmin)
 
 
-def compare_sorted(positive, xmin):
-    """Return `compare` of sorted positive values, float64."""
+def first_of_tail(positive, xmin):
+    """Return the index of the first of sorted positive values that is at least xmin; raise NoTail if few follow."""
     if not xmin > 0:
         raise NoTail(f"xmin is {xmin:.6g}: expected a positive number")
-    tail = positive[np.searchsorted(positive, xmin):]
-    distinct = _kernels.count_distinct(tail, FEWEST)
+    first = compression.first_at_least(positive, xmin)
+    distinct = _kernels.count_distinct(positive[first:], FEWEST)
     if distinct < FEWEST:
         raise NoTail(f"{distinct} distinct values from xmin = {xmin:.6g} on: expected at least {FEWEST}; choose a "
                      "positive, smaller xmin")
+    return first
+
+
+def compare_weighted(tail, weights, xmin):
+    """Return `compare` of the values from xmin on, as `compression.weighted` gives them."""
     tail = tail / xmin  # likelihood ratios do not depend on the unit, and tiny gradients would underflow
     logs = np.log(tail)
-    steepness = 1 / logs.mean()  # alpha - 1
+    steepness = 1 / mean(logs, weights)  # alpha - 1
     power_law = np.log(steepness) - (1 + steepness) * logs
+    n = len(tail) if weights is None else weights.sum()
     rows = []
     for name, fit_law in LAWS.items():
-        parameters, likelihoods = fit_law(tail, logs)
-        ratio, p = vuong(power_law, likelihoods, nested=name == "truncated_power_law")
-        likelihoods -= power_law
-        aic = 2 * (len(parameters) - 1) - 2 * likelihoods.sum()
+        parameters, likelihoods = fit_law(tail, logs, weights)
+        ratio, p = vuong(power_law, likelihoods, name == "truncated_power_law", weights)
+        aic = 2 * (len(parameters) - 1) - 2 * n * mean(likelihoods - power_law, weights)
         rows.append({"alternative": name, "ratio": float(ratio), "p": float(p), "aic": float(aic),
                      "parameters": parameters})
     return rows
 
 
-def vuong(power_law, alternative, nested):
+def vuong(power_law, alternative, nested, weights=None):
     """Return the normalised log-likelihood ratio and its p, as powerlaw.loglikelihood_ratio does.
 
-    Both arguments are log-likelihoods of the values, float64 (n,); infinite entries of `alternative` are overwritten.
+    The first two arguments are log-likelihoods of the values, float64 (n,); infinite entries of `alternative` are
+    overwritten.
     """
     alternative[alternative == -np.inf] = LOG_OF_ZERO
-    n = float(len(power_law))
-    ratio, squares = map(np.float64, _kernels.ratio_sums(power_law, alternative, power_law.mean() - alternative.mean()))
+    if weights is None:
+        n = float(len(power_law))
+        ratio, squares = map(np.float64, _kernels.ratio_sums(power_law, alternative,
+                                                             power_law.mean() - alternative.mean()))
+    else:
+        n, difference = weights.sum(), power_law - alternative
+        ratio = weights @ difference
+        squares = weights @ (difference - ratio / n)**2
     variance = squares / n
     p = 1 - special.chdtr(1, abs(2 * ratio)) if nested else special.erfc(abs(ratio) / np.sqrt(2 * n * variance))
     return ratio / np.sqrt(n * variance), p
@@ -155,64 +171,52 @@ def survival(law, parameters, x):
 
 
 # ---- maximum likelihood above xmin = 1: the parameters of each law, and the log-likelihood of each value ----
-#      Arrays are reused where possible: for tens of millions of values a new array costs more than the arithmetic.
 
-def _exponential(x, logs):
-    rate = 1 / (x.mean() - 1)
-    likelihoods = x - 1
-    likelihoods *= -rate
-    likelihoods += np.log(rate)
-    return {"Lambda": float(rate)}, likelihoods
+def _exponential(x, logs, weights=None):
+    rate = 1 / (mean(x, weights) - 1)
+    return {"Lambda": float(rate)}, np.log(rate) - rate * (x - 1)
 
 
-def _lognormal(x, logs):
+def _lognormal(x, logs, weights=None):
     """Fit a lognormal law, cut off below 1, from the mean and the mean square of the logarithms."""
-    likelihoods = logs**2
-    mean, mean_square = logs.mean(), likelihoods.mean()
+    average, mean_square = mean(logs, weights), mean(logs**2, weights)
 
     def loss(parameters):
         mu, sigma = parameters[0], np.exp(parameters[1])
-        return np.log(sigma) + (mean_square - 2 * mu * mean + mu**2) / (2 * sigma**2) + special.log_ndtr(mu / sigma)
+        return np.log(sigma) + (mean_square - 2 * mu * average + mu**2) / (2 * sigma**2) + special.log_ndtr(mu / sigma)
 
-    mu, log_sigma = _minimum(loss, (mean, np.log(logs.std())))
+    deviation = np.sqrt(mean((logs - average)**2, weights))
+    mu, log_sigma = _minimum(loss, (average, np.log(deviation)))
     sigma = float(np.exp(log_sigma))
     cut = special.log_ndtr(mu / sigma) + log_sigma + 0.5 * np.log(2 * np.pi)
-    np.subtract(logs, mu, out=likelihoods)
-    likelihoods *= likelihoods
-    likelihoods /= -2 * sigma**2
-    likelihoods -= logs
-    likelihoods -= cut
-    return {"mu": mu, "sigma": sigma}, likelihoods
+    return {"mu": mu, "sigma": sigma}, -(logs - mu)**2 / (2 * sigma**2) - logs - cut
 
 
-def _stretched_exponential(x, logs):
+def _stretched_exponential(x, logs, weights=None):
     """Fit p(x) ~ x^(β - 1) exp(-(Λ x)^β). At a given β the best Λ^β is 1 / mean(x^β - 1), so only β is searched."""
-    mean, powers = logs.mean(), np.empty_like(logs)
+    average = mean(logs, weights)
 
     def loss(log_beta):
         beta = np.exp(log_beta)
-        np.expm1(np.multiply(beta, logs, out=powers), out=powers)
-        return -log_beta + np.log(powers.mean()) - (beta - 1) * mean
+        return -log_beta + np.log(mean(np.expm1(beta * logs), weights)) - (beta - 1) * average
 
     beta = float(np.exp(optimize.minimize_scalar(loss, bounds=np.log(BETAS), method="bounded").x))
-    np.expm1(np.multiply(beta, logs, out=powers), out=powers)
-    scale = 1 / powers.mean()  # Λ^β
-    powers *= scale
-    likelihoods = (beta - 1) * logs
-    likelihoods += np.log(beta * scale)
-    likelihoods -= powers
-    return {"Lambda": float(scale ** (1 / beta)), "beta": beta}, likelihoods
+    powers = np.expm1(beta * logs)
+    scale = 1 / mean(powers, weights)  # Λ^β
+    return ({"Lambda": float(scale ** (1 / beta)), "beta": beta},
+            (beta - 1) * logs + np.log(beta * scale) - scale * powers)
 
 
-def _truncated_power_law(x, logs):
+def _truncated_power_law(x, logs, weights=None):
     """Fit p(x) ~ x^-α exp(-Λ x), whose integral from 1 on is the exponential integral E_α(Λ)."""
-    log_mean, mean = logs.mean(), x.mean()
+    log_mean, average = mean(logs, weights), mean(x, weights)
 
     def loss(parameters):
         alpha, rate = parameters[0], np.exp(parameters[1])
-        return alpha * log_mean + rate * mean + log_exponential_integral(alpha, rate)
+        return alpha * log_mean + rate * average + log_exponential_integral(alpha, rate)
 
-    starts = [(1 + 1 / log_mean, np.log(1e-3 / mean)), (1 + 1 / log_mean, np.log(1 / mean)), (0.0, -np.log(mean - 1))]
+    starts = [(1 + 1 / log_mean, np.log(1e-3 / average)), (1 + 1 / log_mean, np.log(1 / average)),
+              (0.0, -np.log(average - 1))]
     alpha, log_rate = min((_minimum(loss, start) for start in starts), key=loss)
     rate = float(np.exp(log_rate))
     return {"alpha": alpha, "Lambda": rate}, -alpha * logs - rate * x - log_exponential_integral(alpha, rate)

@@ -7,7 +7,6 @@ from scipy import stats
 from tail_samples import pareto, rng
 
 from gradnets import tails
-from gradnets.tails import bootstrap
 
 
 def test_describe_gives_the_fit_of_the_nonzero_values():
@@ -60,7 +59,7 @@ def test_many_values_take_few_copies():
     tails.describe(values, 2, 0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 8 * 8 * values.size + 16 * bootstrap.BLOCK  # eight arrays of float64, and one block of draws
+    assert peak < 8 * 8 * values.size  # eight arrays of float64
 
 
 def test_rows_of_runs_become_medians_and_commonest_words():
