@@ -337,12 +337,14 @@ CALLS = {
     "tails.compare": (lambda values: tails.compare(values, 1.0), {"values": VALUES}),
     "tails.curves": (tails.curves, {"values": VALUES}),
     "tails.describe": (lambda values: tails.describe(values, 3), {"values": VALUES}),
+    "tails.describe_extremes": (tails.describe_extremes, {"values": VALUES}),
     "tails.fit": (tails.fit, {"values": VALUES}),
     "tails.stability": (tails.stability, {"values": VALUES}),
     "tails.survival": (lambda x: tails.survival("lognormal", {"mu": 0.0, "sigma": 1.0}, x), {"x": VALUES}),
     "tails.tail_indices": (lambda values: tails.tail_indices(values, 3), {"values": np.tile(VALUES, (6, 1)) * FACTORS}),
 }
 WITHOUT_ARRAYS = {  # public functions by what they take instead
+    "a random generator": "draws.first_state",
     "nothing": "dynamics.attractors.henon dynamics.attractors.logistic dynamics.attractors.torus caches.prepare "
                "caches.version_of_kernels "
                "experiment.processor files.try_writing files.umask threads.single_blas_thread",
@@ -464,6 +466,7 @@ ACCEPTED = {  # kinds of REFUSED that a function accepts, as its docstring says
     "motifs.canonical": {"empty"},
     "motifs.decode": {"empty"},
     "motifs.from_layers": {"empty"},
+    "tails.describe_extremes": {"empty"},
     "motifs.graph": {"another axis"},
     "motifs.layered_census": {"empty"},
     "motifs.parts_of": {"empty"},
@@ -490,7 +493,8 @@ ACCEPTED = {  # kinds of REFUSED that a function accepts, as its docstring says
 }
 MAY_NOT_BE_FINITE = {  # functions whose value may hold NaN or infinity, as the docstring says, or holds what was given
     "checks.as_floats", "curvature.at", "curvature.split", "networks.comparison.draw", "networks.kronecker.moments",
-    "networks.assortativity", "networks.measure", "networks.measure_bipartite", "networks.reciprocity", "rbm.tile",
+    "dynamics.criticality.driven_exponents", "dynamics.criticality.free_exponent", "networks.assortativity",
+    "networks.measure", "networks.measure_bipartite", "networks.reciprocity", "rbm.tile",
     "rnn.sequences", "summaries.moments", "tails.curves"}
 CHANGED_IN_PLACE = {"sparse.regrow": {"weights"}}
 

@@ -59,7 +59,8 @@ def test_a_motif_that_follows_its_parts_is_raised_but_not_beyond_them():
 
 @pytest.mark.parametrize(("tested", "raised", "beyond", "words"), [
     (0, 0, 0, "take 3 runs or more"), (900, 0, 0, "do not show that learning raises any of 900"),
-    (9000, 900, 0, "raises 900 motifs of five, but none beyond"), (900, 90, 9, "raises 90 motifs of five, 9 beyond what")])
+    (9000, 900, 0, "raises 900 motifs of five, but none beyond"),
+    (900, 90, 9, "raises 90 motifs of five, 9 beyond what")])
 def test_the_finding_is_true_for_any_outcome(tested, raised, beyond, words):
     rows = [{"part": "learning", "labels": "real", "tested": tested, "raised": raised, "beyond": beyond}]
     finding = motifs_of_five.finding_of(rows)

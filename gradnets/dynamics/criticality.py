@@ -26,7 +26,8 @@ def free_exponent(recurrent_weights, bias, steps=600, discarded=200, seed=0):
     Returns
     -------
     float
-        Negative in a net that forgets its state, positive in a chaotic one.
+        Negative in a net that forgets its state, positive in a chaotic one; -inf if its units saturate, and every
+        direction is lost.
 
     Raises
     ------
@@ -81,6 +82,8 @@ def driven_exponents(recurrent_weights, states, discarded=8, seed=0):
                         "expected one value between -1 and 1 per unit")
     if not (checks.is_integer(discarded) and 0 <= discarded < len(states) - 1):
         raise UserError(f"discarded is {discarded!r}: expected an integer from 0 to {len(states) - 2}")
+    size = np.abs(weights).max() or 1.0  # divided out, since the squares of huge weights overflow
+    weights = weights / size
     vectors = np.random.default_rng(seed).normal(size=states.shape[1:])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     total = np.zeros(len(vectors))
@@ -90,7 +93,7 @@ def driven_exponents(recurrent_weights, states, discarded=8, seed=0):
         with np.errstate(divide="ignore"):
             total += np.log(lengths) if step >= discarded else np.where(lengths > 0, 0, -np.inf)
         vectors /= np.where(lengths > 0, lengths, 1)[:, None]
-    return total / (len(states) - 1 - discarded)
+    return total / (len(states) - 1 - discarded) + np.log(size)
 
 
 def first_crossing(gains, values, level=0.0):
