@@ -307,11 +307,10 @@ class _GradientMemory:
     def __init__(self):
         self._array, self._filled, self._references = None, None, None
 
-    def outer(self, column, row, shape):
-        """Return the outer product of a column, most of whose entries are zero, and a row, as a read-only array."""
-        nonzero = column.nonzero()[0]
+    def outer(self, column, row, nonzero):
+        """Return the outer product of a column, zero except at these indices, and a row, as a read-only array."""
         if self._array is None or sys.getrefcount(self._array) != self._references:  # a view of it counts, too
-            self._array = np.zeros(shape, row.dtype)
+            self._array = np.zeros((column.size, row.size), row.dtype)
             self._references = sys.getrefcount(self._array)
         else:
             self._array[self._filled] = 0
@@ -323,12 +322,11 @@ class _GradientMemory:
 
 
 def _gradient(activation, delta, memory):
-    if len(delta) > 1:
-        gradient = activation.T @ (delta / len(delta))
-    elif _nonzero_inputs(activation) is not None:
-        return memory.outer(activation[0], delta[0], (activation.shape[1], delta.shape[1]))
-    else:
-        gradient = activation.T * delta  # an outer product: cheaper than a matrix product with inner size one
+    nonzero = _nonzero_inputs(activation)
+    if nonzero is not None:
+        return memory.outer(activation[0], delta[0], nonzero)
+    # Of a single sample it is an outer product: cheaper than a matrix product with inner size one.
+    gradient = activation.T * delta if len(delta) == 1 else activation.T @ (delta / len(delta))
     gradient.flags.writeable = False
     return gradient
 

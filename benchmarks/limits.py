@@ -11,17 +11,17 @@ import functools
 import numpy as np
 from numba import njit
 
-from gradnets.networks._vectors import WORDS, ones_in_common
-
 ROUNDS = 7
 
 
 @njit
-def _read(bits, passes):
-    total, half = 0, len(bits) // 2
+def _read(words, passes):
+    ones = words[0]
     for _ in range(passes):
-        total += ones_in_common(bits, 0, bits, half, half)
-    return total
+        for j in range(len(words)):  # vectorises in this form
+            ones |= words[j]
+        words[0] = ones  # so that no pass is left out
+    return ones
 
 
 @njit
@@ -40,9 +40,8 @@ def _rate(function, amount, *arguments):
 
 @functools.cache
 def reading(size):
-    """Return how many bytes per second can be read from `size` bytes, two words for each count of common ones."""
-    bits = np.ones(size // 16 // WORDS * WORDS * 2, np.uint64)
-    return _rate(_read, bits.nbytes, bits)
+    """Return how many bytes per second can be read from `size` bytes."""
+    return _rate(_read, size, np.ones(size // 8, np.uint64))
 
 
 @functools.cache

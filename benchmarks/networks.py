@@ -139,7 +139,7 @@ def compare(name, probabilities, igraph, networkit):
 def triangle_limit(packed):
     """Return the limit of counting triangles: two rows are read for each link."""
     size = packed.bits.nbytes
-    return (f"reading {size / 1024:.0f} KiB and counting ones",
+    return (f"reading {size / 1024:.0f} KiB",
             len(packed.neighbors) * packed.bits[0].nbytes / limits.reading(size))
 
 

@@ -90,18 +90,26 @@ def mirror(links):
 
 
 @njit(cache=True)
-def list_neighbors(bits, starts):
-    """Return the columns of the links, row by row, int32 (starts[-1],)."""
+def list_neighbors(bits, opposite, starts):
+    """Return the neighbors, int32, and whether each link has its opposite.
+
+    The links are those of bits (n, m), the opposite links those of opposite (m, n).
+    """
     neighbors = np.empty(starts[-1], dtype=np.int32)
+    mirrored = True
     end = 0
     for i in range(bits.shape[0]):
+        bit_of_i = np.uint64(1) << np.uint64(i & 63)
         for w in range(bits.shape[1]):
             word = bits[i, w]
             while word:
-                neighbors[end] = 64 * w + np.int64(lowest_bit(word))
+                j = 64 * w + np.int64(lowest_bit(word))
+                neighbors[end] = j
                 end += 1
                 word &= word - np.uint64(1)
-    return neighbors
+                if not opposite[j, i >> 6] & bit_of_i:
+                    mirrored = False
+    return neighbors, mirrored
 
 
 @njit(cache=True)

@@ -4,6 +4,8 @@ A network of n nodes is packed into n rows of 64-bit words. Distances from thous
 ORs per link, and the triangles on a link one AND and one population count per word. One pass gives all distances, hence
 the diameter, the mean and the percentiles, and one more pass all clustering coefficients.
 """
+import bisect
+import itertools
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -117,8 +119,8 @@ def measure_bipartite(adjacency):
     sides = _bits(adjacency), _bits(adjacency.T)
     degrees = np.concatenate([_kernels.degrees(bits) for bits in sides])
     starts = _starts(degrees)
-    neighbors = np.concatenate([_kernels.list_neighbors(sides[0], starts[:rows + 1]) + np.int32(rows),
-                                _kernels.list_neighbors(sides[1], starts[rows:] - starts[rows])])
+    neighbors = np.concatenate([_kernels.list_neighbors(*sides, starts[:rows + 1])[0] + np.int32(rows),
+                                _kernels.list_neighbors(*sides[::-1], starts[rows:] - starts[rows])[0]])
     butterflies = int(_kernels.butterflies(min(sides, key=len)))
     further_links = degrees - 1
     paths = int(np.repeat(further_links, degrees) @ further_links[neighbors]) // 2  # counted by their middle links
@@ -147,9 +149,10 @@ def pack(adjacency):
         raise UserError(f"an adjacency matrix must be square, this one is {adjacency.shape}: merge its layers "
                         "or use measure_bipartite")
     bits = _bits(adjacency)
-    if not np.array_equal(_kernels.mirror(bits), bits):
+    packed, mirrored = _packed(bits)
+    if not mirrored or adjacency.diagonal().any():
         raise UserError("an adjacency matrix must be symmetric with an empty diagonal: merge its layers first")
-    return _packed(bits)
+    return packed
 
 
 def pack_merged(adjacency):
@@ -169,7 +172,7 @@ def pack_merged(adjacency):
     UserError
         Unless the matrix is square and of bools.
     """
-    return _packed(_kernels.mirror(_bits(graphs.mergeable(adjacency))))
+    return _packed(_kernels.mirror(_bits(graphs.mergeable(adjacency))))[0]
 
 
 def unpack(packed):
@@ -214,14 +217,18 @@ def summarize_distances(counts):
     if not (counts.size and counts.min() >= 0 and counts[-1] > 0 and counts.max() <= most):
         raise UserError(f"counts of {counts.size} distances, from {counts.min(initial=0)} to {counts.max(initial=0)}: "
                         "expected those that networks.distances returns")
+    return _summarize_distances(counts)
+
+
+def _summarize_distances(counts):
     if len(counts) == 1:
         return 0, 0.0, 0.0
-    pairs = counts[1:].sum()
-    average = int(np.arange(len(counts)) @ counts) / int(pairs)
-    reached = np.concatenate(([0], np.cumsum(counts[1:]))) / pairs
-    h = int(np.searchsorted(reached, 0.9))
+    counts = counts.tolist()  # few numbers, which Python adds faster than numpy
+    pairs = sum(counts[1:])
+    reached = [total / pairs for total in itertools.accumulate(counts[1:], initial=0)]
+    h = bisect.bisect_left(reached, 0.9)
     effective = h - 1 + (0.9 - reached[h - 1]) / (reached[h] - reached[h - 1])
-    return len(counts) - 1, average, float(effective)
+    return len(counts) - 1, sum(d * count for d, count in enumerate(counts)) / pairs, effective
 
 
 def _distances(starts, neighbors):
@@ -234,7 +241,7 @@ def _statistics(starts, neighbors, closed):
     """Return the fields of NetworkStats; closed is the number of triangles through each node."""
     degrees = np.diff(starts)
     counts, components = _distances(starts, neighbors)
-    diameter, average, effective = summarize_distances(counts)
+    diameter, average, effective = _summarize_distances(counts)
     wedges = _wedges(degrees)
     skew, kurtosis = summaries.moments(degrees)
     return {
@@ -272,9 +279,10 @@ def _bits(adjacency):
 
 
 def _packed(bits):
-    """Return the Packed of rows of bits that are symmetric, without loops."""
+    """Return the Packed of rows of bits, and whether each link has its opposite."""
     starts = _starts(_kernels.degrees(bits))
-    return Packed(bits, starts, _kernels.list_neighbors(bits, starts))
+    neighbors, mirrored = _kernels.list_neighbors(bits, bits, starts)
+    return Packed(bits, starts, neighbors), mirrored
 
 
 def _starts(degrees):
