@@ -247,15 +247,37 @@ def count_distinct(ordered, limit):
 
 
 @njit(cache=True)
-def add_spacings(draws, start, scale):
-    """Turn draws of an exponential law of mean 1 into a sorted sample of one of mean `scale` from `start` on.
+def add_spacings(draws, above, start, scale, sums):
+    """Turn draws of an exponential law of mean 1 into the next values of a sorted sample of mean `scale`.
 
-    The spacings of a sorted sample are independent draws, divided by the number of values above them (Rényi 1953).
+    The spacings of a sorted sample are independent draws, divided by the number of values from them on (Rényi 1953).
+    So Σ (value_j - value_i) over j >= i is the sum of the draws behind i.
+
+    Parameters
+    ----------
+    draws : float64 array, overwritten with the values
+    above : int
+        The number of values from the first of them on.
+    start, scale : float
+        The value before the first of them, and the mean of the law.
+    sums : float64 array
+        Gets two numbers for each STRIDE of the values: the first draw, and the sum of all their draws, times `scale`.
+
+    Returns
+    -------
+    float
+        The last value.
     """
-    total = 0.0
+    value = start
     for i in range(len(draws)):
-        total += draws[i] / (len(draws) - i)
-        draws[i] = start + scale * total
+        draw = scale * draws[i]
+        value += draw / (above - i)
+        draws[i] = value
+        if i % STRIDE == 0:
+            sums[2 * (i // STRIDE)] = draw
+            sums[2 * (i // STRIDE) + 1] = 0.0
+        sums[2 * (i // STRIDE) + 1] += draw
+    return value
 
 
 @njit(cache=True)

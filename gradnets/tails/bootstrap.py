@@ -4,7 +4,8 @@ import numpy as np
 from gradnets import checks
 from gradnets.tails import _kernels, power_law
 
-BINS = 1024  # a bin of values below xmin holds one part in so many of the values above it
+BLOCK = 1 << 14  # number of values drawn at a time, which stay in the cache
+BINS = 1024      # a bin of values below xmin holds one part in so many of the values above it
 
 
 def bootstrap_p(values, replicates=1000, seed=0):
@@ -48,8 +49,8 @@ def p_of_fit(logs, fit, replicates, seed):
     edges = bin_edges(logs, len(logs) - fit.n_tail)
     seeds = np.random.default_rng(seed).integers(2**63, size=replicates)
     room = np.empty(len(logs))  # of which only the pages that some replicate draws are used
-    better = sum(replicate_fits_better(np.random.default_rng(each), logs, edges, fit, room) for each in seeds)
-    return (1 + replicates - better) / (1 + replicates)
+    fitting = sum(replicate_fits_better(np.random.default_rng(each), logs, edges, fit, room) for each in seeds)
+    return (1 + replicates - fitting) / (1 + replicates)
 
 
 def replicate_fits_better(rng, logs, edges, fit, room):
@@ -65,9 +66,8 @@ def replicate_fits_better(rng, logs, edges, fit, room):
     """
     n, first = len(logs), edges[-1]
     begin = n - rng.binomial(n, fit.n_tail / n)
-    tail = rng.standard_exponential(out=room[begin:])
-    _kernels.add_spacings(tail, np.log(fit.xmin), 1 / (fit.alpha - 1))  # the logarithms of a power law
-    if fits_better(tail, fit.ks):
+    tail = room[begin:]
+    if fits_better(tail, fill_with_power_law(tail, rng, np.log(fit.xmin), 1 / (fit.alpha - 1)), fit.ks):
         return True
     if first == 0:
         return False
@@ -77,7 +77,20 @@ def replicate_fits_better(rng, logs, edges, fit, room):
         return False
     drawn = counts[deepest:].sum()
     _kernels.fill_from_bins(rng, logs, edges, counts, room[begin - drawn:begin])
-    return fits_better(room[begin - drawn:], fit.ks)
+    sample = room[begin - drawn:]
+    return fits_better(sample, _kernels.excess_sums(sample), fit.ks)
+
+
+def fill_with_power_law(tail, rng, start, scale):
+    """Fill an array with a sorted sample of an exponential law above `start`, and return its `excess_sums`."""
+    parts, value = np.empty((-(-len(tail) // _kernels.STRIDE), 2)), start
+    for first in range(0, len(tail), BLOCK):
+        block = rng.standard_exponential(out=tail[first:first + BLOCK])
+        value = _kernels.add_spacings(block, len(tail) - first, value, scale, parts[first // _kernels.STRIDE:].ravel())
+    sums = np.zeros(len(parts) + 1)
+    np.cumsum(parts[::-1, 1], out=sums[-2::-1])
+    sums[:-1] -= parts[:, 0]  # a value's own draw is the way to it from below
+    return sums
 
 
 def bin_edges(logs, first):
@@ -92,6 +105,6 @@ def bin_edges(logs, first):
     return np.array(edges[::-1])
 
 
-def fits_better(sample, ks):
-    """Return whether some tail of sorted logarithms has a distance below ks."""
-    return len(sample) > 1 and _kernels.search(sample, _kernels.excess_sums(sample), ks, True)[2] < ks
+def fits_better(sample, sums, ks):
+    """Return whether some tail of sorted logarithms, with their `excess_sums`, has a distance below ks."""
+    return len(sample) > 1 and _kernels.search(sample, sums, ks, True)[2] < ks

@@ -111,14 +111,14 @@ def tail_indices(values, replicates=REPLICATES, seed=0):
         if "hill" not in indices:
             ks = [1 + skipped + part[skipped:].argmin() for part in (hill_sum, sums[1]["hill"])]
             if ks[1] <= ks[0]:
-                indices["hill"] = _index(hill, round(ks[0]**2 / ks[1] * _hill_factor(ks[0], first)))
+                indices["hill"] = _index(hill, np.round(ks[0]**2 / ks[1] * _hill_factor(ks[0], first)))
             skipped = min(skipped + int(0.005 * n), len(sums[1]["hill"]) - 1)
         if "moments" not in indices:
             ks = [1 + part["moments"].argmin() for part in sums]
             if ks[1] <= ks[0]:
                 rho = np.log(ks[0]) / (2 * np.log(ks[0] / first))
                 factor = _moments_factor(moments[int(n**0.5) - 1], rho)
-                indices["moments"] = _index(moments, int(ks[0]**2 / ks[1] * factor))
+                indices["moments"] = _index(moments, np.floor(ks[0]**2 / ks[1] * factor))
         if len(indices) == 3:
             return {name: indices[name] for name in ("hill", "moments", "kernel")}
     raise NoTail(f"in {ROUNDS} double bootstraps the second minimum lies beyond the first: the tail has no index")
@@ -198,8 +198,11 @@ def _hill_and_moments(logs):
 
 def _index(estimates, k):
     """Return the TailIndex of the estimate from the k largest values, at least 2 and not all."""
-    k = min(max(k, 2), len(estimates))
-    return TailIndex(float(estimates[k - 1]), k)
+    if np.isfinite(k):
+        k = int(min(max(k, 2), len(estimates)))
+        if np.isfinite(estimates[k - 1]):
+            return TailIndex(float(estimates[k - 1]), k)
+    raise NoTail("too few different values among the largest ones for an estimate of the tail index")
 
 
 def _hill_factor(k, size):

@@ -6,7 +6,7 @@ from tail_samples import pareto, rng, with_body
 
 from gradnets import tails
 from gradnets.errors import UserError
-from gradnets.tails import _kernels
+from gradnets.tails import _kernels, bootstrap
 
 
 def all_drawn(values, replicates, seed):
@@ -58,11 +58,14 @@ def test_values_drawn_from_bins_are_those_of_the_bins():
     np.testing.assert_array_equal(shorter, sample[3:])
 
 
-def test_spacings_make_a_sorted_exponential_sample():
-    sample = rng(2).standard_exponential(5000)
-    _kernels.add_spacings(sample, 3.0, 0.5)
+@pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 5000, 40_000])
+def test_spacings_make_a_sorted_exponential_sample(n):
+    sample = np.empty(n)
+    sums = bootstrap.fill_with_power_law(sample, rng(2), 3.0, 0.5)
     assert (np.diff(sample) >= 0).all()
-    assert stats.kstest(sample, stats.expon(3, 0.5).cdf).pvalue > 1e-3
+    np.testing.assert_allclose(sums, _kernels.excess_sums(sample), rtol=1e-9, atol=1e-12)
+    if n > 1000:
+        assert stats.kstest(sample, stats.expon(3, 0.5).cdf).pvalue > 1e-3
 
 
 def test_p_is_uniform_where_the_power_law_is_true(many):

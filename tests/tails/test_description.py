@@ -7,6 +7,7 @@ from scipy import stats
 from tail_samples import pareto, rng
 
 from gradnets import tails
+from gradnets.tails import description, extreme_values
 
 
 def test_describe_gives_the_fit_of_the_nonzero_values():
@@ -60,6 +61,26 @@ def test_many_values_take_few_copies():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 * 8 * values.size  # eight arrays of float64
+
+
+def test_extremes_of_a_power_law_and_of_an_exponential_law():
+    heavy = tails.describe_extremes(pareto(2.5, 3000, 1), 100, 0)
+    assert heavy["power_law_by_extremes"]
+    assert [heavy[f"xi_{name}"] for name in ("hill", "moments", "kernel")] == pytest.approx([1 / 1.5] * 3, abs=0.15)
+    light = tails.describe_extremes(rng(1).random(3000), 100, 0)
+    assert (light["power_law_by_extremes"], light["extreme_values"]) == (False, "no power law")
+    assert tails.describe_extremes(np.ones(50), 100, 0) == {"extreme_values": "no estimate",
+                                                            "power_law_by_extremes": False}
+
+
+def test_extremes_of_many_values_are_those_of_a_sample(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(description, "MOST_EXTREMES", 2000)
+    monkeypatch.setattr(extreme_values, "tail_indices", lambda values, *_: sizes.append(len(set(values))) or {
+        "hill": tails.TailIndex(0.5, 10)})
+    for size in (1500, 5000):
+        assert tails.describe_extremes(pareto(2.5, size, 2), 20, 3)["xi_hill"] == 0.5
+    assert sizes == [1500, 2000]
 
 
 def test_rows_of_runs_become_medians_and_commonest_words():

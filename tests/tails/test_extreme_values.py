@@ -134,5 +134,7 @@ def test_values_without_an_index_are_refused_by_name():
         tails.tail_indices(pareto(2.5, 300, 1))
     with pytest.raises(tails.NoTail, match="NaN or infinite"):
         tails.curves(np.array([1.0, np.nan] * 20))
+    with pytest.raises(tails.NoTail, match="too few different values"):
+        tails.tail_indices(np.append(np.full(900, 7.5), np.arange(1, 12) / 13), 20)
     with pytest.raises(UserError, match="replicates is 0"):
         tails.tail_indices(pareto(2.5, 3000, 1), 0)
