@@ -9,9 +9,9 @@ interrupted run continues where it stopped.
 Figures: a line for each claim, with the source's number, our median with its middle 90 %, the null model's, and the
 verdict. Claims on one kind of quantity share a panel. Shaded is where a claim in words counts as true. The figures are
 those of gradient networks (claims.png), of their likeness to real ones (_real_networks), of deltas, the space of
-gradients and the growth of weights (_deltas), of tails and sparse training (_tails_sparse), and of second order
-and motifs (_second_order_motifs). The ledger as a page is claims.md, and claims_parts.json has the rows of all scripts
-that it rests on.
+gradients and the growth of weights (_deltas), of tails and sparse training (_tails_sparse), of second order
+(_second_order), of motifs (_motifs), and of the dynamics of training (_dynamics). The ledger as a page is claims.md,
+and claims_parts.json has the rows of all scripts that it rests on.
 
 Takes 17 minutes on two cores with real data. With --quick it takes less than two, on built-in data and few seeds, and
 its verdicts are those of a trial.
@@ -48,8 +48,9 @@ FIGURES = {  # the sections of each figure, by the end of its file's name
     "_real_networks": ("Likeness to real networks",),
     "_deltas": ("Deltas", "Space of gradients", "Growth of weights"),
     "_tails_sparse": ("Tails", "Sparse training"),
-    "_second_order_motifs": ("Second order", "Motifs"),
-    "_dynamics": ("Chaos in training", "Universality and criticality"),
+    "_second_order": ("Second order",),
+    "_motifs": ("Motifs",),
+    "_dynamics": ("Dynamics of training",),
 }
 STYLES = {  # of each kind of verdict: color, and marker with its filling
     HOLDS: (plots.GREEN, {"marker": "o"}),
@@ -102,7 +103,6 @@ PANELS = (  # of all figures
     Panel("Largest Lyapunov exponent, per step", ("Lyapunov exponent",)),
     Panel("Kolmogorov-Sinai entropy, nats per step", ("entropy",)),
     Panel("Ratio of distances between doublings", ("ratio of distances",)),
-    Panel("Gain of the initial recurrent weights", ("gain",)),
     Panel("Percent of iterations saved, or of losses reached first",
           ("percent of iterations", "percent of losses")),
     Panel("Percent of motifs", ("percent of motifs",)),

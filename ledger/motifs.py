@@ -119,7 +119,7 @@ CLAIMS = (
     Claim("non-trivial initialisations promote motifs", "Elaborate initialisations create more motifs", "in words",
           None, "percent of motifs",
           "learning creates more motifs than from a small normal law, by Fisher's exact test at 1 %", promotion),
-    Claim("learning shapes motifs of five nodes", "Learning raises motifs of five nodes", "motifs in single nets", None,
+    Claim("learning shapes motifs of five nodes", "Motifs of five nodes rise with learning", "motifs in single nets", None,
           "percent of motifs",
           "learning raises more motifs than with shuffled labels, in all nets, by Fisher's exact test at 1 %",
           five_nodes),

@@ -38,7 +38,7 @@ def second_order_pays(parts):
     wins = sum(map(_won, rows))
     first = {key: 100 * value for key, value in share(wins, len(rows)).items()}
     return Judgement("losses that a curvature method reaches first, %", first,
-                     f"{rows[0]['runs']} runs to {len(rows)} losses on {len(tasks)} tasks", " ".join(context),
+                     f"{len(rows)} losses on {len(tasks)} tasks", " ".join(context),
                      first_true((wins == len(rows), HOLDS), (where, WHERE, f"where the task is {', '.join(where)}"),
                                 (True, NOT)),
                      predicted(low=100) | reference("every loss", 100))

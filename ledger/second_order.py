@@ -110,7 +110,7 @@ def third_order(parts):
                      first_true((not (saved["value_low"] > 10 and ended > 0.9 * cases), NOT), (not slower, HOLDS),
                                 (largest > slower, WHERE, f"where a problem has more than {slower:,} parameters"),
                                 (True, WHERE, "where iterations count and not seconds")),
-                     predicted(low=10) | second("Order 4, time over Newton's", "time ratio", times, predicted_high=1))
+                     predicted(low=10) | second("Order 4, time over Newton's", "ratio", times, predicted_high=1))
 
 
 CLAIMS = (

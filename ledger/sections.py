@@ -19,8 +19,7 @@ from ledger.verdicts import NOT_MEASURED, NotMeasured
 SECTIONS = {"Gradient networks": networks.CLAIMS, "Likeness to real networks": real_networks.CLAIMS,
             "Deltas": origins.CLAIMS, "Space of gradients": space.CLAIMS, "Growth of weights": growth.CLAIMS,
             "Tails": tails.CLAIMS, "Sparse training": sparse.CLAIMS, "Second order": second_order.CLAIMS + race.CLAIMS,
-            "Motifs": motifs.CLAIMS, "Chaos in training": chaos.CLAIMS,
-            "Universality and criticality": universality.CLAIMS}
+            "Motifs": motifs.CLAIMS, "Dynamics of training": chaos.CLAIMS + universality.CLAIMS}
 
 
 def judge(parts, sections=SECTIONS):

@@ -1,7 +1,7 @@
 """The claims on universality and criticality: what the sources expect of training as a dynamical system."""
 import numpy as np
 
-from ledger.comparisons import predicted, reference, second
+from ledger.comparisons import predicted, reference
 from ledger.rows import brief, column, in_words, pick, spread
 from ledger.verdicts import HOLDS, NOT, WHERE, Claim, Judgement, NotMeasured, first_true
 
@@ -77,10 +77,7 @@ def criticality(parts):
                                 (not kept, NOT),
                                 (True, WHERE, "where the initial gain is "
                                  + (_in_words(kept) if len(kept) <= len(missed) else f"not {_in_words(missed)}"))),
-                     predicted(low=-CLOSE, high=CLOSE)
-                     | second("The gain that learns best", "gain", {
-                         "value": best[0]["critical_gain"], "value_low": best[0]["critical_gain_low"],
-                         "value_high": best[0]["critical_gain_high"]}))
+                     predicted(low=-CLOSE, high=CLOSE))
 
 
 def _is_critical(row, end):

@@ -10,7 +10,7 @@ CLAIMS = {claim.rule: claim for claim in chaos.CLAIMS}
 
 def judged(rule, part, rows):
     """Return the row of the claim that a rule judges."""
-    return sections.judge({part: rows}, {"Chaos in training": [CLAIMS[rule]]})[0]
+    return sections.judge({part: rows}, {"Dynamics of training": [CLAIMS[rule]]})[0]
 
 
 def runs(plain, decaying):

@@ -42,7 +42,7 @@ def test_a_part_runs_its_script_under_its_settings(monkeypatch):
 
 def test_cases_name_every_part_and_seed_once():
     timed, others = parts.cases_of_scripts(False, 3)
-    assert [case["part"] for case in timed] == ["sparse", "recurrent", "curvature race"]
+    assert [case["part"] for case in timed] == ["sparse", "recurrent", "curvature race", "third order"]
     assert [case["seed"] for case in others if case["part"] == "weights"] == [3, 4, 5, 6, 7]
     timed, others = parts.cases_of_scripts(True, 3)
     assert [case["part"] for case in timed + others] == list(parts.PARTS)

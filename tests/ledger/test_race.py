@@ -39,7 +39,7 @@ def test_the_row_counts_losses_and_names_those_who_lead():
     claim = judged(rows_of("digits", 2.0, 3.0, None) + rows_of("deep", 0.5, 0.5, 4.0))
     assert claim["value"] == pytest.approx(400 / 6)
     assert claim["value_low"] < 50 < claim["value_high"]
-    assert claim["n"] == "5 runs to 6 losses on 2 tasks"
+    assert claim["n"] == "6 losses on 2 tasks"
     assert "No rival arrives at 1 of these losses" in claim["beside"]
     assert "K-FAC on deep, 4 times as fast as Adam" in claim["beside"]
     assert "Adam is first at deep, 2 x lowest; deep, 1.2 x lowest." in claim["beside"]

@@ -9,7 +9,7 @@ DOUBLING, NETS = universality.CLAIMS
 
 
 def judged(claim, part, rows):
-    return sections.judge({part: rows}, {"Universality and criticality": [claim]})[0]
+    return sections.judge({part: rows}, {"Dynamics of training": [claim]})[0]
 
 
 # ---- universality -----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from scipy import stats
 
 from gradnets import motifs
 from gradnets.errors import UserError
+from gradnets.motifs.rewiring import random_graphs
 
 
 @pytest.mark.parametrize("size", [4, 5])
@@ -82,9 +83,8 @@ def test_a_net_is_compared_with_the_random_nets_of_the_layered_null_model():
     matrices = random_layers(np.random.default_rng(3), (7, 6, 5), 0.5, 2)
     graph, rng = motifs.from_layers(matrices), np.random.default_rng(9)
     result = motifs.compare_with_parts(graph, 5, 12, seed=9, sizes=(7, 6, 5))
-    drawn = [motifs.rewire(graph, rng, True, (7, 6, 5)).graph]
-    for _ in range(12):
-        drawn.append(motifs.rewire(drawn[-1], rng, True, (7, 6, 5)).graph)
+    random = random_graphs(graph, rng, motifs.layer_of(graph, (7, 6, 5)))
+    drawn = [next(random).graph for _ in range(13)]
     observed = brute_force(matrix_of(graph), 5, 2)
     counts = [brute_force(matrix_of(null), 5, 2) for null in drawn[1:]]
     assert dict(zip(result.census.codes.tolist(), result.census.counts.tolist(), strict=True)) == observed
