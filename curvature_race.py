@@ -309,17 +309,14 @@ def comparisons(rows):
 
 
 def finding_of(compared):
-    """Say at how many losses a method by curvature is first, and where a rival is, in one sentence."""
+    """Say to how many losses a method by curvature is first, and which rivals lead to the rest, in one sentence."""
     decided = [row for row in compared if row["first"] != "none"]
     if not decided:
         return "No method reached a loss that counts: give the race more patience"
     wins = sum(row["first"] not in RIVALS for row in decided)
     sentence = f"Curvature is first to {wins} of {plots.counted(len(decided), 'loss', 'losses')}"
-    words = []
-    for rival in RIVALS:
-        tasks = [row["task"] for row in decided if row["first"] == rival]
-        words += [f"{rival} to {len(tasks)}" + (f" ({tasks[0]})" if len(set(tasks)) == 1 else "")] if tasks else []
-    longer = "; ".join([sentence, ", ".join(words)]) if words else sentence
+    leaders = [rival for rival in RIVALS if any(row["first"] == rival for row in decided)]
+    longer = f"{sentence}, {' or '.join(leaders)} to the rest" if leaders else sentence
     return longer if len(longer) <= plots.LONGEST_TITLE else sentence
 
 

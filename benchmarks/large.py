@@ -7,8 +7,7 @@ programs may run; on an idle machine they equal those of the clock. They run fro
 small matrix has had all code compiled and loaded.
 
 `tails` is the whole of `tails.describe`, with a bootstrap of 20 replicates; `layer` is the diagnosis of a matrix that
-`show_stats.py --weights` makes; `sampling` is the probabilities and one
-network; `bipartite` and `merged` are sampling and every metric; the nulls are those of `networks.comparison.draw`,
+`show_stats.py --weights` makes; `sampling` is the probabilities and one network; `bipartite` and `merged` are sampling and every metric; the nulls are those of `networks.comparison.draw`,
 three draws each; `ranks` is all singular values and the ranks of the matrix; `pass` is the largest magnitude and a
 copy, the least that a matrix costs.
 
@@ -34,9 +33,9 @@ HALVINGS = 5              # of both sides, down to 57 thousand entries
 ROUNDS = 3                # number of matrices behind a median; one for the largest, float16 and the nulls
 REPLICATES = 20           # number of bootstrap replicates
 DRAWS = 3                 # number of networks, and of each null
-SECONDS, GIGABYTES = 60, 8  # the goals
-TAILS = 3, 1.3              # of tails, in seconds and gigabytes
-LAYER_SECONDS = 4           # of the diagnosis of a layer
+SECONDS, GIGABYTES = 60, 8  # the goals of all jobs that have none of their own
+TAILS = 3, 1.3              # the goals of tails, in seconds and gigabytes
+LAYER_SECONDS = 4           # the goal of the diagnosis of a layer
 RANKS_GIGABYTES = 2       # the goal of ranks
 COLORS = {"tails": plots.RED, "sampling": plots.GREY, "bipartite": plots.BLUE, "merged": plots.INK}
 
@@ -134,15 +133,15 @@ def pair(quantity, cost, goals=(SECONDS, GIGABYTES), **behind):
 @plots.styled
 def picture(costs):
     at_goal = {job: cost_at(cost, -2) for job, cost in costs.items()}
-    slower, larger, _ = np.max([at_goal["bipartite"], at_goal["merged"]], axis=0)
-    title = (f"59 million entries: tails in {at_goal['tails'][0]:.0f} s and {at_goal['tails'][1]:.1f} GB, "
-             f"a network with every metric in {slower:.1f} s and {larger:.1f} GB")
+    slower = max(at_goal["bipartite"][0], at_goal["merged"][0])
+    title = (f"Tails of a layer take {at_goal['tails'][0]:.0f} s, a sampled network with every metric "
+             f"{slower:.1f} s")
     caption = ("float32 matrices, lognormal entries times lognormal scales, on one thread; medians of "
                f"n = {ROUNDS} matrices, each in a process of its own, n = 1 for the largest; bars to the longest.\n"
                f"Tails: every comparison and {REPLICATES} bootstrap replicates; sampling: probabilities and one "
                "network; bipartite (2 : 7) and merged (square): that and every metric.")
     figure, panels = plots.figure([["seconds", "gigabytes"]], 10, 4.6, title, caption)
-    for key, unit, goal in (("seconds", "s", SECONDS), ("gigabytes", "GB", GIGABYTES)):
+    for key, unit, goal in (("seconds", "s", TAILS[0]), ("gigabytes", "GB", TAILS[1])):
         panel = panels[key]
         for job, cost in costs.items():
             panel.plot(cost["entries"], cost[key], "o-", color=COLORS[job], ms=3.5, lw=1.5, label=job)
@@ -151,8 +150,8 @@ def picture(costs):
         entries = np.array(costs["tails"]["entries"], dtype=float)
         at = np.prod(LAYER)
         panel.plot(at, goal, "v", color=plots.RED, ms=7)
-        panel.text(at / 1.4, goal, f"goal: {goal} {unit} at {at / 1e6:.0f} million", color=plots.RED, ha="right",
-                   va="center", fontsize=8)
+        panel.text(at / 1.4, goal, f"goal of tails: {goal} {unit} at {at / 1e6:.0f} million", color=plots.RED,
+                   ha="right", va="center", fontsize=8)
         if key == "gigabytes":
             panel.plot(entries, 4 * entries / 1e9, color=plots.PALE, lw=3, zorder=0, label="the matrix itself")
         else:

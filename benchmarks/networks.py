@@ -178,7 +178,7 @@ def null_models(name, probabilities, igraph, networkit):
     """Return the rows of null models with the same degrees, each time divided by the switches that succeeded."""
     adjacency = networks.merge_layers(networks.sample(probabilities, np.random.default_rng(0)))
     packed, rng = networks.pack(adjacency), np.random.default_rng(1)
-    tries = 10 * (len(packed.neighbors) // 2)
+    tries = SWITCHES * (len(packed.neighbors) // 2)
     null = networks.undirected_configuration(packed, rng)
     switched = {"ours": tries * share_switched(null, 100_000, rng)}
     contestants = {"ours": (lambda: networks.undirected_configuration(packed, rng), 5)}
@@ -187,11 +187,11 @@ def null_models(name, probabilities, igraph, networkit):
         switched["igraph"] = switched["ours"]  # the same chain: it does not tell how many succeeded
         contestants["igraph"] = (lambda: graph.rewire(tries), 1)
     if networkit:
-        other = networkit_build(networkit, adjacency)
+        standing = networkit_build(networkit, adjacency)
         chains = []
 
         def switch():
-            chains.append(networkit.randomization.EdgeSwitching(other, 10.0, False))
+            chains.append(networkit.randomization.EdgeSwitching(standing, float(SWITCHES), False))
             chains[-1].run()
         contestants["networkit"] = (switch, 1)
     seconds = harness.medians(contestants, ROUNDS)

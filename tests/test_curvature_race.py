@@ -88,8 +88,8 @@ def test_the_best_of_both_kinds_are_compared():
     assert led["sooner"] == 0.25
     assert "sooner" not in alone
     assert "sooner" not in nobody
-    assert curvature_race.finding_of([first, alone, led, nobody]) == ("Curvature is first to 2 of 3 losses; "
-                                                                     "Muon to 1 (deep)")
+    assert curvature_race.finding_of([first, alone, led, nobody]) == ("Curvature is first to 2 of 3 losses, "
+                                                                     "Muon to the rest")
     assert curvature_race.finding_of([first]) == "Curvature is first to 1 of 1 loss"
     assert "more patience" in curvature_race.finding_of([nobody])
     words = [curvature_race.verdict_of(row)[0] for row in (first, alone, led, nobody)]
