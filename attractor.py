@@ -212,11 +212,11 @@ def summary(runs):
 
 
 def finding_of(runs):
-    """State how many runs end on a strange attractor, with and without weight decay."""
+    """State which share of runs ends on a strange attractor, with and without weight decay."""
     count = {decays: [run["regime"] for run in runs if bool(run["decay"]) == decays] for decays in (False, True)}
-    parts = [f"{regimes.count(STRANGE)} of {len(regimes)} runs {words}"
+    parts = [f"{100 * regimes.count(STRANGE) / len(regimes):.0f} % of runs {words}"
              for decays, words in ((True, "with weight decay"), (False, "without")) if (regimes := count[decays])]
-    return f"Strange attractors in {' and '.join(parts)}"
+    return f"Strange attractors in {' and in '.join(parts)}"
 
 
 def finding_of_dimensions(runs, points):

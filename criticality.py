@@ -167,15 +167,16 @@ def critical_points(law, gains, runs):
 # ---- finding, figure --------------------------------------------------------------------------------------
 
 def finding_of(rows, points):
-    """State where the best gains lie beside the driven critical point, and where training ends."""
+    """State where the best gains lie beside the onset of driven chaos, and on which side of it training ends."""
     law = rows[0]["init"]
     gain = {point["border"]: point for point in points if point["init"] == law}
-    best, driven = gain[BEST], gain[NAMES["driven"]]
-    ends = [row["driven_after"] for row in rows]
-    where = f"Gains {best['critical_gain_low']:g} to {best['critical_gain_high']:g} learn best"
-    if "critical_gain" in driven:
-        where += f", chaos starts at {driven['critical_gain']:.2f}"
-    return f"{where}; trained exponents {min(ends):.2f} to {max(ends):.2f}"
+    best, onset = gain[BEST], gain[NAMES["driven"]].get("critical_gain")
+    if onset is None:
+        return f"Gains {best['critical_gain_low']:g} to {best['critical_gain_high']:g} learn best, and none is critical"
+    place = "around" if best["critical_gain_low"] <= onset <= best["critical_gain_high"] else (
+        "below" if best["critical_gain_high"] < onset else "above")
+    ends = [row["driven_after"] < 0 for row in rows if row["init"] == law]
+    return f"Nets learn best {place} the onset of chaos; from {sum(ends)} of {len(ends)} gains training ends below it"
 
 
 def caption(whole, test, settings):

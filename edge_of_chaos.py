@@ -51,7 +51,6 @@ LAST, APART = 5, 10  # points at the end of training whose Hessians are averaged
 RESAMPLES = 2000    # of nets, by bootstrap
 FEWEST = 10         # nets that a rank correlation needs
 SENSITIVE = 0.005   # exponent of a more sensitive onset, which a slow drift of weights may also reach
-NEAR = 1.5          # factor between the fastest rate and the onset of chaos that counts as equal
 PREDICTORS = {"dimension": "sharpness dimension", "trace": "trace of the Hessian",
               "largest": "largest eigenvalue", "learning_rate": "learning rate alone"}
 HEADINGS = {"exponent": "largest exponent", "steps_to_learn": "steps to learn", "gap": "test less training loss",
@@ -224,9 +223,7 @@ def finding_of(onsets):
     ratios = [row["ratio"] for row in onsets if "ratio" in row]
     if not ratios:
         return "No rate is chaotic, or no net learns, so that the two rates cannot be compared"
-    near = sum(1 / NEAR <= ratio <= NEAR for ratio in ratios)
-    return (f"Nets learn fastest at {np.median(ratios):.2g} times the rate where chaos begins; near it in {near} of "
-            f"{len(ratios)} runs")
+    return f"Nets learn fastest at {np.median(ratios):.2g} times the learning rate where chaos begins"
 
 
 def finding_of_correlations(rows):

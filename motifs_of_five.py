@@ -208,7 +208,7 @@ def draw_changes(axes, lines, rows, measured):
                 filled = row["beyond_q"] < 0.05 and row["beyond_after"] > row["beyond_before"]
                 axes.plot(row["beyond_after"], y, "D", color=plots.RED, ms=5, mfc=plots.RED if filled else "white",
                           zorder=5)
-    axes.set(xlabel="mean Z over seeds (shaded: up to 2)", ylim=(len(lines) - 0.4, -0.6), yticks=[])
+    axes.set(xlabel="mean Z over seeds", ylim=(len(lines) - 0.4, -0.6), yticks=[])
     axes.spines["left"].set_visible(False)
 
 

@@ -250,9 +250,10 @@ def run_row(run):
 
 
 def finding_of(runs):
-    """State how the cycles of living and of collapsed nets end."""
-    live, dead, torus = (len(with_outcome(runs, outcome)) for outcome in (LIVE_CASCADE, DEAD_CASCADE, TORUS))
-    return f"{live} living and {dead} collapsed nets of {len(runs)} double their periods; {torus} end in a torus"
+    """State how the cycles of living nets end."""
+    torus = sum(run.rows[-1]["alive"] for run in with_outcome(runs, TORUS))
+    return (f"{len(with_outcome(runs, LIVE_CASCADE))} living nets double their periods to the end, and {torus} reach a "
+            "torus")
 
 
 def caption(dataset, runs, lost, settings):

@@ -218,14 +218,14 @@ def picture(courses, rows, settings, title, caption):
         axes.plot(grid[seen], middle, dash, color=color, lw=2)
         axes.annotate(name, (grid[seen][-1], middle[-1]), xytext=(6, 0), textcoords="offset points", va="center",
                       color=plots.text_color(color), fontweight="bold", annotation_clip=False)
-    at = settings.seconds * 7
+    at = settings.seconds * 13
     axes.plot([at, at], SOURCE, color=plots.INK, lw=1)
     axes.plot([at, at], SOURCE, "D", mfc="white", mec=plots.INK, ms=8)
     axes.annotate("the source's errors,\nat any time", (at, SOURCE[1]), xytext=(0, 8), textcoords="offset points",
                   ha="center", va="bottom")
     axes.axhline(settings.target, color=plots.INK, lw=0.8, ls=":")
     axes.set(xscale="log", yscale="log", xlabel="processor seconds", ylabel="lowest relative error so far",
-             xlim=(grid[0], settings.seconds * 16))
+             xlim=(grid[0], settings.seconds * 28))
     ticks = [tick for tick in (0.01, 0.03, 0.1, 0.3, 1, 3) if grid[0] <= tick <= settings.seconds]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
@@ -242,7 +242,7 @@ def main(settings):
     finding = finding_of(rows, settings.target)
     caption = (f"Lines are medians, bands the middle 90 % of {settings.runs} runs. Net 2-{settings.hidden_units}-1, "
                f"{settings.points**2} points inside and {4 * settings.points} on the boundary; the error is measured "
-               f"on {GRID**2:,} others. {best}: the best of {len(ADAM_RATES)} rates. One thread.")
+               f"at {GRID**2:,} other points. {best}: the best of {len(ADAM_RATES)} rates. One thread.")
     return experiment.Result(rows, names=("what",), finding=finding,
                              columns=("runs", "arrived", "seconds", "error"), headings=HEADINGS,
                              figure=picture(courses, rows, settings, finding, caption),

@@ -165,7 +165,7 @@ CLAIMS = (
           heavy_deltas),
     Claim("not a power law", "No tail is a power law", "by eye", None, "share",
           "a power law is ruled out in nine of ten tails of weights, of gradients and of deltas", no_power_law),
-    Claim("not a power law by extreme values", "No tail is a power law, by extreme values", "by eye", None, "share",
+    Claim("not a power law by extreme values", "Extreme values, too, rule power laws out", "by eye", None, "share",
           "three estimators of Voitalov and others (2019) find no power law in nine of ten tails of each kind",
           no_power_law_by_extremes),
     Claim("perhaps stretched exponential", "Weights may follow a stretched exponential", "a guess", None, "exponent",

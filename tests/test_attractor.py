@@ -111,10 +111,10 @@ def test_findings_follow_the_runs():
     runs = [planted(attractor.STRANGE, 0.01), planted(attractor.STRANGE, 0.01, correlation=3.5),
             planted(attractor.STRANGE, 0.01, correlation=8.0, phases=9.0, walk=9.0), planted(attractor.DRIFTS, 0.0)]
     sentence = attractor.finding_of(runs)
-    assert sentence == "Strange attractors in 3 of 3 runs with weight decay and 0 of 1 runs without"
+    assert sentence == "Strange attractors in 100 % of runs with weight decay and in 0 % of runs without"
     assert "can be read for 1 of 3 orbits" in attractor.finding_of_dimensions(runs, 2000)
     assert attractor.finding_of_dimensions(runs[3:], 2000).startswith("No orbit")
-    assert attractor.finding_of(runs[:1]).endswith("in 1 of 1 runs with weight decay")
+    assert attractor.finding_of(runs[:1]).endswith("in 100 % of runs with weight decay")
 
 
 @pytest.mark.parametrize(("changes", "message"), [

@@ -127,12 +127,15 @@ def test_critical_points_and_best_gains_are_found():
 
 
 def test_the_finding_fits_a_title():
-    rows = [{"init": "normal", "driven_after": end} for end in (-0.08, -0.02)]
+    rows = [{"init": "normal", "driven_after": end} for end in (-0.08, -0.02, 0.01)]
     points = [{"init": "normal", "border": "best accuracy", "critical_gain_low": 0.75, "critical_gain_high": 1.25},
               {"init": "normal", "border": "driven by images", "critical_gain": 1.349}]
     finding = script.finding_of(rows, points)
-    assert finding == "Gains 0.75 to 1.25 learn best, chaos starts at 1.35; trained exponents -0.08 to -0.02"
+    assert finding == "Nets learn best below the onset of chaos; from 2 of 3 gains training ends below it"
     assert len(finding) <= 90
+    for onset, place in ((1.0, "around"), (0.5, "above")):
+        assert f"learn best {place} the onset" in script.finding_of(rows, [points[0], points[1] | {
+            "critical_gain": onset}])
     assert "chaos" not in script.finding_of(rows, [points[0], {"init": "normal", "border": "driven by images"}])
 
 

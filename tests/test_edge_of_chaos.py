@@ -129,7 +129,7 @@ def test_rows_figures_and_findings(result):
 
 def test_findings_follow_the_rows():
     assert edge_of_chaos.finding_of([{"ratio": 0.5}, {"ratio": 0.5}, {"ratio": 1.0}, {}]) == (
-        "Nets learn fastest at 0.5 times the rate where chaos begins; near it in 1 of 3 runs")
+        "Nets learn fastest at 0.5 times the learning rate where chaos begins")
     assert edge_of_chaos.finding_of([{}]).startswith("No rate is chaotic")
     rows = [{"batches": "all", "predictor": name, "correlation": value}
             for name, value in (("dimension", 0.3), ("trace", -0.6), ("largest", 0.1), ("learning_rate", 0.2))]

@@ -86,7 +86,7 @@ def test_the_finding_counts_nets():
             for seed, rows in enumerate((flips(1, 2, 4, 8), flips(1, 2, 4, 8, alive=False), flips(1, 2, 4, 8),
                                          [*flips(1), row(cycles.TORUS, 2)]))]
     finding = period_doubling.finding_of(runs)
-    assert finding == "2 living and 1 collapsed nets of 4 double their periods; 1 end in a torus"
+    assert finding == "2 living nets double their periods to the end, and 1 reach a torus"
     summary = period_doubling.summary(0.05, runs, 5)
     assert [summary[key] for key in ("live_cascades", "dead_cascades", "torus", "jumps", "live_torus",
                                      "without_result")] == [2, 1, 1, 0, 1, 1]

@@ -179,7 +179,7 @@ def test_a_network_of_ones_own_stands_beside_the_others(tmp_path):
 
 def test_a_network_without_triangles_has_a_place_on_the_axes(tmp_path):
     path = tmp_path / "tree.txt"
-    nx.write_edgelist(nx.random_labeled_tree(120, seed=0), path, data=False)
+    nx.write_edgelist(nx.barabasi_albert_graph(200, 1, seed=0), path, data=False)
     result = run(graph=str(path), steps=2, runs=1)
     (yours,) = [entry for entry in result.rows if entry["kind"] == "yours"]
     assert yours["clustering_over_null"] == 0

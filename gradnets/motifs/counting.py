@@ -47,8 +47,8 @@ def census(graph, size, colored=True, threads=1, method="auto"):
     Notes
     -----
     Enumeration counts 1e8 subgraphs per second and more; `subgraphs_at_most` tells how many there are. The formulas
-    need about 1e-8 seconds for each two links that share a node, however many subgraphs there are, and as much for
-    each view of four nodes, of which S**5 exist for S states of a pair: with many colours enumeration stays quicker.
+    need about 2e-8 seconds for each two links that share a node, however many subgraphs there are, and 1e-8 seconds
+    for each view of four nodes. S states of a pair give S**5 views: with many colours enumeration stays quicker.
     """
     checks.positive_integers(threads=threads)
     checks.choice("method", method, METHODS)
@@ -84,7 +84,7 @@ def general_counts(enumeration, graph, threads=1):
 
 
 def closed_form_is_quicker(graph, layer, size, colors):
-    """Return whether the closed form is expected to be quicker than enumeration, at 1e8 subgraphs per second."""
+    """Return whether the closed form of layers is expected to be quicker than `general_counts`."""
     widths = np.bincount(layer[layer >= 0]).tolist()
     if len(widths) < 2:
         return False
@@ -92,7 +92,10 @@ def closed_form_is_quicker(graph, layer, size, colors):
         layered.check_widths(widths, size)
     except UserError:
         return False
-    return layered.seconds_at_most(widths, size, colors) < subgraphs_at_most(graph, size) / 1e8
+    general = subgraphs_at_most(graph, size) / 1e8
+    if size == 4:
+        general = min(general, seconds_of_formulas(Enumeration(graph, size, colors), graph))
+    return layered.seconds_of_closed_form(widths, size, colors) < general
 
 
 def sampled_census(graph, size, chance, colored=True, replicates=10, threads=1, seed=0):

@@ -69,7 +69,7 @@ def seconds_of_formulas(enumeration, graph):
     if (states**5 > MOST_VIEWS or states**2 * np.count_nonzero(degrees) > MOST_CLASSES
             or subgraphs_at_most(graph, 4) > MOST_SUBGRAPHS):
         return np.inf
-    return 1e-8 * (degrees * (degrees - 1) / 2).sum() + 1e-8 * states**5
+    return 2e-8 * (degrees * (degrees - 1) / 2).sum() + 1e-8 * states**5
 
 
 # ---- kernels ----------------------------------------------------------------------------------------------

@@ -77,8 +77,11 @@ def check_widths(widths, size):
                         f"{MOST_ENTRIES:,}: count by enumeration, or in a sample")
 
 
-def seconds_at_most(widths, size, colors):
-    """Return about how long the closed form takes, in seconds; the factors are measured."""
+def seconds_of_closed_form(widths, size, colors):
+    """Return how long the closed form is expected to take; the factors are measured seconds.
+
+    Size 4 takes the pairs of the narrower of two neighbouring layers, and of a layer or across it, whichever are fewer.
+    """
     pairs = sum(units**2 / 2 for units in widths)
     across = sum(units * after for units, after in zip(widths, widths[2:], strict=False))
     classes = (colors + 1)**2 - 1
@@ -86,7 +89,10 @@ def seconds_at_most(widths, size, colors):
     entries = sum(units * following for units, following in itertools.pairwise(widths))
     seconds = 1e-4 * len(widths) + 3e-9 * colors * entries + 1e-6 * colors**(size - 1)
     if size == 4:
-        seconds += 1e-9 * (words + classes**2 / 8) * (pairs + across)
+        narrower = sum(min(two)**2 / 2 for two in itertools.pairwise(widths))
+        fewer = sum(min(middle**2 / 2, before * after)
+                    for before, middle, after in zip(widths, widths[1:], widths[2:], strict=False))
+        seconds += 4e-10 * (words + classes**2 / 8) * (narrower + fewer)
     if size == 5:
         seconds += 1e-9 * ((words + classes**3 / 50) * (pairs + across) + classes**3 / 8 * sum(
             units**2 / 2 for units in widths[1:-1]))

@@ -35,7 +35,7 @@ def test_values_of_another_kind_are_refused_by_name(script):
 @pytest.mark.parametrize(("edit", "words"), [
     ("LEARNING_RATE = None", "LEARNING_RATE of grad_network.py is missing or empty: expected a number, such as 0.1"),
     ("LEARNING_RATE = 0,1", "learning_rate is (0, 1): expected a number, such as 0.1"),
-    ("GRAPHML = 'no'", "graphml is 'no': expected True or False, such as True"),
+    ("GRAPHML = 'no'", "graphml is 'no': expected True or False, such as False"),
     ("CUT = '0.5'", "cut is '0.5': expected a number, such as"),
 ])
 def test_an_edited_file_ends_in_one_line(tmp_path, edit, words):

@@ -211,6 +211,19 @@ def test_the_closed_form_is_taken_if_it_is_quicker_and_gives_the_same_counts(mon
     assert calls == [1, 1, 1]
 
 
+def test_formulas_are_taken_for_wide_sparse_layers_and_the_closed_form_for_a_narrow_one_between(monkeypatch):
+    calls, rng = [], np.random.default_rng(21)
+    for module, name in ((layered, "layered_census"), (counting, "counts_of_four")):
+        monkeypatch.setattr(module, name, lambda *arguments, name=name, function=getattr(module, name): (
+            calls.append(name) or function(*arguments)))
+    for sizes, chance, chosen in (((1000, 1000, 10), 0.02, "counts_of_four"), ((784, 64, 10), 0.1, "layered_census")):
+        graph = motifs.from_layers(random_layers(rng, sizes, chance, 3))
+        calls.clear()
+        census = motifs.census(graph, 4)
+        assert calls == [chosen]
+        assert_same_census(census, motifs.census(graph, 4, method="enumerate"))
+
+
 def test_large_sparse_layers_are_not_made_dense():
     pairs = 20_000  # a dense matrix would take 3.2 GB
     sources = np.concatenate([np.arange(pairs), np.zeros(1500, np.int64)])

@@ -36,7 +36,7 @@ def refusal(path, *args, **options):
         read(path, *args, **options)
     message = str(caught.value)
     assert "\n" not in message
-    assert len(message) < 700
+    assert len(message) < 900
     return message
 
 
