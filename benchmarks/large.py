@@ -7,11 +7,11 @@ programs may run; on an idle machine they equal those of the clock. They run fro
 small matrix has had all code compiled and loaded.
 
 `tails` is the whole of `tails.describe`, with a bootstrap of 20 replicates; `layer` is the diagnosis of a matrix that
-`show_stats.py --weights` makes; `sampling` is the probabilities and one network; `bipartite` and `merged` are sampling and every metric; the nulls are those of `networks.comparison.draw`,
-three draws each; `ranks` is all singular values and the ranks of the matrix; `pass` is the largest magnitude and a
-copy, the least that a matrix costs.
+`show_stats.py --weights` makes; `sampling` is the probabilities and one network; `bipartite` and `merged` are sampling
+and every metric; the nulls are those of `networks.comparison.draw`, three draws each; `ranks` is all singular values
+and the ranks of the matrix; `pass` is the largest magnitude and a copy, the least that a matrix costs.
 
-Takes some eight minutes.
+Takes eight minutes.
 """
 import harness  # first: it pins the threads  # isort: skip
 
