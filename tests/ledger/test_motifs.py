@@ -30,7 +30,7 @@ def test_the_verdicts_follow_the_numbers(raised, beyond, verdicts):
     first, second = rows
     assert [first["value"], second["value"]] == pytest.approx([sum(raised) / 20, sum(beyond) / 20])
     assert first["null"] == 1
-    assert first["n"] == "2 nets of 5 or 12 seeds"
+    assert first["n"] == "2 nets"
     assert f"On tree from normal(0.1) these are {raised[0]} of 1,000 motifs." in first["beside"]
 
 
