@@ -90,8 +90,9 @@ def results_page():
 
 def performance_page():
     lines = [NOTE, "# Performance", "",
-             "Medians of interleaved runs on one thread, in processor time. A ratio is the peer's time over ours for the "
-             "same work, and `make bench` measures it again after `make peers`. Ratios hold on other machines, times do not.", "",
+             "Medians of interleaved runs on one thread, in processor time. A ratio is the peer's time over ours for "
+             "the same work, and `make bench` measures it again after `make peers`. Ratios hold on other machines, "
+             "times do not.", "",
              "A large ratio may say that the peer is slow. So the share of a limit stands beside it where one limit "
              "applies: the time that our side would take at the rate at which `benchmarks/limits.py` reads, updates or "
              "multiplies in the same run, over the time that it takes.", ""]
