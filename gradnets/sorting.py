@@ -28,8 +28,8 @@ def sorted_floats(values, overwrite=False):
 
 
 @njit(cache=True)
-def _sort_bits(bits, other):
-    """Sort the bits of float32 numbers, uint32: the result is in `other`, and `bits` is overwritten."""
+def _sort_bits(bits, ordered):
+    """Write the bits of float32 numbers, uint32, to `ordered` in rising order of the numbers; overwrite `bits`."""
     sign, all_bits = np.uint32(0x80000000), np.uint32(0xFFFFFFFF)
     digit_bits, mask = np.uint32(11), np.uint32(2047)
     places = np.zeros((3, 2049), np.int64)
@@ -43,7 +43,7 @@ def _sort_bits(bits, other):
     for digit in range(3):
         for k in range(2048):
             places[digit, k + 1] += places[digit, k]
-    source, target = bits, other
+    source, target = bits, ordered
     for digit in range(3):
         shift, place = np.uint32(11 * digit), places[digit]
         for value in source:
@@ -51,5 +51,5 @@ def _sort_bits(bits, other):
             target[place[k]] = value
             place[k] += 1
         source, target = target, source
-    for i in range(len(other)):
-        other[i] ^= sign if other[i] & sign else all_bits
+    for i in range(len(ordered)):
+        ordered[i] ^= sign if ordered[i] & sign else all_bits
