@@ -78,7 +78,7 @@ def general_counts(enumeration, graph, threads=1):
 
     Enumeration counts 1e8 subgraphs per second, or fewer if there are many colours.
     """
-    if enumeration.size == 4 and seconds_of_formulas(enumeration, graph) < subgraphs_at_most(graph, 4) / 1e8:
+    if enumeration.size == 4 and seconds_of_formulas(graph, len(enumeration.pairs)) < subgraphs_at_most(graph, 4) / 1e8:
         return counts_of_four(enumeration, graph)
     return enumeration.counts(graph, threads)
 
@@ -94,7 +94,7 @@ def closed_form_is_quicker(graph, layer, size, colors):
         return False
     general = subgraphs_at_most(graph, size) / 1e8
     if size == 4:
-        general = min(general, seconds_of_formulas(Enumeration(graph, size, colors), graph))
+        general = min(general, seconds_of_formulas(graph, 2 * colors + 1))  # layers have no mutual edges
     return layered.seconds_of_closed_form(widths, size, colors) < general
 
 

@@ -51,7 +51,7 @@ def counts_of_four(enumeration, graph):
     """
     if enumeration.size != 4:
         raise UserError(f"size is {enumeration.size}: the formulas count motifs of 4 nodes")
-    if np.isinf(seconds_of_formulas(enumeration, graph)):
+    if np.isinf(seconds_of_formulas(graph, len(enumeration.pairs))):
         raise UserError(f"a graph of {graph.nodes:,} nodes, {len(enumeration.pairs)} states of a pair and up to "
                         f"{subgraphs_at_most(graph, 4):.2g} subgraphs is too large for the formulas: count by "
                         "enumeration, or take a sampled census")
@@ -59,12 +59,12 @@ def counts_of_four(enumeration, graph):
     return enumeration.classes(raw), counts
 
 
-def seconds_of_formulas(enumeration, graph):
+def seconds_of_formulas(graph, states):
     """Return how long the formulas are expected to take, infinite for a graph too large for their tables.
 
-    The factors are measured seconds: per pair of links that share a node, and per view.
+    states: number of states of a pair. The factors are measured seconds: per pair of links that share a node, and per
+    view.
     """
-    states = len(enumeration.pairs)
     degrees = np.bincount(np.concatenate(graph.linked_pairs[1:]), minlength=1).astype(float)
     if (states**5 > MOST_VIEWS or states**2 * np.count_nonzero(degrees) > MOST_CLASSES
             or subgraphs_at_most(graph, 4) > MOST_SUBGRAPHS):

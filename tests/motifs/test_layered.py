@@ -9,7 +9,7 @@ from motif_oracles import assert_census, assert_same_census, brute_force, code_o
 
 from gradnets import motifs
 from gradnets.errors import UserError
-from gradnets.motifs import _layered_pairs, codes, comparison, layered
+from gradnets.motifs import _layered_pairs, codes, comparison, counting, layered
 
 
 def test_layered_census_equals_brute_force(many):
@@ -213,10 +213,10 @@ def test_the_closed_form_is_taken_if_it_is_quicker_and_gives_the_same_counts(mon
 
 def test_formulas_are_taken_for_wide_sparse_layers_and_the_closed_form_for_a_narrow_one_between(monkeypatch):
     calls, rng = [], np.random.default_rng(21)
-    for module, name in ((layered, "layered_census"), (counting, "counts_of_four")):
-        monkeypatch.setattr(module, name, lambda *arguments, name=name, function=getattr(module, name): (
-            calls.append(name) or function(*arguments)))
-    for sizes, chance, chosen in (((1000, 1000, 10), 0.02, "counts_of_four"), ((784, 64, 10), 0.1, "layered_census")):
+    closed_form, formulas = layered.layered_census, counting.counts_of_four
+    monkeypatch.setattr(layered, "layered_census", lambda *arguments: calls.append("layers") or closed_form(*arguments))
+    monkeypatch.setattr(counting, "counts_of_four", lambda *arguments: calls.append("formulas") or formulas(*arguments))
+    for sizes, chance, chosen in (((1000, 1000, 10), 0.02, "formulas"), ((784, 64, 10), 0.1, "layers")):
         graph = motifs.from_layers(random_layers(rng, sizes, chance, 3))
         calls.clear()
         census = motifs.census(graph, 4)
