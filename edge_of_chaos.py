@@ -265,7 +265,7 @@ def picture(rows, onsets, images, steps, title, caption):
             if values:
                 for panel in (exponents, times):
                     panel.axvspan(min(values) / 1.03, max(values) * 1.03, color=color, alpha=0.15, lw=0, zorder=0)
-                axes.text(np.sqrt(min(values) * max(values)), 0.02, f"{text} ({len(values)} runs)", rotation=90,
+                axes.text(np.sqrt(min(values) * max(values)), 0.02, f"{text}\n({len(values)} runs)", rotation=90,
                           color=plots.text_color(color), ha="center", va="bottom", fontsize=8,
                           transform=axes.get_xaxis_transform())
         exponents.set(xscale="log", title="full batch" if size == images else f"batches of {size}")

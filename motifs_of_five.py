@@ -138,10 +138,11 @@ def caption_of(rows, settings):
                          for key in ("explained", "untrained_beyond_2"))
     return (f"n = {plots.counted(settings.runs, 'seed')}; {settings.images}: 784-128-10 net, "
             f"n = {plots.counted(settings.wide_runs, 'seed')}. Other nets have two hidden layers of 30 units. Z over "
-            f"{settings.nulls} random nets that keep the layers.\nThe parts of a motif are the motifs of four nodes in "
-            f"it. They predict {100 * min(explained):.0f} to {100 * max(explained):.0f} % of the variance of its count "
-            f"over random nets. Beyond them, {min(beyond):.1f} to {max(beyond):.1f} % of the motifs of untrained nets "
-            "have |Z| above 2 (5 % by chance).")
+            f"{settings.nulls} random nets that keep the layers; shaded: |Z| up to 2.\n"
+            f"The parts of a motif are the motifs of four nodes in it. They predict {100 * min(explained):.0f} to "
+            f"{100 * max(explained):.0f} % of the variance of its count over random nets. Beyond them, "
+            f"{min(beyond):.1f} to {max(beyond):.1f} % of the motifs of untrained nets have |Z| above 2 (5 % by "
+            "chance).")
 
 
 # ---- figure -----------------------------------------------------------------------------------------------
