@@ -81,6 +81,8 @@ def contents(path):
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): expected {KNOWN}") from None
     if path.name.lower().endswith(PICKLED):
+        if not start.startswith((b"PK", b"\x80")) and suffix not in (".pkl", ".pickle"):
+            raise UserError(f"{path} is no file of PyTorch's, which begin in another way: expected {KNOWN}")
         if not start.startswith(b"PK"):  # PyTorch's files are zip archives, since version 1.6
             raise UserError(f"{path} is a plain pickle, and reading pickles can run code: if you trust it, "
                             + _conversion(path, start))
@@ -295,10 +297,10 @@ def _torch(path):
     except torch_files.Foreign as error:
         load = "torch.jit.load({}, 'cpu')" if error.name == torch_files.PROGRAM else (
             "torch.load({}, 'cpu', weights_only=False)")
-        raise UserError(f"{path} holds {short(error.name)}, which only its own code can load: if you trust the file, "
-                        + _conversion(path, b"PK", load)) from None
+        raise UserError(f"{path} holds {short(error.name)}, which can run anything when it is loaded: only "
+                        "if you made the file yourself, " + _conversion(path, b"PK", load)) from None
     except Malformed as error:
-        raise UserError(f"{path} is no whole file of PyTorch's ({short(error)}): write or copy it again") from None
+        raise UserError(f"{path} is no whole file of PyTorch's: {short(error)}; write or copy it again") from None
     return [Entry(Tensor(view.name, view.shape, view.dtype), lambda view=view: _strided(path, view), path)
             for view in views]
 

@@ -131,7 +131,7 @@ def views(path):
             contents = archive.read(members[folder + "data.pkl"])
             order = archive.read(members[folder + "byteorder"]) if folder + "byteorder" in members else b"little"
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError, RuntimeError) as error:
-        raise Malformed(f"no whole archive of PyTorch's ({type(error).__name__}: {error})") from None
+        raise Malformed(f"its archive is truncated or damaged ({type(error).__name__}: {error})") from None
     if order not in (b"little", b"big"):
         raise Malformed("unknown byte order")
     value = pickles.read(contents, _call, _build, _load)

@@ -23,8 +23,10 @@ def check(script, values):
     """
     for name, example in json.loads(COMMITTED.read_text(encoding="utf-8")).get(script, {}).items():
         if name not in values:
-            raise UserError(f"{name.upper()} of {script}.py is missing or empty: expected {_words(example)}, such as "
-                            f"{_literal(example)}")
+            raise UserError(f"{name.upper()} of {script}.py cannot be read as a setting: expected one line with a "
+                            f"plain value and its comment, such as {name.upper()} = {_literal(example)} # ...")
+        if example and values[name] == ():
+            raise UserError(f"{name} is (): expected one value or more in parentheses, such as {_literal(example)}")
         if not _is_alike(values[name], example):
             raise UserError(f"{name} is {values[name]!r}: expected {_words(example)}, such as {_literal(example)}")
 

@@ -33,7 +33,8 @@ def test_values_of_another_kind_are_refused_by_name(script):
 
 
 @pytest.mark.parametrize(("edit", "words"), [
-    ("LEARNING_RATE = None", "LEARNING_RATE of grad_network.py is missing or empty: expected a number, such as 0.1"),
+    ("LEARNING_RATE = None", "LEARNING_RATE of grad_network.py cannot be read as a setting: expected one "
+     "line with a plain value and its comment, such as LEARNING_RATE = 0.1 # ..."),
     ("LEARNING_RATE = 0,1", "learning_rate is (0, 1): expected a number, such as 0.1"),
     ("GRAPHML = 'no'", "graphml is 'no': expected True or False, such as False"),
     ("CUT = '0.5'", "cut is '0.5': expected a number, such as"),
