@@ -25,8 +25,6 @@ def check(script, values):
         if name not in values:
             raise UserError(f"{name.upper()} of {script}.py cannot be read as a setting: expected one line with a "
                             f"plain value and its comment, such as {name.upper()} = {_literal(example)} # ...")
-        if example and values[name] == ():
-            raise UserError(f"{name} is (): expected one value or more in parentheses, such as {_literal(example)}")
         if not _is_alike(values[name], example):
             raise UserError(f"{name} is {values[name]!r}: expected {_words(example)}, such as {_literal(example)}")
 
