@@ -8,8 +8,9 @@ recorded. Four questions are asked in turn, and a dimension is spoken of only af
    and a random walk in many dimensions 1.41.
 2. Is it chaotic? The largest Lyapunov exponent is above log(n) / n for n steps, which growth in proportion to time
    also gives, as on a sheared torus.
-3. Is the net alive? The outputs differ between images, and the net recognises twice as many as by naming the commonest
-   digit. Else the net is dead: often its weights have collapsed, and the attractor is that of a few biases.
+3. Is the net alive? Its outputs differ between images, and it recognises at least twice as many images as a net that
+   always names the commonest digit. Otherwise the net is dead: often its weights have collapsed, and only a few biases
+   move on the attractor.
 4. What is its dimension? The Kaplan-Yorke dimension comes from the whole Lyapunov spectrum. The correlation dimension
    (Grassberger and Procaccia) comes from the distances between points, and stands beside that of surrogates: the same
    spectra with random phases, and a random walk of the same steps. The sum of positive exponents is the entropy.

@@ -68,7 +68,7 @@ class Task(NamedTuple):
     words : str
         The task and its net.
     problem : function of a data set and a seed
-        Returns a curvature.Objective, or a FusedObjective where the net is none of mlp.py.
+        Returns a curvature.Objective; for a net that mlp.py cannot build, a FusedObjective.
     images : int
         Number of training images; of these one is the target of "pixels".
     seconds : float

@@ -263,13 +263,7 @@ def lines_of(rows):
 def draw_motifs(axes, lines):
     """Draw the motifs of the lines, and the names of the data sets."""
     styles = motifs.edge_styles(len(motifs.WEIGHT_COLORS))
-    for place, (data, motif) in enumerate(lines):
-        if motif is None:
-            axes.text(-0.6, place + 0.2, f"data set {data}", va="center", fontweight="bold")
-        else:
-            motifs.draw_motif(axes, motifs.adjacency_of(motif), 0.0, place, styles, 0.9, 0.5)
-    axes.set(title="motifs that rise most", xlim=(-0.6, 0.6), ylim=(len(lines) - 0.4, -0.6), xticks=[], yticks=[])
-    axes.spines[["left", "bottom"]].set_visible(False)
+    motifs.draw_column(axes, lines, styles, 0.5)
     for color, name in motifs.WEIGHT_COLORS.items():
         axes.plot([], [], **styles[color], label=f"{name} weight")
     axes.legend(loc="upper left", bbox_to_anchor=(0, 0), fontsize=8)

@@ -161,7 +161,7 @@ def picture(rows, title, caption):
     figure, panels = plots.figure([["motifs", *inits], [".", *["shares"] * len(inits)]], 2.0 + 2.7 * max(3, len(inits)),
                                   sum(heights) + 3.0, title, caption, height_ratios=heights,
                                   width_ratios=[2.0, *[2.7] * len(inits)])
-    draw_motifs(panels["motifs"], lines)
+    motifs.draw_column(panels["motifs"], lines, motifs.edge_styles(len(motifs.WEIGHT_COLORS)), 0.6)
     for place, init in enumerate(inits):
         axes = panels[init]
         draw_changes(axes, lines, [row for row in of_motifs if row["init"] == init],
@@ -172,18 +172,6 @@ def picture(rows, title, caption):
     name_marks(figure, panels[inits[0]])
     draw_shares(panels["shares"], learning, groups)
     return figure
-
-
-def draw_motifs(axes, lines):
-    """Draw the motifs of the lines, and the names of the data sets."""
-    styles = motifs.edge_styles(len(motifs.WEIGHT_COLORS))
-    for place, (data, motif) in enumerate(lines):
-        if motif is None:
-            axes.text(-0.6, place + 0.2, f"data set {data}", va="center", fontweight="bold")
-        else:
-            motifs.draw_motif(axes, motifs.adjacency_of(motif), 0.0, place, styles, 0.9, 0.6)
-    axes.set(title="motifs that rise most", xlim=(-0.6, 0.6), ylim=(len(lines) - 0.4, -0.6), xticks=[], yticks=[])
-    axes.spines[["left", "bottom"]].set_visible(False)
 
 
 def draw_changes(axes, lines, rows, measured):

@@ -388,7 +388,8 @@ WITHOUT_ARRAYS = {  # public functions by what they take instead
         curvature.parameters dynamics.active_part dynamics.descent rbm.filters""",
     "a Packed, as networks.pack makes it": "networks.distances networks.triangles networks.unpack",
     "a Graph, a Census or a matrix of one": """
-        motifs.census motifs.changes motifs.compare_with_parts motifs.draw_motif motifs.fanmod.format_graph
+        motifs.census motifs.changes motifs.compare_with_parts motifs.draw_column motifs.draw_motif
+        motifs.fanmod.format_graph
         motifs.fanmod.format_table motifs.fanmod.node_count motifs.fanmod.topology_id motifs.is_raised
         motifs.layer_of motifs.layers motifs.predict_from_parts motifs.rewire motifs.sampled_census
         motifs.significance motifs.subgraphs_at_most motifs.text_of motifs.uncolored""",

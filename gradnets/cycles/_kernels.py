@@ -4,6 +4,20 @@ from numba import njit
 
 
 @njit(cache=True)
+def _output(point, values, hidden):
+    """Return the net's output for one item (features,), and write its hidden units to `hidden` (units,)."""
+    features, units = len(values), len(hidden)
+    total = point[-1]
+    for j in range(units):
+        z = point[features * units + j]
+        for k in range(features):
+            z += point[k * units + j] * values[k]
+        hidden[j] = np.tanh(z)
+        total += hidden[j] * point[(features + 1) * units + j]
+    return np.tanh(total)
+
+
+@njit(cache=True)
 def gradient(point, inputs, targets, decay):
     """Return the gradient (p,) of the mean squared error / 2 plus decay / 2 times the squared length of the point."""
     items, features = inputs.shape
@@ -12,14 +26,7 @@ def gradient(point, inputs, targets, decay):
     result = np.zeros(len(point))
     hidden = np.empty(units)
     for i in range(items):
-        total = point[-1]
-        for j in range(units):
-            z = point[bias + j]
-            for k in range(features):
-                z += point[k * units + j] * inputs[i, k]
-            hidden[j] = np.tanh(z)
-            total += hidden[j] * point[outgoing + j]
-        output = np.tanh(total)
+        output = _output(point, inputs[i], hidden)
         delta = (output - targets[i]) * (1 - output * output)
         result[-1] += delta
         for j in range(units):
@@ -41,14 +48,7 @@ def hessian(point, inputs, targets, decay):
     slopes = np.empty(size)  # of the output's pre-activation
     hidden = np.empty(units)
     for i in range(items):
-        total = point[-1]
-        for j in range(units):
-            z = point[bias + j]
-            for k in range(features):
-                z += point[k * units + j] * inputs[i, k]
-            hidden[j] = np.tanh(z)
-            total += hidden[j] * point[outgoing + j]
-        output = np.tanh(total)
+        output = _output(point, inputs[i], hidden)
         gate, error = 1 - output * output, output - targets[i]
         delta, curvature = error * gate, gate * gate - 2 * error * output * gate
         slopes[-1] = 1.0

@@ -13,7 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submodules={"fanmod
     "coloring": ["WEIGHT_COLORS", "weight_colors", "weight_cuts"],
     "comparison": ["MODELS", "Significance", "significance"],
     "counting": ["census", "sampled_census"],
-    "drawing": ["TOPOLOGY_NAMES", "draw_motif", "edge_styles"],
+    "drawing": ["TOPOLOGY_NAMES", "draw_column", "draw_motif", "edge_styles"],
     "enumeration": ["subgraphs_at_most"],
     "graphs": ["Graph", "NotLayered", "from_adjacency", "from_layers", "graph", "layer_of", "layers", "uncolored"],
     "layered": ["layered_census"],

@@ -2,6 +2,7 @@
 import numpy as np
 
 from gradnets import plots
+from gradnets.motifs import codes
 
 # Names of topologies, by their number of nodes and FANMOD's number.
 TOPOLOGY_NAMES = {
@@ -48,6 +49,25 @@ def draw_motif(axes, adjacency, x, y, styles, width=0.9, height=0.62):
             "arrowstyle": "-|>", "shrinkA": 2, "shrinkB": 2, "mutation_scale": 8,
             "connectionstyle": f"arc3,rad={bend}"} | styles[int(adjacency[i, j])])
     axes.plot(*spots.T, "o", color=plots.INK, ms=3.5)
+
+
+def draw_column(axes, lines, styles, height):
+    """Draw motifs below each other, under the names of their data sets, and hide the axes.
+
+    Parameters
+    ----------
+    lines : list of (str, str or None)
+        Data set and motif, as `adjacency_of` reads it; with None the line holds the name of the data set.
+    styles, height
+        As `draw_motif` takes them.
+    """
+    for place, (data, motif) in enumerate(lines):
+        if motif is None:
+            axes.text(-0.6, place + 0.2, f"data set {data}", va="center", fontweight="bold")
+        else:
+            draw_motif(axes, codes.adjacency_of(motif), 0.0, place, styles, 0.9, height)
+    axes.set(title="motifs that rise most", xlim=(-0.6, 0.6), ylim=(len(lines) - 0.4, -0.6), xticks=[], yticks=[])
+    axes.spines[["left", "bottom"]].set_visible(False)
 
 
 def _levels(adjacency):
